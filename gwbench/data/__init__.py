@@ -1,0 +1,1 @@
+"""Strain: simulate, read, store and condition."""

@@ -1,0 +1,1 @@
+"""From frozen embeddings to numbers with intervals."""

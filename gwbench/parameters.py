@@ -1,0 +1,101 @@
+"""A plugin's parameters: the typed keyword arguments of its class, validated and converted by pydantic."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gwbench.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from gwbench.registry import Plugin
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its name, its type as written and its default."""
+
+    name: str
+    type: str
+    default: Any
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type} = {self.default!r}"
+
+
+def parameters(plugin: Plugin) -> list[Parameter]:
+    """The parameters of a loaded plugin, in the order of its constructor."""
+    found = []
+    for argument in _keywords(plugin):
+        written = argument.annotation
+        text = written if isinstance(written, str) else inspect.formatannotation(written)
+        found.append(Parameter(argument.name, text, argument.default))
+    return found
+
+
+def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a plugin: those given, converted and checked, and the defaults of the rest.
+
+    Text converts as a command line needs it: "32" to a number, "none" to None, "H1,L1" to a tuple.
+
+    Raises:
+        UserError: a name that the plugin does not have, or a value of the wrong type or range.
+    """
+    import pydantic
+
+    assert plugin.target is not None
+    known = parameters(plugin)
+    for name in given:
+        if name not in {parameter.name for parameter in known}:
+            hint = did_you_mean(name, [parameter.name for parameter in known])
+            listing = "; ".join(map(str, known)) or "none"
+            raise UserError(f"{plugin.kind} {plugin.name!r} has no parameter {name!r}.{hint} It takes: {listing}.")
+    hints = typing.get_type_hints(plugin.target.__init__, include_extras=True)
+    values: dict[str, Any] = {}
+    for parameter in known:
+        if parameter.name not in given:
+            values[parameter.name] = parameter.default
+            continue
+        annotation = hints[parameter.name]
+        value = _from_text(given[parameter.name], annotation)
+        adapter = pydantic.TypeAdapter(annotation, config=pydantic.ConfigDict(arbitrary_types_allowed=True))
+        try:
+            values[parameter.name] = adapter.validate_python(value)
+        except pydantic.ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise UserError(
+                f"{plugin.kind}.{parameter.name}={given[parameter.name]!r} is not valid: {reason}. "
+                f"{plugin.kind} {plugin.name!r} takes {parameter}."
+            ) from None
+    return values
+
+
+def _keywords(plugin: Plugin) -> list[inspect.Parameter]:
+    assert plugin.target is not None
+    arguments = inspect.signature(plugin.target).parameters.values()
+    return [argument for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+
+
+def _from_text(value: Any, annotation: Any) -> Any:
+    """Text that stands for None or for several items, as the annotation allows."""
+    if not isinstance(value, str):
+        return value
+    choices = _choices(annotation)
+    if type(None) in choices and value.lower() in ("none", "null"):
+        return None
+    if any(typing.get_origin(choice) in (tuple, list) for choice in choices):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _choices(annotation: Any) -> list[Any]:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _choices(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [inner for part in typing.get_args(annotation) for inner in _choices(part)]
+    return [annotation]

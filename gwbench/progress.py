@@ -1,0 +1,117 @@
+"""How long work reports itself: the core calls `Progress`; who runs it decides what is shown.
+
+Library code never prints. The command line passes a `TerminalProgress`; the Python API is silent off a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Task(Protocol):
+    """One piece of work under way."""
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        """Report `amount` more units done; `note` (a loss, a rate) replaces the last one."""
+        ...
+
+
+class Progress:
+    """Shows nothing; the base of those that do."""
+
+    @contextmanager
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+        """A piece of work of `total` units named by `unit`, such as "windows"."""
+        yield _Silent()
+
+    def say(self, message: str) -> None:
+        """One line that stays, such as a warning."""
+
+
+class _Silent:
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        pass
+
+
+class TerminalProgress(Progress):
+    """Bars with rate and time left on a terminal; a plain line every few seconds into a file or a pipe."""
+
+    PLAIN_INTERVAL = 15.0
+    """Seconds between lines where there is no terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+
+        self.console = console or Console(stderr=True)
+
+    @contextmanager
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+        if not self.console.is_terminal:
+            plain = _Plain(self, title, total, unit)
+            yield plain
+            plain.done()
+            return
+        from rich import progress as bars
+
+        columns = (
+            bars.TextColumn("{task.description:<16}"),
+            bars.BarColumn(bar_width=24),
+            bars.TaskProgressColumn(),
+            bars.TextColumn("{task.fields[rate]}"),
+            bars.TimeElapsedColumn(),
+            bars.TextColumn("left"),
+            bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.fields[note]}"),
+        )
+        with bars.Progress(*columns, console=self.console) as bar:
+            yield _Bar(bar, bar.add_task(title, total=total, rate="", note=""), unit)
+
+    def say(self, message: str) -> None:
+        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+class _Bar:
+    def __init__(self, bar: object, identity: object, unit: str) -> None:
+        self._bar, self._id, self._unit = bar, identity, unit
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        bar = self._bar
+        bar.update(self._id, advance=amount, note=note)  # type: ignore[attr-defined]
+        speed = bar.tasks[0].speed  # type: ignore[attr-defined]
+        if speed and self._unit:
+            bar.update(self._id, rate=f"{speed:,.0f} {self._unit}/s")  # type: ignore[attr-defined]
+
+
+class _Plain:
+    def __init__(self, progress: TerminalProgress, title: str, total: float, unit: str) -> None:
+        self._progress, self._title, self._total, self._unit = progress, title, total, unit
+        self._start = self._last = time.monotonic()
+        self._count, self._note = 0.0, ""
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        self._count += amount
+        self._note = note or self._note
+        if time.monotonic() - self._last > self._progress.PLAIN_INTERVAL:
+            self._last = time.monotonic()
+            self._line(f"{100 * self._count / max(self._total, 1):.0f} %")
+
+    def done(self) -> None:
+        self._line("done")
+
+    def _line(self, state: str) -> None:
+        seconds = time.monotonic() - self._start
+        rate = f", {self._count / seconds:,.0f} {self._unit}/s" if self._unit and seconds > 0 else ""
+        note = f", {self._note}" if self._note else ""
+        self._progress.say(f"{self._title}: {state}, {seconds:.0f} s{rate}{note}")
+
+
+def default() -> Progress:
+    """A bar where a person looks at the terminal, silence elsewhere."""
+    return TerminalProgress() if sys.stderr.isatty() else Progress()

@@ -1,0 +1,343 @@
+"""One mechanism for plugins of every kind: register, discover, list, load.
+
+A plugin is a class decorated with `register`. gwbench finds it by the entry points of installed packages (group
+`gwbench.encoders`, `gwbench.pairings`, ...; value `module:Class`), by a file or module that the user names
+(`--plugin`), or by the environment variable GWBENCH_PLUGINS. Listing reads the source of entry-point plugins
+instead of importing them, so that it stays instant; a plugin is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gwbench.errors import UserError, did_you_mean
+
+C = TypeVar("C", bound=type)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of plugin and the contract its classes subclass.
+
+    Attributes:
+        name: as users write it.
+        contract: the class in `gwbench.contracts`.
+        positional: how many arguments its kind hands a constructor before the parameters.
+    """
+
+    name: str
+    contract: str
+    positional: int
+
+    @property
+    def group(self) -> str:
+        """The entry-point group."""
+        return f"gwbench.{self.name}s"
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("encoder", "Encoder", positional=1),
+        Kind("pairing", "Pairing", positional=1),
+        Kind("augmentation", "Augmentation", positional=1),
+        Kind("objective", "Objective", positional=1),
+        Kind("baseline", "Baseline", positional=0),
+        Kind("dataset", "Dataset", positional=0),
+    )
+}
+"""Every kind. A new one is a line here and a class in `gwbench.contracts`."""
+
+ENVIRONMENT = "GWBENCH_PLUGINS"
+"""Files or modules to load, separated as in PATH."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plugin is written."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What is known of one plugin.
+
+    Attributes:
+        kind, name: its identity.
+        summary: first line of its docstring.
+        citation: the paper it comes from.
+        version: raised when its results change.
+        tags: free words to search by.
+        origin: file and line.
+        target: the class, once imported.
+        problem: why it cannot be used, if it cannot.
+    """
+
+    kind: str
+    name: str
+    summary: str = ""
+    citation: str = ""
+    version: int = 1
+    tags: tuple[str, ...] = ()
+    origin: Origin = Origin("unknown")
+    target: type | None = None
+    problem: str | None = None
+
+    @property
+    def source_hash(self) -> str:
+        """SHA-256 of the file that holds the plugin; empty where there is no file (an interactive session)."""
+        path = Path(self.origin.file)
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+class Registry:
+    """The plugins of this process."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[tuple[str, str], Plugin] = {}
+        self._sources: dict[str, str | None] = {}
+        self._environment_read = False
+
+    # --- register ---
+
+    def add(self, plugin: Plugin) -> None:
+        """Add a registered class.
+
+        Raises:
+            UserError: another class, written elsewhere, has this kind and name.
+        """
+        key = (plugin.kind, plugin.name)
+        for other in filter(None, (self._loaded.get(key), self._declared(*key))):
+            if other.origin.line and other.origin != plugin.origin:
+                raise UserError(
+                    f"{plugin.kind} {plugin.name!r} is registered twice: at {other.origin} and at {plugin.origin}. "
+                    "Rename one of them."
+                )
+        self._loaded[key] = plugin
+
+    # --- discover ---
+
+    def load_source(self, source: str) -> None:
+        """Import a file or a module that registers plugins.
+
+        A source that fails to import is remembered with its reason, appears in `broken` and breaks nothing else.
+
+        Raises:
+            UserError: there is no such file or module, or it registers a name that is taken.
+        """
+        if source in self._sources:
+            return
+        try:
+            _import_source(source)
+        except UserError:
+            raise
+        except Exception as error:
+            self._sources[source] = f"{type(error).__name__}: {error}"
+        else:
+            self._sources[source] = None
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """Sources that failed to import, with the reason."""
+        return {source: reason for source, reason in self._sources.items() if reason is not None}
+
+    def list(self, kind: str | None = None, pattern: str = "*") -> list[Plugin]:
+        """Plugins by kind and name, without importing those of entry points.
+
+        Args:
+            kind: one kind, or all.
+            pattern: wildcards such as "cnn*".
+        """
+        self._read_environment()
+        kinds = [get_kind(kind)] if kind else list(KINDS.values())
+        found: list[Plugin] = []
+        for each in kinds:
+            names = {entry.name for entry in entry_points(group=each.group)}
+            names |= {name for (of, name) in self._loaded if of == each.name}
+            found += [self._known(each.name, name) for name in sorted(names) if fnmatch.fnmatch(name, pattern)]
+        return found
+
+    def get(self, kind: str, name: str) -> Plugin:
+        """The plugin of this kind and name, imported.
+
+        Raises:
+            UserError: there is none, or it cannot be imported.
+        """
+        get_kind(kind)
+        self._read_environment()
+        if (kind, name) not in self._loaded:
+            self._import(kind, name)
+        return self._loaded[kind, name]
+
+    # --- inside ---
+
+    def _read_environment(self) -> None:
+        if not self._environment_read:
+            self._environment_read = True
+            for source in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
+                self.load_source(source)
+
+    def _known(self, kind: str, name: str) -> Plugin:
+        return self._loaded.get((kind, name)) or self._declared(kind, name) or Plugin(kind, name)
+
+    def _declared(self, kind: str, name: str) -> Plugin | None:
+        """What the entry points say of a plugin, read from its source; None where they do not name it."""
+        entries = _unique(entry_points(group=KINDS[kind].group, name=name))
+        if not entries:
+            return None
+        plugins = [_read_entry(kind, entry) for entry in entries]
+        if len(plugins) > 1:
+            places = " and at ".join(str(plugin.origin) for plugin in plugins)
+            return replace(plugins[0], problem=f"registered twice: at {places}; uninstall or rename one of them")
+        return plugins[0]
+
+    def _import(self, kind: str, name: str) -> None:
+        declared = self._declared(kind, name)
+        if declared is None:
+            raise self._unknown(kind, name)
+        reason = declared.problem
+        if reason is None:
+            (entry,) = _unique(entry_points(group=KINDS[kind].group, name=name))
+            try:
+                entry.load()
+            except UserError:
+                raise
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+            else:
+                if (kind, name) not in self._loaded:
+                    reason = f"{entry.value} does not register {kind} {name!r}"
+        if reason is not None:
+            raise UserError(f"{kind} {name!r} cannot be loaded from {declared.origin}: {reason}.")
+
+    def _unknown(self, kind: str, name: str) -> UserError:
+        names = [plugin.name for plugin in self.list(kind)]
+        message = f"There is no {kind} {name!r}.{did_you_mean(name, names)} "
+        for source, reason in self.broken.items():
+            message += f"The plugin {source} failed to import ({reason}). "
+        return UserError(message + f"`gwbench list {kind}` shows what there is: {', '.join(names) or 'none'}.")
+
+
+REGISTRY = Registry()
+"""The registry that `register` adds to."""
+
+
+def register(
+    kind: str, name: str, *, citation: str = "", version: int = 1, tags: tuple[str, ...] = ()
+) -> Callable[[C], C]:
+    """Register a class as a plugin.
+
+    The keyword-only arguments of its constructor are its parameters: each has a type and a default. The first line
+    of its docstring is its summary.
+
+    Args:
+        kind: one of `KINDS`.
+        name: kebab-case, unique within the kind.
+        citation: the paper it comes from.
+        version: raise it whenever the plugin's results change.
+        tags: words to search by.
+
+    Raises:
+        UserError: the class does not keep its kind's contract, or the name is taken.
+    """
+    frame = sys._getframe(1)
+    origin = Origin(str(Path(frame.f_code.co_filename).resolve()), frame.f_lineno)
+
+    def decorate(cls: C) -> C:
+        _check_class(get_kind(kind), name, cls, origin)
+        summary = (inspect.getdoc(cls) or "").split("\n", 1)[0]
+        REGISTRY.add(Plugin(kind, name, summary, citation, version, tuple(tags), origin, target=cls))
+        return cls
+
+    return decorate
+
+
+def get_kind(name: str) -> Kind:
+    """The kind of this name; raises `UserError` where there is none."""
+    if name not in KINDS:
+        raise UserError(f"There is no plugin kind {name!r}.{did_you_mean(name, KINDS)} Kinds: {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def _check_class(kind: Kind, name: str, cls: type, origin: Origin) -> None:
+    from gwbench import contracts
+
+    where = f"{kind.name} {name!r} at {origin}"
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise UserError(f"{where}: a name is kebab-case, such as 'my-{kind.name}'.")
+    if not issubclass(cls, getattr(contracts, kind.contract)):
+        raise UserError(f"{where}: class {cls.__name__} must subclass gwbench.contracts.{kind.contract}.")
+    if not inspect.getdoc(cls) or not cls.__doc__:
+        raise UserError(f"{where}: class {cls.__name__} needs a docstring; its first line is shown in listings.")
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(cls.__abstractmethods__))
+        raise UserError(f"{where}: class {cls.__name__} does not implement {missing}.")
+    arguments = list(inspect.signature(cls).parameters.values())
+    keywords = [argument for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+    positional = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
+    if len(positional) != kind.positional or len(positional) + len(keywords) != len(arguments):
+        raise UserError(
+            f"{where}: the constructor takes {kind.positional} positional argument(s) "
+            f"(see gwbench.contracts.{kind.contract}), then parameters behind a `*`; found {inspect.signature(cls)}."
+        )
+    for argument in keywords:
+        if argument.annotation is argument.empty or argument.default is argument.empty:
+            raise UserError(f"{where}: parameter {argument.name!r} needs a type and a default.")
+
+
+def _unique(entries: Iterable[EntryPoint]) -> list[EntryPoint]:
+    """Entry points of different values; the same one may be seen through two copies of its metadata."""
+    return list({entry.value: entry for entry in entries}.values())
+
+
+def _read_entry(kind: str, entry: EntryPoint) -> Plugin:
+    from gwbench._source import read_plugin
+
+    return read_plugin(kind, entry.name, entry.module, entry.attr)
+
+
+def _import_source(source: str) -> None:
+    path = Path(source).expanduser()
+    if path.suffix == ".py" or path.is_file():
+        if not path.is_file():
+            raise UserError(f"There is no plugin file {source}. Check --plugin or {ENVIRONMENT}.")
+        path = path.resolve()
+        digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+        name = f"gwbench_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', path.stem)}_{digest}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise UserError(f"The plugin file {source} is not Python source; its name should end in .py.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return
+    try:
+        found = importlib.util.find_spec(source)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise UserError(
+            f"There is no plugin file or module {source!r}. Give --plugin a path ending in .py or an importable module."
+        )
+    importlib.import_module(source)

@@ -1,0 +1,1 @@
+"""The methods that ship with gwbench, one file each; installed as `gwbench.plugins`."""

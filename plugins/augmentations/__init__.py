@@ -1,0 +1,1 @@
+"""Augmentations: changes to one view."""

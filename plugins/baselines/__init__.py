@@ -1,0 +1,1 @@
+"""Baselines: what else turns the same splits into test scores."""

@@ -1,0 +1,1 @@
+"""Datasets: strain in three splits."""

@@ -1,0 +1,1 @@
+"""Encoders: conditioned strain to an embedding."""

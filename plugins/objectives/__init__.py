@@ -1,0 +1,1 @@
+"""Objectives: losses on two views, with their heads."""

@@ -1,0 +1,1 @@
+"""Pairings: two views of every window."""
