@@ -1,7 +1,35 @@
-"""gwbench: a benchmark toolkit for self-supervised learning on gravitational-wave strain."""
+"""gwbench: a benchmark toolkit for self-supervised learning on gravitational-wave strain.
+
+import gwbench
+record = gwbench.run(encoder="cnn1d", objective="barlow")
+record.auc
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from gwbench._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from gwbench.record import RunRecord, read_record
+    from gwbench.registry import register
+    from gwbench.runner import run
+
+__all__ = ["RunRecord", "__version__", "read_record", "register", "run"]
+
+_HOMES = {
+    "RunRecord": "gwbench.record",
+    "read_record": "gwbench.record",
+    "register": "gwbench.registry",
+    "run": "gwbench.runner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import gwbench` stays instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gwbench' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -295,12 +294,14 @@ class Scores:
     Attributes:
         test: [N_test] float, larger for "signal".
         details: further numbers and arrays for the record, such as the probe's chosen strength.
+        neighbours: [N_test] scores of the nearest neighbours, where there are embeddings.
         embeddings: test embeddings [N_test, F], where there are any.
         parameters: trainable parameters of the method's network; 0 without one.
     """
 
     test: Array
     details: Mapping[str, Any] = field(default_factory=dict)
+    neighbours: Array | None = None
     embeddings: Array | None = None
     parameters: int = 0
 

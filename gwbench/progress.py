@@ -53,6 +53,7 @@ class TerminalProgress(Progress):
 
     @contextmanager
     def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+        """A bar, or lines where there is no terminal."""
         if not self.console.is_terminal:
             plain = _Plain(self, title, total, unit)
             yield plain
@@ -74,6 +75,7 @@ class TerminalProgress(Progress):
             yield _Bar(bar, bar.add_task(title, total=total, rate="", note=""), unit)
 
     def say(self, message: str) -> None:
+        """Print the line to standard error."""
         self.console.print(message, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -1,0 +1,220 @@
+"""`gwbench data`: the generated datasets on this disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gwbench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gwbench.data.cache import CacheDir, Entry
+    from gwbench.progress import Progress
+
+PIPE_WIDTH = 160
+"""Columns of a table that no terminal limits."""
+
+Command = Callable[..., Any]
+
+
+@click.group()
+def data() -> None:
+    """List, check and remove the generated datasets on this disk.
+
+    They lie in the folder GWBENCH_CACHE, or else in the user's cache folder.
+    """
+
+
+def _cache_option(command: Command) -> Command:
+    option = click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder of the generated datasets.")
+    return option(command)
+
+
+def _json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+
+
+@data.command("list")
+@_cache_option
+@_json_option
+def list_(cache_dir: Path | None, as_json: bool) -> None:
+    """Show all datasets and what they take on the disk."""
+    cache = _cache(cache_dir)
+    entries = cache.list_entries()
+    if as_json:
+        click.echo(json.dumps([_as_dict(entry) for entry in entries], indent=2))
+        return
+    if not entries:
+        click.echo(f"No generated datasets in {cache.root}.")
+        return
+
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "size", "train / val / test", "detectors", "rate", "created", "hash"):
+        table.add_column(title, no_wrap=True, justify="right" if title in ("size", "rate") else "left")
+    for entry in entries:
+        header = entry.header
+        if header is None:
+            table.add_row(entry.name, _size(entry.size), "damaged")
+            continue
+        table.add_row(
+            entry.name,
+            _size(entry.size),
+            _sizes(header.sizes),
+            ",".join(header.detectors),
+            f"{header.sample_rate:g} Hz",
+            header.created[:16].replace("T", " "),
+            header.content_hash[:12],
+        )
+    _console().print(table)
+    click.echo(f"{_size(sum(entry.size for entry in entries))} in {cache.root}")
+
+
+@data.command()
+@click.argument("name")
+@_cache_option
+@_json_option
+def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
+    """Show all that is known of a dataset.
+
+    NAME may be the beginning of a name, if no other begins so.
+    """
+    entry = _cache(cache_dir).entry_info(name)
+    if as_json:
+        click.echo(json.dumps(_as_dict(entry), indent=2))
+        return
+
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    rows = {"name": entry.name, "file": str(entry.path), "size": _size(entry.size)}
+    header = entry.header
+    if header is None:
+        rows["problem"] = entry.problem
+    else:
+        rate = header.sample_rate
+        rows |= {
+            "train / val / test": _sizes(header.sizes),
+            "detectors": ", ".join(header.detectors),
+            "rate": f"{rate:g} Hz",
+            "window": f"{header.window / rate:g} s, and {header.margin / rate:g} s of margin on either side",
+            "created": f"{header.created} by gwbench {header.gwbench_version}, layout {header.layout}",
+            "hash": header.content_hash,
+            "notes": "\n".join(header.notes) or "none",
+            "recipe": json.dumps(header.recipe, indent=2, ensure_ascii=False),
+        }
+    for title, value in rows.items():
+        table.add_row(title, Text(value, overflow="fold"))
+    _console().print(table)
+
+
+@data.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "every", is_flag=True, help="Verify all datasets.")
+@_cache_option
+@_json_option
+@click.pass_context
+def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_dir: Path | None, as_json: bool) -> None:
+    """Check datasets against their content hashes.
+
+    Every file is read to its end; exit code 1 if one differs or cannot be read.
+    """
+    from gwbench.progress import default
+
+    cache = _cache(cache_dir)
+    progress = default()
+    chosen = _choose(cache, names, every)
+    results = [_verified(cache, entry, progress) for entry in chosen]
+    bad = [result for result in results if not result["ok"]]
+    if as_json:
+        click.echo(json.dumps(results, indent=2))
+    else:
+        for result in results:
+            click.echo(f"{result['name']}: {result['problem'] or 'good'}")
+        if bad:
+            click.echo(f"{len(bad)} of {len(results)} are damaged. Remove one with `gwbench data clear NAME`.")
+    context.exit(1 if bad else 0)
+
+
+@data.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "every", is_flag=True, help="Remove all datasets.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_cache_option
+def clear(names: tuple[str, ...], every: bool, yes: bool, cache_dir: Path | None) -> None:
+    """Remove datasets. A run that needs one makes it again."""
+    cache = _cache(cache_dir)
+    entries = _choose(cache, names, every)
+    total = _size(sum(entry.size for entry in entries))
+    if entries and not yes:
+        try:
+            listed = "".join(f"\n  {entry.name}" for entry in entries)
+            agreed = click.confirm(f"Remove {_count(entries)} ({total}) from {cache.root}?{listed}\n")
+        except click.Abort as error:
+            raise UserError("Nothing was removed: no answer. Add --yes to remove without a question.") from error
+        if not agreed:
+            click.echo("Nothing was removed.")
+            return
+    removed = cache.clear(None if every else [entry.name for entry in entries])
+    click.echo(f"Removed {_count(removed)}, {total}.")
+
+
+def _cache(cache_dir: Path | None) -> CacheDir:
+    from gwbench.data.cache import CacheDir
+
+    return CacheDir(cache_dir)
+
+
+def _choose(cache: CacheDir, names: tuple[str, ...], every: bool) -> list[Entry]:
+    if bool(names) == every:
+        raise UserError("Give the names of datasets or --all, and not both. See `gwbench data list`.")
+    if every:
+        return cache.list_entries()
+    return list({entry.name: entry for entry in map(cache.entry_info, names)}.values())
+
+
+def _verified(cache: CacheDir, entry: Entry, progress: Progress) -> dict[str, Any]:
+    from gwbench.data.store import DamagedStoreError
+
+    stored = computed = None
+    try:
+        found = cache.verify(entry.name, progress)
+    except DamagedStoreError as error:
+        problem = str(error)
+    else:
+        stored, computed = found.stored, found.computed
+        problem = "" if found.ok else f"BAD: content hash {computed[:12]}, written with {stored[:12]}"
+    return {"name": entry.name, "ok": not problem, "stored": stored, "computed": computed, "problem": problem}
+
+
+def _as_dict(entry: Entry) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(entry), "path": str(entry.path)}
+
+
+def _count(entries: list[Entry]) -> str:
+    return f"{len(entries)} dataset{'' if len(entries) == 1 else 's'}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _sizes(sizes: dict[str, int]) -> str:
+    return " / ".join(f"{count:,}" for count in sizes.values())
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)

@@ -1,0 +1,37 @@
+"""`gwbench doctor`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command()
+def doctor() -> None:
+    """Check this installation: packages, device, cache folder and plugins. Exit code 1 where something is wrong."""
+    from importlib.metadata import distributions
+
+    from gwbench import environment
+    from gwbench.data.cache import CacheDir
+    from gwbench.registry import REGISTRY
+
+    problems = []
+    names = {found.metadata["Name"].lower() for found in distributions() if found.metadata["Name"]}
+    if "gwbench" in names:
+        problems.append(
+            "The package 'gwbench' (Fisher matrices) is installed beside 'gwbench-ssl' and has the same import name. "
+            "Keep them in separate environments: pip uninstall gwbench, then reinstall gwbench-ssl."
+        )
+    for package, version in environment.packages().items():
+        click.echo(f"{package:<18} {version}")
+    device = environment.resolve_device("auto")
+    click.echo(f"{'device':<18} {device}, {environment.resolve_precision('auto', device)}")
+    click.echo(f"{'data cache':<18} {CacheDir().root}")
+    problems += [f"{p.kind} {p.name!r}: {p.problem}" for p in REGISTRY.list() if p.problem]
+    problems += [f"plugin source {source}: {reason}" for source, reason in REGISTRY.broken.items()]
+    for problem in problems:
+        click.echo(f"problem: {problem}", err=True)
+    if problems:
+        sys.exit(1)
+    click.echo("No problem found.")

@@ -1,0 +1,80 @@
+"""The `gwbench` command. Verbs are imported when they are used, so that help stays instant."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from gwbench._version import __version__
+from gwbench.errors import UserError
+
+VERBS = {
+    "run": "Pre-train, probe and record one method.",
+    "list": "List plugins.",
+    "show": "Show one plugin: what it does, its parameters, its paper.",
+    "data": "List, inspect, verify and clear the generated data on this machine.",
+    "doctor": "Check this installation.",
+}
+"""Every verb, with its line in the help; verb `x` is the command `x` in `gwbench.cli.x`."""
+
+USER_MISTAKE = 2
+INTERRUPTED = 130
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"gwbench.cli.{cmd_name}")
+        command: click.Command = getattr(module, _attribute(cmd_name))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from gwbench.errors import did_you_mean
+
+            error.message += did_you_mean(args[0], VERBS)
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gwbench")
+def gwbench() -> None:
+    """Benchmark self-supervised learning on gravitational-wave strain.
+
+    Start with: gwbench run --encoder cnn1d --loss barlow
+    """
+
+
+def main() -> None:
+    """Run the command line: exit code 0 for success, 1 for a failure, 2 for the user's mistake."""
+    try:
+        code = gwbench.main(standalone_mode=False)
+    except UserError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = USER_MISTAKE
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted. The same command goes on from the last finished epoch.", err=True)
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _attribute(verb: str) -> str:
+    """The command's name in its module; `list` would hide the builtin there."""
+    return f"{verb}_plugins" if verb == "list" else verb

@@ -1,0 +1,48 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from gwbench.errors import UserError
+from gwbench.registry import REGISTRY
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def plugin_option(command: F) -> F:
+    """`--plugin FILE_OR_MODULE`, loaded before the command runs."""
+
+    def load(_context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+        for source in value:
+            REGISTRY.load_source(source)
+        return value
+
+    return click.option(
+        "--plugin",
+        "plugins",
+        multiple=True,
+        metavar="FILE_OR_MODULE",
+        callback=load,
+        help="Load plugins from a file or a module. Repeatable.",
+    )(command)
+
+
+def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
+    """KEY=VALUE texts as a mapping.
+
+    Raises:
+        UserError: a text has no "=", or a key comes twice.
+    """
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {pair!r} is not of the form SECTION.NAME=VALUE, such as encoder.width=32.")
+        if key in settings:
+            raise UserError(f"--set {key} is given twice: {settings[key]!r} and {value!r}.")
+        settings[key] = value
+    return settings

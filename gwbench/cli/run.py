@@ -1,0 +1,79 @@
+"""`gwbench run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gwbench.cli.options import parse_settings, plugin_option
+from gwbench.errors import UserError
+
+SHORTCUTS = {
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "lr": "training.lr",
+    "label_fraction": "evaluation.label_fraction",
+}
+"""Options that are settings under a shorter name."""
+
+
+@click.command()
+@click.option("--encoder", default="cnn1d", show_default=True, help="Network from strain to embedding.")
+@click.option("--loss", "--objective", "objective", default="barlow", show_default=True, help="Objective.")
+@click.option("--pairing", default="cross-detector", show_default=True, help="How two views are made.")
+@click.option("--augment", "augmentations", multiple=True, help="Augmentation of the views. Repeatable.")
+@click.option("--baseline", help="Score a baseline instead of pre-training.")
+@click.option("--dataset", default="bbh", show_default=True, help="Where strain comes from.")
+@click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
+              help="Set a parameter, such as encoder.width=64 or dataset.preset=g2net-like. Repeatable.")  # fmt: skip
+@plugin_option
+@click.option("--epochs", type=int, help="Passes over the training split.")
+@click.option("--batch-size", type=int, help="Windows per step.")
+@click.option("--lr", type=float, help="Peak learning rate.")
+@click.option("--label-fraction", type=float, help="Share of the training labels for the probe.  [default: 0.25]")
+@click.option("--encoder-groups", default="shared", show_default=True,
+              help="One encoder for all detectors: shared; one each: each; or groups such as 'H1,L1|V1'.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Of labels, weights, batches and views.")  # fmt: skip
+@click.option("--data-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the data.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes that generate data.  [default: one per core]")
+@click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder of run folders.")
+@click.option("--cache-dir", type=click.Path(), help="Folder of generated data.  [default: the user's cache]")
+@click.option("--rerun", is_flag=True, help="Do the run again though it is done.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record alone, as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    r"""Pre-train an encoder without labels, probe it with few, record what came of it.
+
+    The defaults take minutes on a laptop. The same command again shows the finished result; interrupted, it goes
+    on from the last finished epoch.
+
+    \b
+    gwbench run --encoder cnn1d --loss barlow
+    gwbench run --pairing cross-detector --augment noise-injection --loss simclr
+    gwbench run --baseline random-init --encoder cnn1d
+    gwbench run --plugin my_encoder.py --encoder my-encoder
+    """
+    settings: dict[str, Any] = dict(parse_settings(pairs))
+    for option, key in SHORTCUTS.items():
+        value = options.pop(option)
+        if value is None:
+            continue
+        if key in settings:
+            raise UserError(f"--{option.replace('_', '-')} and --set {key} both set {key}. Give one of them.")
+        settings[key] = value
+
+    from gwbench import runner
+    from gwbench.progress import Progress, TerminalProgress
+
+    progress = Progress() if quiet else TerminalProgress()
+    record = runner.run(settings=settings, cache=cache_dir, progress=progress, **options)
+    if as_json:
+        click.echo(record.model_dump_json(indent=2))
+        return
+    from gwbench.cli.summary import show_record
+
+    show_record(record)

@@ -1,0 +1,42 @@
+"""`gwbench show`."""
+
+from __future__ import annotations
+
+import inspect
+
+import click
+
+from gwbench.cli.options import plugin_option
+from gwbench.registry import REGISTRY
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("name")
+@plugin_option
+def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
+    r"""Show one plugin: its docstring, parameters with types and defaults, citation and origin.
+
+    \b
+    gwbench show encoder cnn1d
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from gwbench.parameters import parameters
+
+    kind = kind.removesuffix("s")
+    plugin = REGISTRY.get(kind, name)
+    console = Console(highlight=False)
+    console.print(f"[bold]{kind} {escape(name)}[/], version {plugin.version}\n")
+    console.print(escape(inspect.getdoc(plugin.target) or ""), soft_wrap=True)
+    table = Table(box=None, pad_edge=False, title="\nparameters", title_justify="left")
+    for column in ("set with", "type", "default"):
+        table.add_column(column, overflow="fold")
+    for parameter in parameters(plugin):
+        table.add_row(f"--set {kind}.{parameter.name}=", escape(parameter.type), escape(repr(parameter.default)))
+    console.print(table if table.row_count else "\nno parameters")
+    console.print(f"\ncitation: {escape(plugin.citation or 'none')}", soft_wrap=True)
+    console.print(f"tags: {escape(', '.join(plugin.tags) or 'none')}")
+    console.print(f"origin: {escape(str(plugin.origin))}", soft_wrap=True)

@@ -1,0 +1,81 @@
+"""A record in the terminal."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gwbench.evaluate.statistics import Interval
+    from gwbench.record import RunRecord
+
+
+def show_record(record: RunRecord) -> None:
+    """Print a finished run: its figures, where time went, and what to do next."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    metrics = record.metrics
+    assert metrics is not None and record.data is not None
+    console = Console(highlight=False)
+    console.print(
+        f"\n[bold]{escape(record.spec.title)}[/] on {escape(record.spec.dataset.name)}, seed {record.spec.seed}"
+    )
+    figures = Table(box=None, show_header=False, pad_edge=False)
+    figures.add_row("[bold]ROC-AUC[/]", f"[bold green]{_interval(metrics.auc)}[/]", "95 % interval, linear probe")
+    if metrics.knn_auc:
+        figures.add_row("kNN AUC", _interval(metrics.knn_auc), f"{record.spec.evaluation.neighbours} neighbours")
+    figures.add_row("average precision", f"{metrics.average_precision:.4f}")
+    for rate, efficiency in metrics.tpr_at_fpr.items():
+        figures.add_row(f"TPR at FPR {rate}", _interval(efficiency) if efficiency else "too few noise windows")
+    labels = f"{record.data.labelled:,} labels; {metrics.n_test:,} test windows"
+    figures.add_row("probe", labels)
+    console.print(figures)
+
+    if metrics.per_snr_bin:
+        bins = Table(title="by optimal network SNR", title_justify="left", box=None, pad_edge=False)
+        for column in ("SNR", "signals", "AUC", "TPR at FPR 0.01"):
+            bins.add_column(column, justify="right")
+        for part in metrics.per_snr_bin:
+            span = f"{part.low:g} to {part.high:g}" if part.high is not None else f"from {part.low:g}"
+            efficiency = part.tpr_at_fpr.get("0.01")
+            bins.add_row(span, f"{part.n:,}", f"{part.auc.value:.3f}", f"{efficiency.value:.3f}" if efficiency else "-")
+        console.print(bins)
+
+    if record.training:
+        final = record.training.collapse[-1]
+        console.print(
+            f"loss {record.training.loss[0]:.4g} -> {record.training.loss[-1]:.4g} over {len(record.training.loss)} "
+            f"epochs; spread {final['spread']:.2f} of 1, effective rank {final['effective_rank']:.1f}"
+        )
+        if record.training.warning:
+            console.print(f"[yellow]{escape(record.training.warning)}[/]")
+    times = ", ".join(f"{name} {phase.seconds:.0f} s" for name, phase in record.phases.items())
+    console.print(f"time: {times}")
+    for note in record.data.notes:
+        console.print(f"[dim]{escape(note)}[/]")
+    console.print(f"record: {escape(str(record.folder))}", soft_wrap=True)
+    console.print(f"next: {escape(_next_step(record))}", soft_wrap=True)
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
+
+
+def _next_step(record: RunRecord) -> str:
+    """The command that gives this figure its meaning: the floor for a method, a method for a baseline."""
+    words = shlex.split(record.command)
+    if record.spec.baseline:
+        return "pre-train the same encoder: " + shlex.join(_without(words, "--baseline", "baseline."))
+    floor = _without(words, "--pairing", "pairing.", "--loss", "objective.", "--augment", "augmentation.", "training.")
+    return "see the floor: " + shlex.join([*floor[:2], "--baseline", "random-init", *floor[2:]])
+
+
+def _without(words: list[str], *unwanted: str) -> list[str]:
+    """A command without some options, named by flag ("--loss") or by the start of a setting ("objective.")."""
+    kept = words[:2]
+    for flag, value in zip(words[2::2], words[3::2], strict=True):
+        if flag not in unwanted and not (flag == "--set" and value.startswith(tuple(unwanted))):
+            kept += [flag, value]
+    return kept

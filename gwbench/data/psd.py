@@ -1,0 +1,115 @@
+"""Power spectral densities (PSDs) of the detectors: named design curves, and any PSD on another grid."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gwbench.errors import UserError, did_you_mean
+
+Float = NDArray[np.float64]
+
+CURATED: dict[str, tuple[str, ...]] = {
+    "H1": ("aLIGODesignSensitivityT1800044", "aLIGOZeroDetHighPower", "aLIGO175MpcT1800545"),
+    "L1": ("aLIGODesignSensitivityT1800044", "aLIGOZeroDetHighPower", "aLIGO175MpcT1800545"),
+    "V1": ("AdvVirgo", "AdVO4T1800545", "AdVDesignSensitivityP1200087"),
+    "K1": ("KAGRA", "KAGRADesignSensitivityT1600593", "KAGRA128MpcT1800545"),
+}
+"""PSD names that describe a whole detector at design or observing-run sensitivity; the first is the default.
+
+pycbc knows about 70 more: earlier runs, single noise components, other detectors.
+"""
+
+NOISE_F_LOW = 10.0
+"""Hz; the lowest frequency of simulated noise. Below it every curated curve is an extrapolation or a wall."""
+
+
+def default_psd(detector: str) -> str:
+    """The name of the PSD a detector has unless another is asked for.
+
+    Raises:
+        UserError: the detector is none of `CURATED`.
+    """
+    if detector not in CURATED:
+        raise UserError(
+            f"Unknown detector {detector!r}: expected one of {', '.join(CURATED)}."
+            f"{did_you_mean(detector.upper(), CURATED)}"
+        )
+    return CURATED[detector][0]
+
+
+def check_name(name: str) -> None:
+    """Raise `UserError` unless pycbc has a ground-based detector's PSD of this name."""
+    if any(name in names for names in CURATED.values()):
+        return
+    from pycbc.psd.analytical import get_lalsim_psd_list
+
+    known = list(get_lalsim_psd_list())
+    if name not in known:
+        curated = sorted({known_name for names in CURATED.values() for known_name in names})
+        raise UserError(
+            f"Unknown PSD {name!r}: expected a name such as {', '.join(curated)}, or another of "
+            f"pycbc.psd.get_lalsim_psd_list().{did_you_mean(name, [*curated, *known])}"
+        )
+
+
+@lru_cache(maxsize=32)
+def psd_values(name: str, sample_rate: float, samples: int, f_low: float = NOISE_F_LOW) -> Float:
+    """A named one-sided PSD on the rfft bins of `samples` samples.
+
+    Args:
+        name: a name of `CURATED`, or any other ground-based detector's PSD in pycbc.
+        sample_rate: Hz.
+        samples: length of the time series; bins are `sample_rate / samples` apart.
+        f_low: Hz; the PSD is zero, that is masked, below it.
+
+    Returns:
+        [samples // 2 + 1] in 1/Hz, read-only.
+
+    Raises:
+        UserError: unknown name.
+    """
+    check_name(name)
+    from pycbc.psd import from_string
+
+    bins = samples // 2 + 1
+    # pycbc leaves the last bin at zero; one bin more keeps the Nyquist bin.
+    values = np.asarray(from_string(name, bins + 1, sample_rate / samples, f_low).numpy(), np.float64)[:bins]
+    values.setflags(write=False)
+    return values
+
+
+def usable(psd: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a PSD has a value: finite and above zero."""
+    return np.asarray(np.isfinite(psd) & (psd > 0))
+
+
+def resample_psd(psd: NDArray[Any], delta_f: float, new_delta_f: float, bins: int) -> Float:
+    """A PSD on another frequency grid, interpolated linearly in its logarithm.
+
+    Args:
+        psd: [..., F] one-sided, bins `delta_f` Hz apart from 0 Hz; masked where it is not `usable`.
+        delta_f: Hz, of `psd`.
+        new_delta_f: Hz, of the result.
+        bins: length of the result's last axis.
+
+    Returns:
+        [..., bins] float64; zero where masked: beyond the end of `psd`, or beside a masked bin of it.
+    """
+    psd = np.asarray(psd, np.float64)
+    valid = usable(psd)
+    log = np.log(np.where(valid, psd, 1.0))
+    # Rounding keeps bins that coincide on both grids exactly on their source bin.
+    position = np.round(np.arange(bins) * new_delta_f / delta_f, 9)
+    low = np.minimum(position.astype(int), psd.shape[-1] - 1)
+    high = np.minimum(low + 1, psd.shape[-1] - 1)
+    fraction = np.clip(position - low, 0.0, 1.0)
+    known = valid[..., low] & (valid[..., high] | (fraction == 0)) & (position <= psd.shape[-1] - 1)
+    between = np.exp((1 - fraction) * log[..., low] + fraction * log[..., high])
+    return np.asarray(np.where(known, between, 0.0))
+
+
+__all__ = ["CURATED", "NOISE_F_LOW", "check_name", "default_psd", "psd_values", "resample_psd", "usable"]

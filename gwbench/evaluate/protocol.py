@@ -1,0 +1,86 @@
+"""Evaluation protocol 1: a frozen encoder, a linear probe on few labels, the test split touched once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from gwbench.contracts import Array, Scores, StrainSplits
+from gwbench.evaluate.neighbours import neighbour_scores
+from gwbench.evaluate.probe import linear_probe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gwbench.data.conditioned import ConditionedStrain
+    from gwbench.encoding import DetectorEncoder
+    from gwbench.progress import Progress
+
+CHUNK = 256
+"""Windows embedded at once."""
+
+
+def evaluate_encoder(
+    encoder: DetectorEncoder,
+    splits: StrainSplits,
+    strain: Mapping[str, ConditionedStrain],
+    labelled: Array,
+    *,
+    neighbours: int,
+    device: str,
+    precision: str,
+    progress: Progress,
+) -> Scores:
+    """Test scores of the probe on an encoder, which is frozen and left unchanged.
+
+    Every window is embedded once: the labelled part of the training split, validation and test.
+
+    Args:
+        encoder: gives [B, F] for conditioned strain [B, D, T].
+        splits: for the labels.
+        strain: the conditioned splits by name.
+        labelled: positions in the training split whose labels the probe may use.
+        neighbours: k of the kNN score.
+        device, precision: where and in what the embeddings are computed.
+        progress: where to report.
+
+    Raises:
+        UserError: an embedding is not finite, or a labelled part holds one class only.
+    """
+    parts = {"train": labelled, "val": np.arange(len(splits.val)), "test": np.arange(len(splits.test))}
+    embedding: dict[str, Array] = {}
+    with progress.task("Embed", sum(map(len, parts.values())), "windows") as task:
+        for name, index in parts.items():
+            embedding[name] = _embed(encoder, strain[name], index, device, precision, task)
+    train_y = splits.train.label[labelled]
+    probe = linear_probe(embedding["train"], train_y, embedding["val"], splits.val.label, embedding["test"])
+    return Scores(
+        test=probe.test_scores,
+        details={
+            "probe_strength": probe.strength,
+            "probe_val_auc": probe.chosen.val_auc,
+            "probe_converged": probe.chosen.converged,
+            "probe_path": [{"strength": fit.strength, "val_auc": fit.val_auc} for fit in probe.path],
+        },
+        neighbours=neighbour_scores(embedding["train"], train_y, embedding["test"], neighbours=neighbours),
+        embeddings=embedding["test"],
+        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+    )
+
+
+def _embed(
+    encoder: DetectorEncoder, strain: ConditionedStrain, index: Array, device: str, precision: str, task: Any
+) -> Array:
+    was_training = encoder.training
+    encoder.to(device).eval()
+    rows = []
+    kind = torch.device(device).type
+    with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
+        for start in range(0, len(index), CHUNK):
+            part = index[start : start + CHUNK]
+            rows.append(encoder.embed(strain[part].to(device)).float().cpu())
+            task.advance(len(part))
+    encoder.train(was_training)
+    return torch.cat(rows).numpy()

@@ -1,0 +1,145 @@
+"""What one run works with: its strain, conditioned; its labels; its encoder and how to judge it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from gwbench import record, seeds
+from gwbench.contracts import Array, InputShape, Scores, StrainInfo, StrainSplits
+from gwbench.data.condition import Conditioner, fit_conditioner
+from gwbench.data.conditioned import ConditionedStrain
+from gwbench.data.noise import coloured_noise_factory
+from gwbench.encoding import DetectorEncoder, parse_groups
+from gwbench.errors import UserError
+from gwbench.evaluate.protocol import evaluate_encoder
+from gwbench.pretrain import Method, Trained, pretrain
+from gwbench.registry import REGISTRY
+from gwbench.spec import Choice, RunSpec
+
+if TYPE_CHECKING:
+    from gwbench.progress import Progress
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """Keeps the contract `gwbench.contracts.Job`.
+
+    Attributes:
+        spec: the run.
+        splits: its data.
+        labelled: positions in the training split whose labels may be used.
+        conditioner: fitted on the training split, without labels.
+        strain: the conditioned splits by name.
+        device: where to compute.
+        progress: where to report.
+    """
+
+    spec: RunSpec
+    splits: StrainSplits
+    labelled: Array
+    conditioner: Conditioner
+    strain: dict[str, ConditionedStrain]
+    device: str
+    progress: Progress
+
+    @classmethod
+    def set_up(
+        cls, spec: RunSpec, splits: StrainSplits, labelled: Array, device: str, progress: Progress
+    ) -> Laboratory:
+        """Fit the conditioner and, where the run trains, condition the training split once.
+
+        Raises:
+            UserError: the strain is not fit for the conditioning asked for.
+        """
+        conditioner = fit_conditioner(
+            splits.train,
+            sample_rate=splits.sample_rate,
+            margin=splits.margin,
+            detectors=splits.detectors,
+            settings=spec.conditioning,
+        )
+        strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in ("train", "val", "test")}
+        if spec.training:
+            strain["train"].keep(progress)
+        return cls(spec, splits, labelled, conditioner, strain, device, progress)
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.spec.seed
+
+    def conditioned(self, split: str, index: slice | Array) -> Tensor:
+        """Conditioned strain [n, D, T] of a part of a split."""
+        return self.strain[split][index]
+
+    def new_encoder(self) -> DetectorEncoder:
+        """The encoder as pre-training starts from it: the same weights for the same seed."""
+        if self.spec.encoder is None:
+            raise UserError("This run needs an encoder: name one with --encoder.")
+        encoder = self.spec.encoder
+        network = bool(self.spec.pairing and REGISTRY.get("pairing", self.spec.pairing.name).target.network)  # type: ignore[union-attr]
+        channels = len(self.splits.detectors) if network else 1
+        shape = InputShape(channels, self.splits.window, self.splits.sample_rate)
+        groups = parse_groups(self.spec.encoder_groups, self.splits.detectors)
+        with seeds.torch_global(self.seed, "init"):
+            return DetectorEncoder(lambda: self._make("encoder", encoder, shape), groups, network=network)
+
+    def pretrain(self, encoder: DetectorEncoder, folder: Path) -> Trained:
+        """Train the encoder in place with the run's pairing, augmentations and objective."""
+        assert self.spec.pairing and self.spec.objective and self.spec.training
+        info = StrainInfo(
+            detectors=self.splits.detectors,
+            sample_rate=self.splits.sample_rate,
+            window=self.splits.window,
+            coloured_noise=coloured_noise_factory(self.conditioner, seed=self.seed, progress=self.progress),
+        )
+        with seeds.torch_global(self.seed, "init", 1):
+            objective = self._make("objective", self.spec.objective, encoder.embed_dim)
+        method = Method(
+            encoder=encoder,
+            pairing=self._make("pairing", self.spec.pairing, info),
+            augmentations=[self._make("augmentation", choice, info) for choice in self.spec.augmentations],
+            objective=objective,
+        )
+        return pretrain(
+            method,
+            self.strain["train"],
+            self.spec.training,
+            seed=self.seed,
+            precision=self.spec.precision,
+            device=self.device,
+            folder=folder,
+            progress=self.progress,
+        )
+
+    def probe(self, encoder: Any) -> Scores:
+        """Test scores of the run's probe on an encoder."""
+        return evaluate_encoder(
+            encoder,
+            self.splits,
+            self.strain,
+            self.labelled,
+            neighbours=self.spec.evaluation.neighbours,
+            device=self.device,
+            precision=self.spec.precision,
+            progress=self.progress,
+        )
+
+    @staticmethod
+    def save(encoder: DetectorEncoder, path: Path) -> None:
+        """Write the encoder's weights as safetensors."""
+        from safetensors.torch import save_file
+
+        weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+        with record.atomic(path) as temporary:
+            save_file(weights, temporary)
+
+    @staticmethod
+    def _make(kind: str, choice: Choice, context: Any) -> Any:
+        target = REGISTRY.get(kind, choice.name).target
+        assert target is not None
+        return target(context, **choice.parameters)

@@ -1,0 +1,318 @@
+"""One spec -> one RunRecord, every step in reading order."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gwbench import environment, record, seeds
+from gwbench import progress as progress_bars
+from gwbench._version import __version__
+from gwbench.errors import UserError
+from gwbench.evaluate.probe import PROTOCOL, draw_labelled
+from gwbench.record import RunRecord
+from gwbench.registry import REGISTRY
+from gwbench.spec import Choice, RunSpec
+
+if TYPE_CHECKING:
+    from gwbench.contracts import Dataset, Scores, StrainSplits
+    from gwbench.pretrain import Trained
+    from gwbench.progress import Progress
+
+DEFAULT_OUT = "runs"
+
+
+def run(
+    *,
+    encoder: str | None = "cnn1d",
+    objective: str | None = "barlow",
+    pairing: str | None = "cross-detector",
+    augmentations: Sequence[str] = (),
+    baseline: str | None = None,
+    dataset: str = "bbh",
+    settings: Mapping[str, Any] | None = None,
+    encoder_groups: str = "shared",
+    seed: int = 0,
+    data_seed: int = 0,
+    precision: str = "auto",
+    device: str = "auto",
+    plugins: Sequence[str] = (),
+    out: str | Path = DEFAULT_OUT,
+    cache: str | Path | None = None,
+    workers: int | None = None,
+    rerun: bool = False,
+    progress: Progress | None = None,
+) -> RunRecord:
+    """Pre-train an encoder without labels, probe it with few, and record what came of it.
+
+        record = gwbench.run(encoder="cnn1d", objective="barlow")
+        record.auc, record.metrics.auc.low, record.metrics.auc.high
+
+    The same call twice does the work once: the second returns the first's record.
+
+    Args:
+        encoder, objective, pairing, augmentations, dataset: plugin names.
+        baseline: a baseline's name; then nothing is pre-trained.
+        settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
+        encoder_groups: "shared", "each", or groups of detectors with an encoder each, such as "H1,L1|V1".
+        seed: of labels, weights, batches and views.
+        data_seed: of simulated data and of splits.
+        precision: "fp32", "bf16", or "auto" for bf16 where the processor computes in it.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        plugins: files or modules that register further plugins.
+        out: folder that gets one folder per run.
+        cache: folder of generated data; by default the user's cache folder.
+        workers: processes that generate data; by default one per core.
+        rerun: do it again though it is done.
+        progress: where to report; by default a bar on a terminal, nothing elsewhere.
+
+    Raises:
+        UserError: anything that the caller can mend.
+    """
+    for source in plugins:
+        REGISTRY.load_source(source)
+    device = environment.resolve_device(device)
+    spec = RunSpec.create(
+        dataset=dataset,
+        encoder=encoder,
+        pairing=pairing,
+        augmentations=augmentations,
+        objective=objective,
+        baseline=baseline,
+        settings=settings,
+        encoder_groups=encoder_groups,
+        seed=seed,
+        data_seed=data_seed,
+        precision=environment.resolve_precision(precision, device),
+    )
+    return run_spec(
+        spec, device=device, out=out, cache=cache, workers=workers, rerun=rerun, progress=progress, plugins=plugins
+    )
+
+
+def run_spec(
+    spec: RunSpec,
+    *,
+    device: str = "cpu",
+    out: str | Path = DEFAULT_OUT,
+    cache: str | Path | None = None,
+    workers: int | None = None,
+    rerun: bool = False,
+    progress: Progress | None = None,
+    plugins: Sequence[str] = (),
+) -> RunRecord:
+    """Carry out a spec, or return the record of an earlier run of it. Arguments as in `run`."""
+    progress = progress or progress_bars.default()
+    dataset: Dataset = _build("dataset", spec.dataset)
+    fingerprint = dict(dataset.fingerprint())
+    run_id = spec.run_id(fingerprint)
+    folder = Path(out) / _folder_name(spec, run_id)
+    with _only_here(folder):
+        finished = _finished(folder, run_id, progress)
+        if finished and not rerun:
+            progress.say(f"This run is done already: {folder}. Use --rerun to do it again.")
+            return finished
+        if rerun:
+            (folder / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
+        notebook = _Notebook(spec, run_id, fingerprint, device, folder, plugins)
+        try:
+            return _carry_out(spec, dataset, notebook, cache, workers, progress)
+        except (UserError, OSError, MemoryError, RuntimeError) as error:
+            notebook.failed(error)
+            if isinstance(error, OSError):
+                raise record.unwritable(folder, error) from error
+            raise
+
+
+def _carry_out(
+    spec: RunSpec,
+    dataset: Dataset,
+    notebook: _Notebook,
+    cache: str | Path | None,
+    workers: int | None,
+    progress: Progress,
+) -> RunRecord:
+    """The method section."""
+    from gwbench.data.cache import CacheContext
+    from gwbench.evaluate.metrics import evaluate_scores
+    from gwbench.laboratory import Laboratory
+
+    with notebook.phase("data"):
+        context = CacheContext.of(
+            REGISTRY.get("dataset", spec.dataset.name),
+            spec.dataset.parameters,
+            spec.data_seed,
+            notebook.fingerprint,
+            root=cache,
+            workers=workers,
+            progress=progress,
+        )
+        splits = dataset.load(context)
+        labels = draw_labelled(
+            splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
+        )
+
+    with notebook.phase("condition", windows=len(splits.train)):
+        laboratory = Laboratory.set_up(spec, splits, labels, notebook.device, progress)
+
+    if spec.baseline:
+        with notebook.phase("baseline"):
+            scores: Scores = _build("baseline", spec.baseline).scores(laboratory)
+    else:
+        encoder = laboratory.new_encoder()
+        with notebook.phase("pretrain"):
+            notebook.trained = laboratory.pretrain(encoder, notebook.folder / "checkpoints")
+        with notebook.phase("evaluate"):
+            scores = laboratory.probe(encoder)
+        laboratory.save(encoder, notebook.folder / record.WEIGHTS)
+
+    metrics = evaluate_scores(splits.test.label, scores.test, splits.test.snr, knn_score=scores.neighbours)
+    arrays = {"label": splits.test.label, "score": scores.test, "snr": splits.test.snr}
+    if scores.embeddings is not None:
+        arrays["embedding"] = scores.embeddings
+    record.write_arrays(notebook.folder / record.PREDICTIONS, arrays)
+    return notebook.finished(splits, len(labels), scores, metrics)
+
+
+class _Notebook:
+    """Gathers what the record will say, while the run goes on."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        run_id: str,
+        fingerprint: dict[str, str],
+        device: str,
+        folder: Path,
+        plugins: Sequence[str],
+    ) -> None:
+        self.spec, self.run_id, self.fingerprint = spec, run_id, fingerprint
+        self.device, self.folder, self.plugins = device, folder, plugins
+        self.trained: Trained | None = None
+        self._phases: dict[str, record.Phase] = {}
+
+    @contextmanager
+    def phase(self, name: str, windows: int | None = None) -> Iterator[None]:
+        """Time a phase; with `windows`, its throughput too."""
+        begun = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - begun
+        rate = windows / seconds if windows else None
+        self._phases[name] = record.Phase(seconds=seconds, samples_per_second=rate)
+
+    def finished(self, splits: StrainSplits, labelled: int, scores: Scores, metrics: Any) -> RunRecord:
+        """Write and return the record of a run that went well."""
+        from gwbench.collapse import warning
+
+        training = None
+        if self.trained:
+            training = record.TrainingOutcome(
+                loss=self.trained.loss,
+                collapse=self.trained.collapse,
+                warning=warning(self.trained.collapse[-1]),
+                resumed_from=self.trained.resumed_from,
+            )
+            self._phases["pretrain"] = record.Phase(
+                seconds=self.trained.seconds, samples_per_second=self.trained.windows_per_second
+            )
+        return self._write(
+            status="ok",
+            data=record.Data(
+                content_hash=splits.content_hash,
+                fingerprint=self.fingerprint,
+                detectors=splits.detectors,
+                sample_rate=splits.sample_rate,
+                sizes={name: len(splits[name]) for name in ("train", "val", "test")},
+                labelled=labelled,
+                notes=splits.notes,
+            ),
+            metrics=metrics,
+            details=dict(scores.details),
+            parameters=scores.parameters,
+            training=training,
+        )
+
+    def failed(self, error: BaseException) -> None:
+        """Write that the run failed and why, where that can be written and no finished record stands."""
+        try:
+            if (self.folder / record.RECORD).exists() and record.read_record(self.folder).status == "ok":
+                return
+            self._write(status="failed", reason=f"{type(error).__name__}: {error}")
+        except (UserError, OSError):
+            return  # the place cannot be written; the error under way says so
+
+    def _write(self, **fields: Any) -> RunRecord:
+        result = RunRecord(
+            run_id=self.run_id,
+            protocol=PROTOCOL,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=self.spec.command(self.plugins),
+            spec=self.spec,
+            plugins=[
+                record.PluginUsed(kind=p.kind, name=p.name, version=p.version, source_hash=p.source_hash)
+                for p in self.spec.plugins()
+            ],
+            seeds={role: seeds.integer(self.spec.seed, role) for role in seeds.ROLES if role != "data"}
+            | {"data": seeds.integer(self.spec.data_seed, "data")},
+            phases=self._phases,
+            peak_memory=environment.peak_memory(),
+            environment=record.Environment(
+                gwbench=__version__,
+                git_commit=environment.git_commit(),
+                packages=environment.packages(),
+                hardware=environment.hardware(self.device),
+                device=self.device,
+                precision=self.spec.precision,
+            ),
+            folder=str(self.folder),
+            **fields,
+        )
+        record.write_record(self.folder, result)
+        return result
+
+
+def _build(kind: str, choice: Choice) -> Any:
+    plugin = REGISTRY.get(kind, choice.name)
+    assert plugin.target is not None
+    return plugin.target(**choice.parameters)
+
+
+def _folder_name(spec: RunSpec, run_id: str) -> str:
+    words = f"{spec.title} {spec.dataset.name} s{spec.seed}"
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:100] + f"-{run_id[:8]}"
+
+
+def _finished(folder: Path, run_id: str, progress: Progress) -> RunRecord | None:
+    """The record of this very run, if it is whole and went well."""
+    if not (folder / record.RECORD).exists():
+        return None
+    try:
+        found = record.read_record(folder)
+    except UserError as error:
+        progress.say(f"{error} It is made again now.")
+        return None
+    return found if found.status == "ok" and found.run_id == run_id else None
+
+
+@contextmanager
+def _only_here(folder: Path) -> Iterator[None]:
+    """Hold the run's folder; a second process that wants the same run is told so."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"Another process is carrying out this run in {folder}. Wait for it, or stop it.") from None
+    except OSError as error:
+        raise record.unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,262 @@
+"""RunSpec: one cell of a benchmark, validated, canonical and hashable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from gwbench.data.condition import Conditioning
+from gwbench.errors import UserError, did_you_mean
+from gwbench.parameters import parameters, validate
+from gwbench.registry import REGISTRY, Plugin
+
+SCHEMA = 1
+"""Raised when the meaning of a field changes, so that old specs stay apart from new ones."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Choice(_Section):
+    """A plugin by name, with all its parameters."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class Training(_Section):
+    """How pre-training runs.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: windows per step.
+        lr: peak learning rate.
+        weight_decay: on weights; biases and normalisation layers are left out.
+        optimizer: AdamW, or LARS (arXiv:1708.03888) for very large batches.
+        warmup: share of all steps over which the learning rate rises linearly; a cosine follows.
+        clip: largest norm of the gradient; 0 for no limit.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    lr: Annotated[float, Field(gt=0)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    optimizer: Literal["adamw", "lars"] = "adamw"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    clip: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Evaluation(_Section):
+    """How the frozen encoder is judged (protocol version 1).
+
+    Attributes:
+        label_fraction: share of the training labels that the probe gets, stratified.
+        neighbours: k of the kNN score.
+    """
+
+    label_fraction: Annotated[float, Field(gt=0, le=1)] = 0.25
+    neighbours: Annotated[int, Field(ge=1)] = 20
+
+
+class RunSpec(_Section):
+    """One run. Build it with `RunSpec.create`, which fills in and checks every parameter.
+
+    Attributes:
+        dataset, encoder, pairing, augmentations, objective, baseline: the plugins; a run has either a baseline or
+            an encoder, a pairing and an objective.
+        encoder_groups: "shared" for one encoder, or groups of detectors with one encoder each, such as "H1,L1|V1".
+        conditioning: from strain to what the encoder sees.
+        training: pre-training; None where nothing is trained.
+        precision: "fp32" or "bf16" (autocast).
+        seed: of everything but the data.
+        data_seed: of the data.
+    """
+
+    schema_version: Literal[1] = SCHEMA
+    dataset: Choice
+    encoder: Choice | None = None
+    encoder_groups: str = "shared"
+    pairing: Choice | None = None
+    augmentations: tuple[Choice, ...] = ()
+    objective: Choice | None = None
+    baseline: Choice | None = None
+    conditioning: Conditioning = Conditioning()
+    training: Training | None = Training()
+    evaluation: Evaluation = Evaluation()
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: Annotated[int, Field(ge=0)] = 0
+    data_seed: Annotated[int, Field(ge=0)] = 0
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        dataset: str,
+        encoder: str | None = None,
+        pairing: str | None = None,
+        augmentations: Sequence[str] = (),
+        objective: str | None = None,
+        baseline: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> RunSpec:
+        """A checked spec from names and dotted settings.
+
+        Args:
+            dataset, encoder, pairing, augmentations, objective, baseline: plugin names.
+            settings: "section.name" to value: "encoder.width", "training.lr", "conditioning.low",
+                "augmentation.probability" (or "augmentation.NAME.probability" where there are several).
+            fields: the other fields of `RunSpec`; None leaves a field at its default.
+
+        Raises:
+            UserError: an unknown plugin, section or parameter, or a value that does not fit.
+        """
+        if baseline is not None:
+            pairing = objective = None
+            augmentations = ()
+        chosen = {"dataset": dataset, "encoder": encoder, "pairing": pairing, "objective": objective}
+        chosen["baseline"] = baseline
+        given = _sort_settings(settings or {}, chosen, augmentations)
+        values = {name: value for name, value in fields.items() if value is not None}
+        for kind, name in chosen.items():
+            values[kind] = _choose(kind, name, given.pop(kind, {})) if name else None
+        values["augmentations"] = tuple(
+            _choose("augmentation", name, given.pop(f"augmentation.{name}", {})) for name in augmentations
+        )
+        for section, model in _SECTIONS.items():
+            values[section] = _section(section, model, given.pop(section, {}))
+        if baseline is not None:
+            values["training"] = None
+        return _validated(cls, values)
+
+    def canonical(self) -> str:
+        """The spec as JSON with sorted keys: equal text for equal runs."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def plugins(self) -> list[Plugin]:
+        """The plugins that the spec names, imported."""
+        return [REGISTRY.get(kind, choice.name) for kind, choice in self.choices()]
+
+    def choices(self) -> list[tuple[str, Choice]]:
+        """(kind, choice) of every plugin that the spec names."""
+        pairs: list[tuple[str, Choice | None]] = [
+            ("dataset", self.dataset),
+            ("encoder", self.encoder),
+            ("pairing", self.pairing),
+            *(("augmentation", choice) for choice in self.augmentations),
+            ("objective", self.objective),
+            ("baseline", self.baseline),
+        ]
+        return [(kind, choice) for kind, choice in pairs if choice is not None]
+
+    def run_id(self, fingerprint: Mapping[str, str]) -> str:
+        """The run's identity: a hash of the spec, the plugins' sources and the data's fingerprint, 16 hex digits."""
+        sources = [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in self.plugins()]
+        identity = json.dumps([self.canonical(), sources, sorted(fingerprint.items())])
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+    def command(self, plugins: Sequence[str] = ()) -> str:
+        """The command line that gives this run; `plugins` are the files or modules that were loaded for it."""
+        words = ["gwbench", "run"]
+        for source in plugins:
+            words += ["--plugin", source]
+        for kind, choice in self.choices():
+            words += [f"--{_FLAGS.get(kind, kind)}", choice.name]
+        words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
+        words += ["--precision", self.precision, "--seed", str(self.seed), "--data-seed", str(self.data_seed)]
+        for key, value in self._differences():
+            words += ["--set", f"{key}={_as_text(value)}"]
+        return shlex.join(words)
+
+    def _differences(self) -> Iterator[tuple[str, Any]]:
+        """Dotted settings that differ from their defaults."""
+        for kind, choice in self.choices():
+            defaults = {parameter.name: parameter.default for parameter in parameters(REGISTRY.get(kind, choice.name))}
+            prefix = f"augmentation.{choice.name}" if kind == "augmentation" else kind
+            for name, value in choice.parameters.items():
+                if value != defaults[name]:
+                    yield f"{prefix}.{name}", value
+        for name, model in _SECTIONS.items():
+            section = getattr(self, name)
+            for field, value in section or ():
+                if value != model.model_fields[field].default:
+                    yield f"{name}.{field}", value
+
+    @property
+    def title(self) -> str:
+        """The method in words: "cnn1d + cross-detector + barlow", or "random-init (cnn1d)"."""
+        if self.baseline:
+            return f"{self.baseline.name} ({self.encoder.name})" if self.encoder else self.baseline.name
+        parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
+        return " + ".join(choice.name for choice in parts if choice)
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "training": Training,
+    "evaluation": Evaluation,
+    "conditioning": Conditioning,
+}
+_FLAGS = {"augmentation": "augment", "objective": "loss"}
+_PLUGIN_SECTIONS = ("dataset", "encoder", "pairing", "augmentation", "objective", "baseline")
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _choose(kind: str, name: str, given: Mapping[str, Any]) -> Choice:
+    return Choice(name=name, parameters=validate(REGISTRY.get(kind, name), given))
+
+
+def _section(section: str, model: type[BaseModel], given: Mapping[str, Any]) -> BaseModel:
+    for name in given:
+        if name not in model.model_fields:
+            known = "; ".join(f"{key} = {field.default!r}" for key, field in model.model_fields.items())
+            hint = did_you_mean(name, model.model_fields)
+            raise UserError(f"{section} has no setting {name!r}.{hint} It takes: {known}.")
+    return _validated(model, dict(given), prefix=f"{section}.")
+
+
+def _validated(model: type[Any], values: dict[str, Any], prefix: str = "") -> Any:
+    try:
+        return model(**values)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise UserError(f"{prefix}{field}={first['input']!r} is not valid: {first['msg']}.") from None
+
+
+def _sort_settings(
+    settings: Mapping[str, Any], chosen: Mapping[str, str | None], augmentations: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Dotted settings by section; those of an augmentation under "augmentation.NAME"."""
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        section, _, name = key.partition(".")
+        known = (*_PLUGIN_SECTIONS, *_SECTIONS)
+        if section not in known or not name:
+            hint = did_you_mean(section, known)
+            raise UserError(f"There is no setting {key!r}.{hint} Settings start with {', '.join(known)} and a dot.")
+        if section == "augmentation":
+            target, _, parameter = name.rpartition(".")
+            if not target and len(augmentations) == 1:
+                target = augmentations[0]
+            if target not in augmentations:
+                names = ", ".join(augmentations) or "none"
+                raise UserError(
+                    f"{key!r} sets an augmentation that this run does not have (it has: {names}). "
+                    "Add it, or write augmentation.NAME.PARAMETER."
+                )
+            sections.setdefault(f"augmentation.{target}", {})[parameter] = value
+            continue
+        if section in _PLUGIN_SECTIONS and chosen.get(section) is None:
+            raise UserError(f"{key!r} sets a parameter of the run's {section}, but this run has none.")
+        sections.setdefault(section, {})[name] = value
+    return sections

@@ -1,0 +1,22 @@
+"""The floor."""
+
+from __future__ import annotations
+
+from gwbench.contracts import Baseline, Job, Scores
+from gwbench.registry import register
+
+
+@register(
+    "baseline",
+    "random-init",
+    citation="Saxe et al., On Random Weights and Unsupervised Feature Learning, ICML 2011",
+    tags=("floor",),
+)
+class RandomInit(Baseline):
+    """The encoder as it was initialised, never trained, with the same probe: the floor of a leaderboard."""
+
+    needs_encoder = True
+
+    def scores(self, job: Job) -> Scores:
+        """Scores of the probe on the untrained encoder."""
+        return job.probe(job.new_encoder())

@@ -1,0 +1,260 @@
+"""Real strain with simulated signals injected into half of its windows."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import Field
+
+from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
+from gwbench.data import segments
+from gwbench.data.injections import Injections, noise_psds
+from gwbench.data.population import Population, SnrDistribution
+from gwbench.data.psd import default_psd
+from gwbench.data.resample import PASSBAND, reach, resampled
+from gwbench.data.segments import Stretch
+from gwbench.data.simulate import SPLITS, simulate
+from gwbench.data.strain_files import StrainFile, file_digest, read_strain
+from gwbench.errors import UserError
+from gwbench.progress import Progress
+from gwbench.registry import register
+
+NETWORK = ("H1", "L1", "V1")
+"""The channels where a file does not say which detector it is of."""
+
+SUFFIXES = (".hdf5", ".hdf", ".h5")
+"""What is read of a folder."""
+
+GUARD = 0.25
+"""Least seconds left out between the stretches of two splits or channels."""
+
+ARRIVAL = (0.7, 0.95)
+"""Where in the window binaries coalesce unless asked otherwise, in units of its duration."""
+
+Shares = dict[str, tuple[list[Stretch], ...]]
+"""For every split, the stretches of each channel."""
+
+
+@register("dataset", "real-noise", version=1, tags=("real", "files"))
+class RealNoise(Dataset):
+    """Windows of real strain from HDF5 files, half of them with a simulated binary-black-hole signal.
+
+    Files are GWOSC HDF5 or plain HDF5 (see `gwbench.data.strain_files.read_strain`), of any mix of detectors.
+    Gaps and seconds of bad quality are left out. Train, validation and test take stretches of time that do not
+    touch, the same for all detectors that observed together; a channel without strain of its own takes that of
+    another detector, at times that no other channel has. Every channel of a window starts at a time of its own
+    (a time slide), so that real signals are coincident only by chance. Signals are scaled to a network SNR by
+    the PSD of each channel's training stretch.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: tuple[str, ...] = (),
+        detectors: tuple[str, ...] | None = None,
+        train: Annotated[int, Field(ge=2)] = 4000,
+        val: Annotated[int, Field(ge=2)] = 1000,
+        test: Annotated[int, Field(ge=2)] = 2000,
+        sample_rate: Annotated[float, Field(gt=0)] = 2048.0,
+        duration: Annotated[float, Field(ge=0.5)] = 2.0,
+        margin: Annotated[float, Field(ge=0)] = 0.5,
+        snr: tuple[float, float] = (6.0, 20.0),
+        mass: tuple[float, float] = Population.mass,
+        spin: tuple[float, float] = Population.spin,
+        arrival: tuple[float, float] | None = None,
+        approximant: str = "IMRPhenomXAS",
+        fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
+        exclude: tuple[float, ...] = (),
+        exclude_seconds: Annotated[float, Field(gt=0)] = 4.0,
+    ) -> None:
+        for name in detectors or ():
+            default_psd(name)
+        if detectors is not None and (not detectors or len(set(detectors)) < len(detectors)):
+            raise UserError(f"dataset.detectors={','.join(detectors)}: expected different detectors, such as H1,L1,V1.")
+        if min(fractions) <= 0:
+            raise UserError(
+                f"dataset.fractions={','.join(f'{share:g}' for share in fractions)}: expected the shares of "
+                "good time for train, val and test, each above 0, such as 0.6,0.2,0.2."
+            )
+        self.path, self.detectors, self.fractions = path, detectors, fractions
+        self.sizes = {"train": train, "val": val, "test": test}
+        self.sample_rate = sample_rate
+        self.window, self.margin = round(duration * sample_rate), round(margin * sample_rate)
+        late = arrival or (ARRIVAL[0] * duration, ARRIVAL[1] * duration)
+        self.population = Population(mass=mass, spin=spin, arrival=late)
+        self.approximant = approximant
+        self.snr = SnrDistribution.uniform(*snr)
+        self.exclude, self.exclude_seconds = exclude, exclude_seconds
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """SHA-256 of every file, by its name."""
+        digests: dict[str, str] = {}
+        for path in self._files():
+            name, copies = path.name, sum(other.split("#")[0] == path.name for other in digests)
+            digests[f"{name}#{copies + 1}" if copies else name] = file_digest(path)
+        return digests
+
+    def load(self, context: DataContext) -> StrainSplits:
+        """Read the files, share out their good time and inject.
+
+        Raises:
+            UserError: a file cannot be read or is sampled too slowly, or there is too little good time.
+        """
+        files = self._read(context.progress)
+        sources = self._sources(files)
+        shares = self._share(files, sources)
+        noise = {
+            split: tuple(tuple(part.strain for part in stretches) for stretches in channels)
+            for split, channels in shares.items()
+        }
+        windows = Injections(
+            noise,
+            tuple(sources),
+            noise_psds(noise["train"], self.sample_rate),
+            self.population,
+            self.snr,
+            self.sample_rate,
+            self.window,
+            self.margin,
+            self.approximant,
+        )
+        layout = Layout(
+            tuple(sources),
+            self.sample_rate,
+            self.window,
+            self.margin,
+            self.sizes,
+            self._notes(files, sources, shares),
+        )
+        # `simulate` asks of a simulation no more than its `block`.
+        made = cast(Any, windows)
+        return context.stored(layout, lambda: simulate(made, self.sizes, context.seed, context.workers))
+
+    @property
+    def _needed(self) -> int:
+        """Samples of one window with its margins."""
+        return self.window + 2 * self.margin
+
+    def _files(self) -> list[Path]:
+        """The files that `path` names, each once, in order of name."""
+        if not self.path:
+            raise UserError("dataset real-noise needs --set dataset.path=FILE: strain files, folders or globs.")
+        found: set[Path] = set()
+        for given in self.path:
+            place = Path(given).expanduser()
+            if place.is_file():
+                here = [place]
+            elif place.is_dir():
+                here = [file for file in place.rglob("*") if file.suffix in SUFFIXES and file.is_file()]
+            else:
+                # Path.glob takes no absolute pattern.
+                names = glob.glob(str(place), recursive=True)  # noqa: PTH207
+                here = [Path(name) for name in names if Path(name).is_file()]
+            if not here:
+                raise UserError(
+                    f"dataset.path={given} names no strain file: expected an HDF5 file "
+                    f"({', '.join(SUFFIXES)}), a folder of such files, or a glob in quotes."
+                )
+            found.update(file.absolute() for file in here)
+        return sorted(found, key=lambda file: (file.name, str(file)))
+
+    def _read(self, progress: Progress) -> list[StrainFile]:
+        paths, files = self._files(), []
+        with progress.task("Reading strain", total=len(paths), unit="files") as task:
+            for path in paths:
+                files.append(resampled(read_strain(path), self.sample_rate))
+                task.advance()
+        return files
+
+    def _sources(self, files: list[StrainFile]) -> dict[str, str]:
+        """For every channel, the detector whose strain it takes; "" for files that name none."""
+        seconds: dict[str, float] = {}
+        for file in files:
+            seconds[file.detector or ""] = seconds.get(file.detector or "", 0) + file.good_seconds
+        named = sorted(filter(None, seconds))
+        channels = self.detectors or tuple(dict.fromkeys((*NETWORK, *named) if "" in seconds else named))
+        for name in channels:
+            default_psd(name)
+        spare = "" if "" in seconds else max(seconds, key=lambda name: seconds[name])
+        return {name: name if name in seconds else spare for name in channels}
+
+    def _share(self, files: list[StrainFile], sources: Mapping[str, str]) -> Shares:
+        """Cut good time into splits, and each split's into channels where they share a detector."""
+        pools = {}
+        for source in dict.fromkeys(sources.values()):
+            stretches = segments.good_stretches([file for file in files if (file.detector or "") == source])
+            for time in self.exclude:
+                stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)
+            pools[source] = [part for part in stretches if len(part) >= self._needed]
+            if not pools[source]:
+                channel = next(name for name, of in sources.items() if of == source)
+                raise self._too_little("dataset", channel, stretches)
+        guard = max(GUARD, 2 * reach(self.sample_rate))
+        shares: dict[str, dict[str, list[Stretch]]] = {split: {} for split in SPLITS}
+        for group in segments.overlapping(pools):
+            times = segments.cut_times([part for source in group for part in pools[source]], self.fractions)
+            for source in group:
+                channels = [name for name, of in sources.items() if of == source]
+                divided = segments.divide(pools[source], times, guard, self._needed)
+                for split, stretches in zip(SPLITS, divided, strict=True):
+                    parts = [stretches] * len(channels)
+                    if stretches and len(channels) > 1:
+                        cuts = segments.cut_times(stretches, [1.0] * len(channels))
+                        parts = segments.divide(stretches, cuts, guard, self._needed)
+                    for name, part in zip(channels, parts, strict=True):
+                        if not part:
+                            raise self._too_little(f"{split} split", name, pools[source])
+                        shares[split][name] = part
+        return {split: tuple(shares[split][name] for name in sources) for split in SPLITS}
+
+    def _too_little(self, where: str, channel: str, stretches: list[Stretch]) -> UserError:
+        need = self._needed / self.sample_rate
+        longest = max((len(part) for part in stretches), default=0) / self.sample_rate
+        return UserError(
+            f"Too little good strain for the {where}, channel {channel}: one window takes {need:g} s without a "
+            f"gap, margins included; the files hold {segments.seconds(stretches):.1f} s for it, {longest:.1f} "
+            "s at a stretch, to be shared by the splits and the channels. Give more or longer files in "
+            "dataset.path, fewer dataset.detectors, or a smaller dataset.margin or dataset.exclude_seconds."
+        )
+
+    def _notes(self, files: list[StrainFile], sources: Mapping[str, str], shares: Shares) -> tuple[str, ...]:
+        used = sum((file.detector or "") in sources.values() for file in files)
+        notes = [
+            f"Noise is real strain out of {used} file(s), good-quality seconds only; signals are "
+            f"simulated: {self.population}; network SNR {self.snr}.",
+            "Every channel of a window starts at a time of its own (a time slide); real signals are coincident "
+            "only by chance.",
+            "Signals are scaled by the median-Welch PSD of each channel's training stretch, from 20 Hz to "
+            f"{PASSBAND * self.sample_rate / 2:g} Hz.",
+        ]
+        for source in dict.fromkeys(sources.values()):
+            channels = [name for name, of in sources.items() if of == source]
+            if channels != [source]:
+                notes.append(
+                    f"Channel(s) {', '.join(channels)} take strain of "
+                    f"{source or 'a detector that the files do not name'}"
+                    + ("." if len(channels) == 1 else ", at times that do not overlap.")
+                )
+        for split, stretches_of in shares.items():
+            seconds = [segments.seconds(stretches) for stretches in stretches_of]
+            reuse = [self.sizes[split] * self._needed / self.sample_rate / each for each in seconds]
+            each = ", ".join(
+                f"{name} {length:.1f} s (each second used {times:.1f} times)"
+                for name, length, times in zip(sources, seconds, reuse, strict=True)
+            )
+            notes.append(f"Independent noise behind the {split} windows: {each}.")
+        notes.append("Intervals do not account for the reuse of noise.")
+        if self.exclude:
+            inside = sum(any(_holds(file, time) for file in files) for time in self.exclude)
+            notes.append(
+                f"{self.exclude_seconds:g} s on either side of {len(self.exclude)} GPS time(s) are left out; "
+                f"{inside} of these times lie within the files."
+            )
+        return tuple(notes)
+
+
+def _holds(file: StrainFile, time: float) -> bool:
+    return file.gps_start <= time < file.gps_start + len(file.strain) / file.sample_rate

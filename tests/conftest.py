@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gwbench.registry import REGISTRY, Registry
+
+TINY = {
+    "dataset.train": 192,
+    "dataset.val": 96,
+    "dataset.test": 128,
+    "dataset.snr": (12.0, 20.0),
+    "encoder.width": 4,
+    "encoder.embed_dim": 8,
+    "encoder.stride": 8,
+    "training.epochs": 2,
+    "training.batch_size": 32,
+}
+"""Settings of a run that takes a second or two."""
+
+TINY_OBJECTIVE = {"objective.hidden_dim": 16, "objective.output_dim": 16}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the user's own cache."""
+    before = os.environ.get("GWBENCH_CACHE")
+    os.environ["GWBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["GWBENCH_CACHE"]
+    else:
+        os.environ["GWBENCH_CACHE"] = before
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The process's registry, everything that ships imported; as it was again after the test."""
+    for plugin in Registry().list():
+        REGISTRY.get(plugin.kind, plugin.name)
+    monkeypatch.setattr(REGISTRY, "_loaded", dict(REGISTRY._loaded))
+    monkeypatch.setattr(REGISTRY, "_sources", dict(REGISTRY._sources))
+    return REGISTRY
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Real strain and PSDs, where this machine has them."""
+    folder = os.environ.get("GWBENCH_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("real data are not here: set GWBENCH_TEST_DATA to their folder")
+    return Path(folder)
