@@ -81,12 +81,15 @@ def _keywords(plugin: Plugin) -> list[inspect.Parameter]:
 
 
 def _from_text(value: Any, annotation: Any) -> Any:
-    """Text that stands for None or for several items, as the annotation allows."""
+    """Text that stands for None, for one of a few literals or for several items, as the annotation allows."""
     if not isinstance(value, str):
         return value
     choices = _choices(annotation)
     if type(None) in choices and value.lower() in ("none", "null"):
         return None
+    for choice in choices:
+        if typing.get_origin(choice) is typing.Literal:
+            value = next((literal for literal in typing.get_args(choice) if str(literal) == value), value)
     if any(typing.get_origin(choice) in (tuple, list) for choice in choices):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value

@@ -175,7 +175,7 @@ def toy(registry: Registry, tmp_path: Path) -> Plugin:
             class Toy(Dataset):
                 "Toy."
                 def __init__(self, *, count: Annotated[int, Field(gt=0)] = 3, rate: float = 2.0, on: bool = False,
-                             mode: Literal["a", "b"] = "a", names: tuple[str, ...] = ("x",),
+                             mode: Literal["a", "b", 3] = "a", names: tuple[str, ...] = ("x",),
                              span: tuple[float, float] | None = None, path: str | None = None) -> None: ...
                 def load(self, context): ...
             """,
@@ -204,10 +204,14 @@ def test_text_converts_to_the_types(toy: Plugin) -> None:
         ({"cuont": 3}, r"no parameter 'cuont'. Did you mean 'count'\? It takes: count: .* = 3; rate"),
         ({"count": "many"}, r"dataset.count='many' is not valid: .*valid integer"),
         ({"count": "-1"}, "greater than 0"),
-        ({"mode": "c"}, "'a' or 'b'"),
+        ({"mode": "c"}, "'a', 'b' or 3"),
         ({"span": "1"}, "dataset.span='1' is not valid"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_was_expected(toy: Plugin, given: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         validate(toy, given)
+
+
+def test_text_stands_for_a_literal_number(toy: Plugin) -> None:
+    assert validate(toy, {"mode": "3"})["mode"] == 3

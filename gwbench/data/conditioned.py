@@ -44,9 +44,9 @@ class ConditionedStrain:
         """Conditioned strain [n, D, T] float32 at a slice or an array of positions."""
         if self._kept is not None:
             return self._kept[torch.as_tensor(index) if isinstance(index, np.ndarray) else index]
-        positions = index.numpy() if isinstance(index, Tensor) else index
-        first = positions.start or 0 if isinstance(positions, slice) else 0
-        return self._conditioner(self._split.strain[positions], split=self._name, first=first)
+        found = np.arange(len(self))[index.numpy() if isinstance(index, Tensor) else index]
+        strain = self._split.strain[index if isinstance(index, slice) else found]
+        return self._conditioner(strain, split=self._name, positions=found)
 
     def keep(self, progress: Progress) -> None:
         """Condition the whole split once and keep it, if it takes at most `MEMORY_SHARE` of the free memory."""

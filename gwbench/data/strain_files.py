@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 from collections.abc import Iterable
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 Ranges = tuple[tuple[int, int], ...]
 """Half-open sample ranges (start, stop), in order, without overlap."""
+
+SUFFIXES = (".hdf5", ".hdf", ".h5")
+"""What is read of a folder."""
 
 SPACING = ("Xspacing", "delta_t", "dx")
 """Attributes that hold the sample spacing in seconds, as GWOSC, pycbc and gwpy write them."""
@@ -96,6 +100,32 @@ def read_strain(path: str | Path) -> StrainFile:
             f"The strain file {path} cannot be read: it is not an HDF5 file, or it is truncated. Download it "
             f"again or convert it to HDF5. ({error})"
         ) from None
+
+
+def find_strain_files(places: Iterable[str]) -> list[Path]:
+    """The files behind some files, folders (searched to the bottom) and globs: each once, in order of name.
+
+    Raises:
+        UserError: one of them leads to no file.
+    """
+    found: set[Path] = set()
+    for given in places:
+        place = Path(given).expanduser()
+        if place.is_file():
+            here = [place]
+        elif place.is_dir():
+            here = [file for file in place.rglob("*") if file.suffix in SUFFIXES and file.is_file()]
+        else:
+            # Path.glob takes no absolute pattern.
+            names = glob.glob(str(place), recursive=True)  # noqa: PTH207
+            here = [Path(name) for name in names if Path(name).is_file()]
+        if not here:
+            raise UserError(
+                f"dataset.path={given} names no strain file: expected an HDF5 file ({', '.join(SUFFIXES)}), a folder "
+                "of such files, or a glob in quotes."
+            )
+        found.update(file.absolute() for file in here)
+    return sorted(found, key=lambda file: (file.name, str(file)))
 
 
 def file_digest(path: str | Path) -> str:

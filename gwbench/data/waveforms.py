@@ -126,9 +126,7 @@ def project(
     dtype = polarizations.dtype
     waves = response[..., 0, None].astype(dtype.type(0).real.dtype) * polarizations[:, None, 0]
     waves += response[..., 1, None].astype(dtype.type(0).real.dtype) * polarizations[:, None, 1]
-    waves *= _time_shift(np.asarray(times)[:, None] + delay, delta_f, polarizations.shape[-1]).astype(
-        dtype, copy=False
-    )
+    waves *= _time_shift(np.asarray(times)[:, None] + delay, delta_f, polarizations.shape[-1]).astype(dtype, copy=False)
     return waves
 
 
@@ -194,9 +192,7 @@ def _detector(name: str) -> Any:
 
     known = get_available_detectors()
     if name not in known:
-        raise UserError(
-            f"Unknown detector {name!r}: expected H1, L1, V1 or K1.{did_you_mean(name.upper(), known)}"
-        )
+        raise UserError(f"Unknown detector {name!r}: expected H1, L1, V1 or K1.{did_you_mean(name.upper(), known)}")
     return Detector(name)
 
 

@@ -13,7 +13,7 @@ truncated and tapered impulse response does not: reaching 0.5 s on O3a strain, i
 
 A sample closer to an end of the strain than the filter's reach gets the same equations, restricted to the
 samples that exist. Mean variance of the first 50 samples, in units of the variance inside, for simulated
-aLIGO noise from 10 Hz, simulated Virgo noise from 15 Hz, and O3a strain: 0.98, 0.96, 0.89. The odd extension of
+aLIGO noise from 10 Hz, simulated Virgo noise from 15 Hz, and O3a strain: 0.97, 0.96, 0.88. The odd extension of
 zero-phase filtering gives 1.2, 1.8 and 110 there; a Tukey taper over 5 % of a 2 s window 0.06, 0.09 and 8.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -16,8 +15,9 @@ from gwbench.data.population import Population, SnrDistribution
 from gwbench.data.psd import default_psd
 from gwbench.data.resample import PASSBAND, reach, resampled
 from gwbench.data.segments import Stretch
+from gwbench.data.shares import Shares, share_out
 from gwbench.data.simulate import SPLITS, simulate
-from gwbench.data.strain_files import StrainFile, file_digest, read_strain
+from gwbench.data.strain_files import StrainFile, file_digest, find_strain_files, read_strain
 from gwbench.errors import UserError
 from gwbench.progress import Progress
 from gwbench.registry import register
@@ -25,17 +25,11 @@ from gwbench.registry import register
 NETWORK = ("H1", "L1", "V1")
 """The channels where a file does not say which detector it is of."""
 
-SUFFIXES = (".hdf5", ".hdf", ".h5")
-"""What is read of a folder."""
-
 GUARD = 0.25
 """Least seconds left out between the stretches of two splits or channels."""
 
 ARRIVAL = (0.7, 0.95)
 """Where in the window binaries coalesce unless asked otherwise, in units of its duration."""
-
-Shares = dict[str, tuple[list[Stretch], ...]]
-"""For every split, the stretches of each channel."""
 
 
 @register("dataset", "real-noise", version=1, tags=("real", "files"))
@@ -105,7 +99,10 @@ class RealNoise(Dataset):
         """
         files = self._read(context.progress)
         sources = self._sources(files)
-        shares = self._share(files, sources)
+        pools = {source: self._good(files, source) for source in sources.values()}
+        guard = max(GUARD, 2 * reach(self.sample_rate))
+        fractions = dict(zip(SPLITS, self.fractions, strict=True))
+        shares = share_out(pools, sources, fractions, guard, self._needed, self.sample_rate)
         noise = {
             split: tuple(tuple(part.strain for part in stretches) for stretches in channels)
             for split, channels in shares.items()
@@ -139,27 +136,9 @@ class RealNoise(Dataset):
         return self.window + 2 * self.margin
 
     def _files(self) -> list[Path]:
-        """The files that `path` names, each once, in order of name."""
         if not self.path:
             raise UserError("dataset real-noise needs --set dataset.path=FILE: strain files, folders or globs.")
-        found: set[Path] = set()
-        for given in self.path:
-            place = Path(given).expanduser()
-            if place.is_file():
-                here = [place]
-            elif place.is_dir():
-                here = [file for file in place.rglob("*") if file.suffix in SUFFIXES and file.is_file()]
-            else:
-                # Path.glob takes no absolute pattern.
-                names = glob.glob(str(place), recursive=True)  # noqa: PTH207
-                here = [Path(name) for name in names if Path(name).is_file()]
-            if not here:
-                raise UserError(
-                    f"dataset.path={given} names no strain file: expected an HDF5 file "
-                    f"({', '.join(SUFFIXES)}), a folder of such files, or a glob in quotes."
-                )
-            found.update(file.absolute() for file in here)
-        return sorted(found, key=lambda file: (file.name, str(file)))
+        return find_strain_files(self.path)
 
     def _read(self, progress: Progress) -> list[StrainFile]:
         paths, files = self._files(), []
@@ -181,44 +160,12 @@ class RealNoise(Dataset):
         spare = "" if "" in seconds else max(seconds, key=lambda name: seconds[name])
         return {name: name if name in seconds else spare for name in channels}
 
-    def _share(self, files: list[StrainFile], sources: Mapping[str, str]) -> Shares:
-        """Cut good time into splits, and each split's into channels where they share a detector."""
-        pools = {}
-        for source in dict.fromkeys(sources.values()):
-            stretches = segments.good_stretches([file for file in files if (file.detector or "") == source])
-            for time in self.exclude:
-                stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)
-            pools[source] = [part for part in stretches if len(part) >= self._needed]
-            if not pools[source]:
-                channel = next(name for name, of in sources.items() if of == source)
-                raise self._too_little("dataset", channel, stretches)
-        guard = max(GUARD, 2 * reach(self.sample_rate))
-        shares: dict[str, dict[str, list[Stretch]]] = {split: {} for split in SPLITS}
-        for group in segments.overlapping(pools):
-            times = segments.cut_times([part for source in group for part in pools[source]], self.fractions)
-            for source in group:
-                channels = [name for name, of in sources.items() if of == source]
-                divided = segments.divide(pools[source], times, guard, self._needed)
-                for split, stretches in zip(SPLITS, divided, strict=True):
-                    parts = [stretches] * len(channels)
-                    if stretches and len(channels) > 1:
-                        cuts = segments.cut_times(stretches, [1.0] * len(channels))
-                        parts = segments.divide(stretches, cuts, guard, self._needed)
-                    for name, part in zip(channels, parts, strict=True):
-                        if not part:
-                            raise self._too_little(f"{split} split", name, pools[source])
-                        shares[split][name] = part
-        return {split: tuple(shares[split][name] for name in sources) for split in SPLITS}
-
-    def _too_little(self, where: str, channel: str, stretches: list[Stretch]) -> UserError:
-        need = self._needed / self.sample_rate
-        longest = max((len(part) for part in stretches), default=0) / self.sample_rate
-        return UserError(
-            f"Too little good strain for the {where}, channel {channel}: one window takes {need:g} s without a "
-            f"gap, margins included; the files hold {segments.seconds(stretches):.1f} s for it, {longest:.1f} "
-            "s at a stretch, to be shared by the splits and the channels. Give more or longer files in "
-            "dataset.path, fewer dataset.detectors, or a smaller dataset.margin or dataset.exclude_seconds."
-        )
+    def _good(self, files: list[StrainFile], source: str) -> list[Stretch]:
+        """Good stretches of a source, less the excluded times."""
+        stretches = segments.good_stretches([file for file in files if (file.detector or "") == source])
+        for time in self.exclude:
+            stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)
+        return stretches
 
     def _notes(self, files: list[StrainFile], sources: Mapping[str, str], shares: Shares) -> tuple[str, ...]:
         used = sum((file.detector or "") in sources.values() for file in files)

@@ -136,16 +136,27 @@ def test_a_simulators_cutoff_is_not_amplified(cutoff: float) -> None:
     assert response[absent].max() < 0.05 * response[(frequencies > 60) & (frequencies < 200)].mean()
 
 
+def test_low_passed_strain_is_not_amplified_above_its_end() -> None:
+    spectrum = np.fft.rfft(coloured("aLIGOZeroDetHighPower", 200, 8192, seed=5))
+    spectrum[:, np.fft.rfftfreq(8192, 1 / RATE) > 300] = 0
+    strain = np.fft.irfft(spectrum)[:, None, 1500 : 1500 + WINDOW + 2 * MARGIN].astype(np.float32)
+    conditioner = fit(strain)
+    assert isinstance(conditioner, Whitening)
+    np.testing.assert_allclose(conditioner(strain).numpy().var(), 1, atol=0.02)
+    response = np.abs(np.fft.rfft(conditioner.kernel[0], RATE))
+    assert response[310:].max() < 0.01 * response[60:200].mean()
+
+
 def test_psd_is_right_with_signals_in_half_of_the_windows(train: Array) -> None:
     strain = train.copy()
     t = np.arange(strain.shape[-1]) / RATE
     envelope = np.where((t > 1) & (t < 2), np.sin(np.pi * t) ** 2, 0)
-    # An optimal SNR of about 15 in H1.
-    strain[::2] += (1e-22 * envelope * np.sin(2 * np.pi * (30 * t + 40 * t**2))).astype(np.float32)
+    # A hard case: an optimal SNR of 8 within 80 Hz, always in the same segments; mean Welch is 9 % off.
+    strain[::2] += (5e-23 * envelope * np.sin(2 * np.pi * (30 * t + 40 * t**2))).astype(np.float32)
     frequencies, psd = median_psd(strain, sample_rate=RATE, segment=RATE, detectors=tuple(NAMES))
     for row, name in zip(psd, NAMES.values(), strict=True):
         # The chirp sweeps 110 to 190 Hz.
-        for low, high, tolerance in ((30, 100, 0.02), (100, 200, 0.05), (200, 900, 0.01)):
+        for low, high, tolerance in ((30, 100, 0.02), (100, 200, 0.06), (200, 900, 0.01)):
             part = (frequencies >= low) & (frequencies <= high)
             assert abs((row[part] / design_psd(name, RATE)[part]).mean() - 1) < tolerance
 

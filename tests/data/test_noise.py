@@ -54,7 +54,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def global_state() -> Array:
     """The state of numpy's global generator."""
-    return np.asarray(np.random.get_state()[1]).copy()  # noqa: NPY002
+    return np.array(np.random.get_state(legacy=False)["state"]["key"])  # noqa: NPY002
 
 
 def offset_of(window: Array, stretch: Array) -> int:

