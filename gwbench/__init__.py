@@ -1,7 +1,7 @@
 """gwbench: a benchmark toolkit for self-supervised learning on gravitational-wave strain.
 
 import gwbench
-record = gwbench.run(encoder="cnn1d", objective="barlow")
+record = gwbench.run()
 record.auc
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-LEAST_SPREAD = 0.1
+LEAST_SPREAD = 0.05
 LEAST_RANK = 2.0
 
 
@@ -33,6 +33,7 @@ def warning(last: dict[str, float]) -> str | None:
     if last["spread"] >= LEAST_SPREAD and last["effective_rank"] >= LEAST_RANK:
         return None
     return (
-        f"The representation has collapsed: spread {last['spread']:.3f} of 1, effective rank "
-        f"{last['effective_rank']:.1f}. Try a lower --lr, a larger --batch-size, or another objective."
+        f"The representation hardly tells windows apart: spread {last['spread']:.3f} of 1, effective rank "
+        f"{last['effective_rank']:.1f}. Train for more --epochs; if that does not help, it has collapsed: lower --lr "
+        "or raise --batch-size."
     )

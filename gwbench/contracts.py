@@ -332,7 +332,10 @@ class Baseline(ABC):
     """Anything that turns the same splits into test scores. Takes no positional argument."""
 
     needs_encoder: ClassVar[bool] = False
-    """True where the run must name an encoder."""
+    """True where the run has an encoder."""
+
+    trains: ClassVar[bool] = False
+    """True where the run's training settings and precision matter."""
 
     @abstractmethod
     def scores(self, job: Job) -> Scores:

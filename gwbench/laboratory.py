@@ -125,7 +125,6 @@ class Laboratory:
             self.labelled,
             neighbours=self.spec.evaluation.neighbours,
             device=self.device,
-            precision=self.spec.precision,
             progress=self.progress,
         )
 

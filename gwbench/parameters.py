@@ -54,7 +54,7 @@ def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
             hint = did_you_mean(name, [parameter.name for parameter in known])
             listing = "; ".join(map(str, known)) or "none"
             raise UserError(f"{plugin.kind} {plugin.name!r} has no parameter {name!r}.{hint} It takes: {listing}.")
-    hints = typing.get_type_hints(plugin.target.__init__, include_extras=True)
+    hints = _hints(plugin)
     values: dict[str, Any] = {}
     for parameter in known:
         if parameter.name not in given:
@@ -72,6 +72,18 @@ def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"{plugin.kind} {plugin.name!r} takes {parameter}."
             ) from None
     return values
+
+
+def _hints(plugin: Plugin) -> dict[str, Any]:
+    assert plugin.target is not None
+    constructor = next(vars(cls)["__init__"] for cls in plugin.target.__mro__ if "__init__" in vars(cls))
+    try:
+        return typing.get_type_hints(constructor, include_extras=True)
+    except NameError as error:
+        raise UserError(
+            f"{plugin.kind} {plugin.name!r} at {plugin.origin}: a parameter's type is not there at run time ({error}). "
+            "Import it outside `if TYPE_CHECKING:`."
+        ) from None
 
 
 def _keywords(plugin: Plugin) -> list[inspect.Parameter]:

@@ -18,7 +18,6 @@ from gwbench.errors import UserError
 from gwbench.evaluate.metrics import Metrics
 from gwbench.spec import RunSpec
 
-SCHEMA = 1
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 PREDICTIONS = "predictions.npz"
@@ -101,7 +100,7 @@ class RunRecord(_Part):
         peak_memory: bytes.
     """
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     status: Literal["ok", "failed"]
     reason: str | None = None
     run_id: str

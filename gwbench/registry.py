@@ -63,6 +63,12 @@ KINDS = {
 ENVIRONMENT = "GWBENCH_PLUGINS"
 """Files or modules to load, separated as in PATH."""
 
+DEFAULT_TAG = "default"
+"""The tag of the plugin that serves its kind where the user names none."""
+
+FLOOR_TAG = "floor"
+"""The tag of the baseline that every method should beat."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -186,6 +192,18 @@ class Registry:
             self._import(kind, name)
         return self._loaded[kind, name]
 
+    def default(self, kind: str) -> str:
+        """The name of the plugin that serves a kind where the user names none: the one tagged "default".
+
+        Raises:
+            UserError: none or several carry the tag.
+        """
+        names = [plugin.name for plugin in self.list(kind) if DEFAULT_TAG in plugin.tags]
+        if len(names) != 1:
+            found = ", ".join(names) or "none"
+            raise UserError(f"One {kind} should be tagged {DEFAULT_TAG!r}; found: {found}. Name the {kind} you want.")
+        return names[0]
+
     # --- inside ---
 
     def _read_environment(self) -> None:
@@ -287,7 +305,7 @@ def _check_class(kind: Kind, name: str, cls: type, origin: Origin) -> None:
     if not inspect.getdoc(cls) or not cls.__doc__:
         raise UserError(f"{where}: class {cls.__name__} needs a docstring; its first line is shown in listings.")
     if inspect.isabstract(cls):
-        missing = ", ".join(sorted(cls.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         raise UserError(f"{where}: class {cls.__name__} does not implement {missing}.")
     arguments = list(inspect.signature(cls).parameters.values())
     keywords = [argument for argument in arguments if argument.kind is argument.KEYWORD_ONLY]

@@ -29,12 +29,12 @@ DEFAULT_OUT = "runs"
 
 def run(
     *,
-    encoder: str | None = "cnn1d",
-    objective: str | None = "barlow",
-    pairing: str | None = "cross-detector",
+    encoder: str | None = None,
+    objective: str | None = None,
+    pairing: str | None = None,
     augmentations: Sequence[str] = (),
     baseline: str | None = None,
-    dataset: str = "bbh",
+    dataset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     encoder_groups: str = "shared",
     seed: int = 0,
@@ -50,13 +50,13 @@ def run(
 ) -> RunRecord:
     """Pre-train an encoder without labels, probe it with few, and record what came of it.
 
-        record = gwbench.run(encoder="cnn1d", objective="barlow")
+        record = gwbench.run()
         record.auc, record.metrics.auc.low, record.metrics.auc.high
 
     The same call twice does the work once: the second returns the first's record.
 
     Args:
-        encoder, objective, pairing, augmentations, dataset: plugin names.
+        encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default".
         baseline: a baseline's name; then nothing is pre-trained.
         settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
         encoder_groups: "shared", "each", or groups of detectors with an encoder each, such as "H1,L1|V1".

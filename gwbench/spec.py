@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,8 +16,7 @@ from gwbench.errors import UserError, did_you_mean
 from gwbench.parameters import parameters, validate
 from gwbench.registry import REGISTRY, Plugin
 
-SCHEMA = 1
-"""Raised when the meaning of a field changes, so that old specs stay apart from new ones."""
+M = TypeVar("M", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -69,6 +68,7 @@ class RunSpec(_Section):
     """One run. Build it with `RunSpec.create`, which fills in and checks every parameter.
 
     Attributes:
+        schema_version: raised when the meaning of a field changes, so that old specs stay apart from new ones.
         dataset, encoder, pairing, augmentations, objective, baseline: the plugins; a run has either a baseline or
             an encoder, a pairing and an objective.
         encoder_groups: "shared" for one encoder, or groups of detectors with one encoder each, such as "H1,L1|V1".
@@ -79,7 +79,7 @@ class RunSpec(_Section):
         data_seed: of the data.
     """
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     dataset: Choice
     encoder: Choice | None = None
     encoder_groups: str = "shared"
@@ -98,7 +98,7 @@ class RunSpec(_Section):
     def create(
         cls,
         *,
-        dataset: str,
+        dataset: str | None = None,
         encoder: str | None = None,
         pairing: str | None = None,
         augmentations: Sequence[str] = (),
@@ -110,7 +110,8 @@ class RunSpec(_Section):
         """A checked spec from names and dotted settings.
 
         Args:
-            dataset, encoder, pairing, augmentations, objective, baseline: plugin names.
+            dataset, encoder, pairing, augmentations, objective, baseline: plugin names; what a run needs and is not
+                named is its kind's default.
             settings: "section.name" to value: "encoder.width", "training.lr", "conditioning.low",
                 "augmentation.probability" (or "augmentation.NAME.probability" where there are several).
             fields: the other fields of `RunSpec`; None leaves a field at its default.
@@ -118,10 +119,14 @@ class RunSpec(_Section):
         Raises:
             UserError: an unknown plugin, section or parameter, or a value that does not fit.
         """
-        if baseline is not None:
-            pairing = objective = None
-            augmentations = ()
         chosen = {"dataset": dataset, "encoder": encoder, "pairing": pairing, "objective": objective}
+        needed, trains = {"dataset", "encoder", "pairing", "objective"}, True
+        if baseline is not None:
+            contract: Any = REGISTRY.get("baseline", baseline).target
+            needed = {"dataset", "encoder"} if contract.needs_encoder else {"dataset"}
+            trains = contract.trains
+            _refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
+        chosen |= {kind: chosen[kind] or REGISTRY.default(kind) for kind in needed}
         chosen["baseline"] = baseline
         given = _sort_settings(settings or {}, chosen, augmentations)
         values = {name: value for name, value in fields.items() if value is not None}
@@ -132,8 +137,8 @@ class RunSpec(_Section):
         )
         for section, model in _SECTIONS.items():
             values[section] = _section(section, model, given.pop(section, {}))
-        if baseline is not None:
-            values["training"] = None
+        if not trains:
+            values |= {"training": None, "precision": "fp32"}
         return _validated(cls, values)
 
     def canonical(self) -> str:
@@ -191,7 +196,7 @@ class RunSpec(_Section):
 
     @property
     def title(self) -> str:
-        """The method in words: "cnn1d + cross-detector + barlow", or "random-init (cnn1d)"."""
+        """The method in words: "encoder + pairing + objective", or "baseline (encoder)"."""
         if self.baseline:
             return f"{self.baseline.name} ({self.encoder.name})" if self.encoder else self.baseline.name
         parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
@@ -207,6 +212,12 @@ _FLAGS = {"augmentation": "augment", "objective": "loss"}
 _PLUGIN_SECTIONS = ("dataset", "encoder", "pairing", "augmentation", "objective", "baseline")
 
 
+def _refuse_unused(baseline: str, needed: set[str], named: Mapping[str, str | None]) -> None:
+    for kind, name in named.items():
+        if name and kind not in needed:
+            raise UserError(f"The baseline {baseline!r} has no {kind}: leave out --{_FLAGS.get(kind, kind)} {name}.")
+
+
 def _as_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
@@ -215,7 +226,7 @@ def _choose(kind: str, name: str, given: Mapping[str, Any]) -> Choice:
     return Choice(name=name, parameters=validate(REGISTRY.get(kind, name), given))
 
 
-def _section(section: str, model: type[BaseModel], given: Mapping[str, Any]) -> BaseModel:
+def _section(section: str, model: type[M], given: Mapping[str, Any]) -> M:
     for name in given:
         if name not in model.model_fields:
             known = "; ".join(f"{key} = {field.default!r}" for key, field in model.model_fields.items())
@@ -224,7 +235,7 @@ def _section(section: str, model: type[BaseModel], given: Mapping[str, Any]) -> 
     return _validated(model, dict(given), prefix=f"{section}.")
 
 
-def _validated(model: type[Any], values: dict[str, Any], prefix: str = "") -> Any:
+def _validated(model: type[M], values: dict[str, Any], prefix: str = "") -> M:
     try:
         return model(**values)
     except pydantic.ValidationError as error:

@@ -87,7 +87,7 @@ def test_a_broken_source_is_remembered_and_breaks_nothing(
 
 
 def test_a_missing_file_and_a_missing_module_are_the_users_mistakes(registry: Registry) -> None:
-    with pytest.raises(UserError, match="no plugin file nowhere.py"):
+    with pytest.raises(UserError, match=r"no plugin file nowhere\.py"):
         registry.load_source("nowhere.py")
     with pytest.raises(UserError, match="no plugin file or module 'no_such_module'"):
         registry.load_source("no_such_module")
@@ -100,9 +100,7 @@ def test_a_misspelt_name_gets_the_nearest_and_the_listing(registry: Registry) ->
         registry.get("encodr", "cnn1d")
 
 
-def test_sources_come_from_the_environment(
-    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sources_come_from_the_environment(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(tmp_path / "mine.py", ENCODER.format(name="from-environment"))
     monkeypatch.setenv("GWBENCH_PLUGINS", source)
     monkeypatch.setattr(registry, "_environment_read", False)

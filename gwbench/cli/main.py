@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from gwbench._version import __version__
-from gwbench.errors import UserError
+from gwbench.errors import UserError, did_you_mean
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",
@@ -40,10 +40,8 @@ class _Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from gwbench.errors import did_you_mean
-
-            error.message += did_you_mean(args[0], VERBS)
-            raise
+            hint = did_you_mean(args[0], VERBS)
+            raise click.UsageError(f"There is no verb {args[0]!r}.{hint} Verbs: {', '.join(VERBS)}.", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -55,7 +53,7 @@ class _Verbs(click.Group):
 def gwbench() -> None:
     """Benchmark self-supervised learning on gravitational-wave strain.
 
-    Start with: gwbench run --encoder cnn1d --loss barlow
+    Start with `gwbench run`, and see `gwbench list` for what it can combine.
     """
 
 

@@ -19,14 +19,14 @@ SHORTCUTS = {
 
 
 @click.command()
-@click.option("--encoder", default="cnn1d", show_default=True, help="Network from strain to embedding.")
-@click.option("--loss", "--objective", "objective", default="barlow", show_default=True, help="Objective.")
-@click.option("--pairing", default="cross-detector", show_default=True, help="How two views are made.")
+@click.option("--encoder", help="Network from strain to embedding.")
+@click.option("--loss", "--objective", "objective", help="Objective.")
+@click.option("--pairing", help="How two views are made.")
 @click.option("--augment", "augmentations", multiple=True, help="Augmentation of the views. Repeatable.")
 @click.option("--baseline", help="Score a baseline instead of pre-training.")
-@click.option("--dataset", default="bbh", show_default=True, help="Where strain comes from.")
+@click.option("--dataset", help="Where strain comes from.")
 @click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
-              help="Set a parameter, such as encoder.width=64 or dataset.preset=g2net-like. Repeatable.")  # fmt: skip
+              help="Set a parameter, such as encoder.width=64 or training.epochs=20. Repeatable.")  # fmt: skip
 @plugin_option
 @click.option("--epochs", type=int, help="Passes over the training split.")
 @click.option("--batch-size", type=int, help="Windows per step.")
@@ -48,13 +48,14 @@ SHORTCUTS = {
 def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
     r"""Pre-train an encoder without labels, probe it with few, record what came of it.
 
-    The defaults take minutes on a laptop. The same command again shows the finished result; interrupted, it goes
-    on from the last finished epoch.
+    Encoder, pairing, loss and dataset that are not named are those that `gwbench list` shows with the tag "default";
+    they take minutes on a laptop. The same command again shows the finished result; interrupted, it goes on from the
+    last finished epoch.
 
     \b
-    gwbench run --encoder cnn1d --loss barlow
-    gwbench run --pairing cross-detector --augment noise-injection --loss simclr
-    gwbench run --baseline random-init --encoder cnn1d
+    gwbench run --encoder NAME --loss NAME --set encoder.width=64
+    gwbench run --pairing NAME --augment NAME --epochs 20 --seed 1
+    gwbench run --baseline NAME
     gwbench run --plugin my_encoder.py --encoder my-encoder
     """
     settings: dict[str, Any] = dict(parse_settings(pairs))

@@ -18,7 +18,7 @@ def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
     r"""Show one plugin: its docstring, parameters with types and defaults, citation and origin.
 
     \b
-    gwbench show encoder cnn1d
+    gwbench show encoder NAME
     """
     from rich.console import Console
     from rich.markup import escape

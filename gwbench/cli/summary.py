@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from gwbench.registry import FLOOR_TAG, REGISTRY
+
 if TYPE_CHECKING:
     from gwbench.evaluate.statistics import Interval
     from gwbench.record import RunRecord
@@ -68,8 +70,11 @@ def _next_step(record: RunRecord) -> str:
     words = shlex.split(record.command)
     if record.spec.baseline:
         return "pre-train the same encoder: " + shlex.join(_without(words, "--baseline", "baseline."))
-    floor = _without(words, "--pairing", "pairing.", "--loss", "objective.", "--augment", "augmentation.", "training.")
-    return "see the floor: " + shlex.join([*floor[:2], "--baseline", "random-init", *floor[2:]])
+    floor = _without(
+        words, "--pairing", "pairing.", "--loss", "objective.", "--augment", "augmentation.", "--precision", "training."
+    )
+    names = [plugin.name for plugin in REGISTRY.list("baseline") if FLOOR_TAG in plugin.tags]
+    return "see the floor: " + shlex.join([*floor[:2], "--baseline", *names[:1], *floor[2:]])
 
 
 def _without(words: list[str], *unwanted: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.fft
@@ -250,7 +250,15 @@ class Simulation:
         return Block(split, start, strain, label, spread(found.snr), parameters)
 
 
-def simulate(simulation: Simulation, sizes: Mapping[str, int], seed: int, workers: int = 1) -> Iterator[Block]:
+class Windows(Protocol):
+    """What makes a block of windows: a `Simulation`, or injections into real noise."""
+
+    def block(self, rng: np.random.Generator, n: int, split: str, start: int) -> Block:
+        """`n` windows of a split from position `start`, drawn from `rng` alone."""
+        ...
+
+
+def simulate(simulation: Windows, sizes: Mapping[str, int], seed: int, workers: int = 1) -> Iterator[Block]:
     """All windows of a dataset, split by split, in blocks of `BLOCK`.
 
     Each block has a seed sequence of its own, so its windows depend neither on the other blocks nor on the
@@ -273,7 +281,7 @@ def simulate(simulation: Simulation, sizes: Mapping[str, int], seed: int, worker
     return _in_order(_block, (call(*place) for place in places), workers)
 
 
-def _block(simulation: Simulation, seed: int, split: str, start: int, n: int) -> Block:
+def _block(simulation: Windows, seed: int, split: str, start: int, n: int) -> Block:
     key = (SPLITS.index(split), start // BLOCK)
     return simulation.block(np.random.default_rng(sequence(seed, "data", *key)), n, split, start)
 
@@ -300,4 +308,4 @@ def _in_order(function: Callable[..., Block], calls: Iterator[tuple[Any, ...]], 
                 future.cancel()
 
 
-__all__ = ["BLOCK", "SPLITS", "Signals", "Simulation", "coloured_noise", "signals", "simulate"]
+__all__ = ["BLOCK", "SPLITS", "Signals", "Simulation", "Windows", "coloured_noise", "signals", "simulate"]

@@ -40,7 +40,7 @@ PRESETS = {
     "dataset",
     "bbh",
     citation="IMRPhenomXAS: Pratten et al., arXiv:2001.11412; G2Net: Cuoco et al., kaggle.com/c/g2net",
-    tags=("simulated",),
+    tags=("default", "simulated"),
 )
 class Bbh(Dataset):
     """Simulated binary black holes in Gaussian noise of the detectors' PSDs; half the windows hold one.

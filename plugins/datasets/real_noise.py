@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from pydantic import Field
 
@@ -32,7 +32,12 @@ ARRIVAL = (0.7, 0.95)
 """Where in the window binaries coalesce unless asked otherwise, in units of its duration."""
 
 
-@register("dataset", "real-noise", version=1, tags=("real", "files"))
+@register(
+    "dataset",
+    "real-noise",
+    citation="GWOSC: Abbott et al., Open data from the third observing run, arXiv:2302.03676",
+    tags=("real", "files"),
+)
 class RealNoise(Dataset):
     """Windows of real strain from HDF5 files, half of them with a simulated binary-black-hole signal.
 
@@ -126,9 +131,7 @@ class RealNoise(Dataset):
             self.sizes,
             self._notes(files, sources, shares),
         )
-        # `simulate` asks of a simulation no more than its `block`.
-        made = cast(Any, windows)
-        return context.stored(layout, lambda: simulate(made, self.sizes, context.seed, context.workers))
+        return context.stored(layout, lambda: simulate(windows, self.sizes, context.seed, context.workers))
 
     @property
     def _needed(self) -> int:

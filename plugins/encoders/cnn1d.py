@@ -37,7 +37,7 @@ class GeM(nn.Module):
     "encoder",
     "cnn1d",
     citation="1-D CNN + GeM + GRU of the G2Net Kaggle solutions; GeM: Radenovic et al., arXiv:1711.02512",
-    tags=("1-d", "convolutional", "recurrent"),
+    tags=("default", "1-d", "convolutional", "recurrent"),
 )
 class Cnn1d(Encoder):
     """1-D CNN with GeM pooling and a bidirectional GRU in its middle.

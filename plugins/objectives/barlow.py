@@ -17,7 +17,7 @@ from gwbench.registry import register
     "objective",
     "barlow",
     citation="Zbontar et al., Barlow Twins: Self-Supervised Learning via Redundancy Reduction, arXiv:2103.03230",
-    tags=("redundancy-reduction", "negative-free"),
+    tags=("default", "redundancy-reduction", "negative-free"),
 )
 class Barlow(Objective):
     """Barlow Twins: the cross-correlation of two branches' projections is driven to the identity.

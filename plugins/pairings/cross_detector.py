@@ -17,7 +17,7 @@ SEED_GROUPS = "H1,L1|V1"
     "pairing",
     "cross-detector",
     citation="A gravitational wave reaches every detector, noise does not; losses as in arXiv:2103.03230",
-    tags=("natural-views",),
+    tags=("default", "natural-views"),
 )
 class CrossDetector(Pairing):
     """One view from each of two groups of detectors: what they share is the signal.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-from gwbench.plugins.augmentations.noise_injection import NoiseInjection
 from pydantic import Field
 from torch import Tensor
 
 from gwbench.contracts import Pairing, StrainInfo, View
+from gwbench.plugins.augmentations.noise_injection import NoiseInjection
 from gwbench.registry import register
 
 

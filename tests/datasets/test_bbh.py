@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gwbench.plugins.datasets.bbh import Bbh
 
 from gwbench.contracts import Block, Layout, Split, StrainSplits
 from gwbench.errors import UserError
 from gwbench.parameters import validate
+from gwbench.plugins.datasets.bbh import Bbh
 from gwbench.progress import Progress
 from gwbench.registry import REGISTRY
 

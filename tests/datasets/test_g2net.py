@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gwbench.plugins.datasets.g2net import G2Net, read_labels
 
 from gwbench.contracts import Array, Block, Layout, StrainSplits
 from gwbench.errors import UserError
 from gwbench.parameters import validate
+from gwbench.plugins.datasets.g2net import G2Net, read_labels
 from gwbench.progress import Progress
 from gwbench.registry import REGISTRY
 

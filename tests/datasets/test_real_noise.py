@@ -13,11 +13,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from gwbench.plugins.datasets.real_noise import RealNoise
 
 from gwbench.contracts import Array, Block, Layout, Split, StrainSplits
 from gwbench.errors import UserError
 from gwbench.parameters import validate
+from gwbench.plugins.datasets.real_noise import RealNoise
 from gwbench.progress import Progress
 from gwbench.registry import REGISTRY
 
