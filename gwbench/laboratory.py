@@ -18,7 +18,7 @@ from gwbench.errors import UserError
 from gwbench.evaluate.protocol import evaluate_encoder
 from gwbench.pretrain import Method, Trained, pretrain
 from gwbench.registry import REGISTRY
-from gwbench.spec import Choice, RunSpec
+from gwbench.spec import RunSpec
 
 if TYPE_CHECKING:
     from gwbench.progress import Progress
@@ -81,12 +81,13 @@ class Laboratory:
         if self.spec.encoder is None:
             raise UserError("This run needs an encoder: name one with --encoder.")
         encoder = self.spec.encoder
-        network = bool(self.spec.pairing and REGISTRY.get("pairing", self.spec.pairing.name).target.network)  # type: ignore[union-attr]
+        pairing: Any = self.spec.pairing and REGISTRY.get("pairing", self.spec.pairing.name).target
+        network = bool(pairing and pairing.network)
         channels = len(self.splits.detectors) if network else 1
         shape = InputShape(channels, self.splits.window, self.splits.sample_rate)
         groups = parse_groups(self.spec.encoder_groups, self.splits.detectors)
         with seeds.torch_global(self.seed, "init"):
-            return DetectorEncoder(lambda: self._make("encoder", encoder, shape), groups, network=network)
+            return DetectorEncoder(lambda: encoder.build("encoder", shape), groups, network=network)
 
     def pretrain(self, encoder: DetectorEncoder, folder: Path) -> Trained:
         """Train the encoder in place with the run's pairing, augmentations and objective."""
@@ -98,11 +99,11 @@ class Laboratory:
             coloured_noise=coloured_noise_factory(self.conditioner, seed=self.seed, progress=self.progress),
         )
         with seeds.torch_global(self.seed, "init", 1):
-            objective = self._make("objective", self.spec.objective, encoder.embed_dim)
+            objective = self.spec.objective.build("objective", encoder.embed_dim)
         method = Method(
             encoder=encoder,
-            pairing=self._make("pairing", self.spec.pairing, info),
-            augmentations=[self._make("augmentation", choice, info) for choice in self.spec.augmentations],
+            pairing=self.spec.pairing.build("pairing", info),
+            augmentations=[choice.build("augmentation", info) for choice in self.spec.augmentations],
             objective=objective,
         )
         return pretrain(
@@ -136,9 +137,3 @@ class Laboratory:
         weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
         with record.atomic(path) as temporary:
             save_file(weights, temporary)
-
-    @staticmethod
-    def _make(kind: str, choice: Choice, context: Any) -> Any:
-        target = REGISTRY.get(kind, choice.name).target
-        assert target is not None
-        return target(context, **choice.parameters)

@@ -121,7 +121,7 @@ def pretrain(
             callbacks=[
                 history,
                 reporter,
-                ModelCheckpoint(folder, filename="epoch", save_last=True, save_top_k=0, save_on_train_epoch_end=True),
+                ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True),
             ],
             default_root_dir=folder,
             logger=False,
@@ -130,7 +130,13 @@ def pretrain(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        loader = DataLoader(_Batches(strain), sampler=batches, batch_size=None, pin_memory=device.startswith("cuda"))
+        loader = DataLoader(
+            _Batches(strain),
+            sampler=batches,
+            batch_size=None,
+            pin_memory=device.startswith("cuda"),
+            generator=seeds.torch_generator(seed, "batch"),  # else it draws from the global one
+        )
         try:
             trainer.fit(module, loader, ckpt_path=_usable(checkpoint, progress), weights_only=True)
         except SystemExit as stop:

@@ -142,8 +142,8 @@ def read_record(folder: Path) -> RunRecord:
     """
     path = folder / RECORD
     try:
-        payload = json.loads(path.read_text())
-        return RunRecord.model_validate({**payload, "folder": str(folder)})
+        found = RunRecord.model_validate(json.loads(path.read_text()))
+        return found.model_copy(update={"folder": str(folder)})
     except FileNotFoundError:
         raise UserError(f"There is no record in {folder}.") from None
     except (OSError, ValueError) as error:

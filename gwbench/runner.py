@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from gwbench.errors import UserError
 from gwbench.evaluate.probe import PROTOCOL, draw_labelled
 from gwbench.record import RunRecord
 from gwbench.registry import REGISTRY
-from gwbench.spec import Choice, RunSpec
+from gwbench.spec import RunSpec
 
 if TYPE_CHECKING:
     from gwbench.contracts import Dataset, Scores, StrainSplits
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gwbench.progress import Progress
 
 DEFAULT_OUT = "runs"
+CHECKPOINTS = "checkpoints"
 
 
 def run(
@@ -108,7 +110,7 @@ def run_spec(
 ) -> RunRecord:
     """Carry out a spec, or return the record of an earlier run of it. Arguments as in `run`."""
     progress = progress or progress_bars.default()
-    dataset: Dataset = _build("dataset", spec.dataset)
+    dataset: Dataset = spec.dataset.build("dataset")
     fingerprint = dict(dataset.fingerprint())
     run_id = spec.run_id(fingerprint)
     folder = Path(out) / _folder_name(spec, run_id)
@@ -118,7 +120,7 @@ def run_spec(
             progress.say(f"This run is done already: {folder}. Use --rerun to do it again.")
             return finished
         if rerun:
-            (folder / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
+            _drop_checkpoints(folder)
         notebook = _Notebook(spec, run_id, fingerprint, device, folder, plugins)
         try:
             return _carry_out(spec, dataset, notebook, cache, workers, progress)
@@ -162,11 +164,11 @@ def _carry_out(
 
     if spec.baseline:
         with notebook.phase("baseline"):
-            scores: Scores = _build("baseline", spec.baseline).scores(laboratory)
+            scores: Scores = spec.baseline.build("baseline").scores(laboratory)
     else:
         encoder = laboratory.new_encoder()
         with notebook.phase("pretrain"):
-            notebook.trained = laboratory.pretrain(encoder, notebook.folder / "checkpoints")
+            notebook.trained = laboratory.pretrain(encoder, notebook.folder / CHECKPOINTS)
         with notebook.phase("evaluate"):
             scores = laboratory.probe(encoder)
         laboratory.save(encoder, notebook.folder / record.WEIGHTS)
@@ -176,7 +178,9 @@ def _carry_out(
     if scores.embeddings is not None:
         arrays["embedding"] = scores.embeddings
     record.write_arrays(notebook.folder / record.PREDICTIONS, arrays)
-    return notebook.finished(splits, len(labels), scores, metrics)
+    result = notebook.finished(splits, len(labels), scores, metrics)
+    _drop_checkpoints(notebook.folder)
+    return result
 
 
 class _Notebook:
@@ -276,10 +280,9 @@ class _Notebook:
         return result
 
 
-def _build(kind: str, choice: Choice) -> Any:
-    plugin = REGISTRY.get(kind, choice.name)
-    assert plugin.target is not None
-    return plugin.target(**choice.parameters)
+def _drop_checkpoints(folder: Path) -> None:
+    """Once a run is recorded its weights are safe, and optimiser states would only fill the disk."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def _folder_name(spec: RunSpec, run_id: str) -> str:

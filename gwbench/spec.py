@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
+import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field
 
 from gwbench.data.condition import Conditioning
 from gwbench.errors import UserError, did_you_mean
-from gwbench.parameters import parameters, validate
+from gwbench.parameters import validate
 from gwbench.registry import REGISTRY, Plugin
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,10 +25,22 @@ class _Section(BaseModel):
 
 
 class Choice(_Section):
-    """A plugin by name, with all its parameters."""
+    """A plugin by name, with all its parameters as JSON values."""
 
     name: str
     parameters: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, kind: str, name: str, given: Mapping[str, Any]) -> Choice:
+        """A plugin with some of its parameters, which are checked, and the defaults of the rest."""
+        values = validate(REGISTRY.get(kind, name), given)
+        return cls(name=name, parameters=pydantic_core.to_jsonable_python(values))
+
+    def build(self, kind: str, *context: Any) -> Any:
+        """The plugin, constructed with what its kind hands it (see `gwbench.contracts`)."""
+        plugin = REGISTRY.get(kind, self.name)
+        assert plugin.target is not None
+        return plugin.target(*context, **validate(plugin, self.parameters))
 
 
 class Training(_Section):
@@ -131,9 +144,9 @@ class RunSpec(_Section):
         given = _sort_settings(settings or {}, chosen, augmentations)
         values = {name: value for name, value in fields.items() if value is not None}
         for kind, name in chosen.items():
-            values[kind] = _choose(kind, name, given.pop(kind, {})) if name else None
+            values[kind] = Choice.of(kind, name, given.pop(kind, {})) if name else None
         values["augmentations"] = tuple(
-            _choose("augmentation", name, given.pop(f"augmentation.{name}", {})) for name in augmentations
+            Choice.of("augmentation", name, given.pop(f"augmentation.{name}", {})) for name in augmentations
         )
         for section, model in _SECTIONS.items():
             values[section] = _section(section, model, given.pop(section, {}))
@@ -183,7 +196,7 @@ class RunSpec(_Section):
     def _differences(self) -> Iterator[tuple[str, Any]]:
         """Dotted settings that differ from their defaults."""
         for kind, choice in self.choices():
-            defaults = {parameter.name: parameter.default for parameter in parameters(REGISTRY.get(kind, choice.name))}
+            defaults = Choice.of(kind, choice.name, {}).parameters
             prefix = f"augmentation.{choice.name}" if kind == "augmentation" else kind
             for name, value in choice.parameters.items():
                 if value != defaults[name]:
@@ -220,10 +233,6 @@ def _refuse_unused(baseline: str, needed: set[str], named: Mapping[str, str | No
 
 def _as_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-
-
-def _choose(kind: str, name: str, given: Mapping[str, Any]) -> Choice:
-    return Choice(name=name, parameters=validate(REGISTRY.get(kind, name), given))
 
 
 def _section(section: str, model: type[M], given: Mapping[str, Any]) -> M:
