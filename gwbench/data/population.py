@@ -95,9 +95,9 @@ class SnrDistribution(ABC):
         return _Uniform(low, high)
 
     @staticmethod
-    def g2net_like() -> SnrDistribution:
-        """About as loud as the G2Net challenge's signals: 2.2 max(N(3.6, 1), 1)."""
-        return _ClippedNormal(scale=2.2, mean=3.6, floor=1.0)
+    def clipped_normal(scale: float, mean: float, floor: float) -> SnrDistribution:
+        """scale max(N(mean, 1), floor)."""
+        return _ClippedNormal(scale, mean, floor)
 
 
 @dataclass(frozen=True)

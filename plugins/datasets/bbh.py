@@ -32,7 +32,9 @@ class Preset:
 
 PRESETS = {
     "quick": Preset({"train": 8000, "val": 2000, "test": 4000}, SnrDistribution.uniform(6.0, 20.0)),
-    "g2net-like": Preset({"train": 20000, "val": 5000, "test": 10000}, SnrDistribution.g2net_like()),
+    "g2net-like": Preset(
+        {"train": 20000, "val": 5000, "test": 10000}, SnrDistribution.clipped_normal(2.2, mean=3.6, floor=1.0)
+    ),
 }
 
 

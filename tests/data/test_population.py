@@ -56,8 +56,8 @@ def test_uniform_snr() -> None:
     assert stats.kstest(snr, stats.uniform(6, 14).cdf).pvalue > 0.005
 
 
-def test_g2net_like_snr() -> None:
-    snr = SnrDistribution.g2net_like().sample(np.random.default_rng(3), N)
+def test_clipped_normal_snr() -> None:
+    snr = SnrDistribution.clipped_normal(2.2, mean=3.6, floor=1.0).sample(np.random.default_rng(3), N)
     floor = snr == 2.2
     expected = stats.norm.cdf(1 - 3.6)
     assert abs(floor.mean() - expected) < 4 * np.sqrt(expected / N)
@@ -88,4 +88,4 @@ def test_impossible_snr() -> None:
 def test_populations_describe_themselves() -> None:
     assert "[15, 75] solar masses" in str(Population())
     assert str(SnrDistribution.uniform(6, 20)) == "uniform in [6, 20]"
-    assert str(SnrDistribution.g2net_like()) == "2.2 max(N(3.6, 1), 1)"
+    assert str(SnrDistribution.clipped_normal(2.2, mean=3.6, floor=1.0)) == "2.2 max(N(3.6, 1), 1)"
