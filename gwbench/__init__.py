@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 from gwbench._version import __version__
 
 if TYPE_CHECKING:
+    from gwbench.frozen import load_encoder
     from gwbench.record import RunRecord, read_record
     from gwbench.registry import register
     from gwbench.runner import run
 
-__all__ = ["RunRecord", "__version__", "read_record", "register", "run"]
+__all__ = ["RunRecord", "__version__", "load_encoder", "read_record", "register", "run"]
 
 _HOMES = {
     "RunRecord": "gwbench.record",
+    "load_encoder": "gwbench.frozen",
     "read_record": "gwbench.record",
     "register": "gwbench.registry",
     "run": "gwbench.runner",

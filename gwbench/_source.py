@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ def read_plugin(kind: str, name: str, module: str, attribute: str) -> Plugin:
     that is not installed. What only running the module would show is found when the plugin is loaded.
     """
     try:
-        spec = importlib.util.find_spec(module)
+        spec = _find(module)
     except Exception as error:
         return Plugin(kind, name, origin=Origin(module), problem=f"{type(error).__name__}: {error}")
     if spec is None or spec.origin is None:
@@ -71,6 +73,21 @@ def _missing_import(tree: ast.Module) -> str | None:
             continue
         for module in modules:
             root = module.split(".")[0]
-            if importlib.util.find_spec(root) is None:
+            if _find(root) is None:
                 return root
     return None
+
+
+def _find(module: str) -> ModuleSpec | None:
+    """Where a module is. Unlike `importlib.util.find_spec`, this imports none of the packages above it."""
+    if module in sys.modules:
+        return sys.modules[module].__spec__
+    parent = module.rpartition(".")[0]
+    package = _find(parent) if parent else None
+    path = package.submodule_search_locations if package else None
+    if parent and path is None:
+        return None
+    try:
+        return next(filter(None, (finder.find_spec(module, path) for finder in sys.meta_path)), None)
+    except KeyError:  # a namespace package within another looks for that one in sys.modules
+        return importlib.util.find_spec(module)

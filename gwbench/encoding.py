@@ -30,6 +30,25 @@ def parse_groups(text: str, detectors: Sequence[str]) -> list[list[int]]:
     return [[list(detectors).index(name) for name in group] for group in groups]
 
 
+def frozen_embedding(encoder: DetectorEncoder, strain: Tensor) -> Tensor:
+    """What the probe sees of conditioned strain [B, D, T]: [B, F], in evaluation mode, without gradients, in full fp32.
+
+    The embeddings of an untrained encoder differ from window to window by less than bf16 or TF32 resolve, so that the
+    floor would otherwise depend on the machine.
+    """
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        with (
+            torch.inference_mode(),
+            torch.autocast(strain.device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            return encoder.embed(strain).float()
+    finally:
+        encoder.train(was_training)
+
+
 class DetectorEncoder(nn.Module):
     """Routes every view to the encoder that serves its detector.
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from gwbench import record, seeds
-from gwbench.contracts import Array, InputShape, Scores, StrainInfo, StrainSplits
+from gwbench import seeds
+from gwbench.contracts import Array, Scores, StrainInfo, StrainSplits
 from gwbench.data.condition import Conditioner, fit_conditioner
 from gwbench.data.conditioned import ConditionedStrain
 from gwbench.data.noise import coloured_noise_factory
 from gwbench.encoding import DetectorEncoder, parse_groups
-from gwbench.errors import UserError
 from gwbench.evaluate.protocol import evaluate_encoder
+from gwbench.frozen import build_encoder
 from gwbench.pretrain import Method, Trained, pretrain
-from gwbench.registry import REGISTRY
 from gwbench.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -53,8 +52,9 @@ class Laboratory:
         """Fit the conditioner and, where the run trains, condition the training split once.
 
         Raises:
-            UserError: the strain is not fit for the conditioning asked for.
+            UserError: the strain is not fit for the conditioning asked for, or the detectors for the groups.
         """
+        parse_groups(spec.encoder_groups, splits.detectors)
         conditioner = fit_conditioner(
             splits.train,
             sample_rate=splits.sample_rate,
@@ -78,16 +78,8 @@ class Laboratory:
 
     def new_encoder(self) -> DetectorEncoder:
         """The encoder as pre-training starts from it: the same weights for the same seed."""
-        if self.spec.encoder is None:
-            raise UserError("This run needs an encoder: name one with --encoder.")
-        encoder = self.spec.encoder
-        pairing: Any = self.spec.pairing and REGISTRY.get("pairing", self.spec.pairing.name).target
-        network = bool(pairing and pairing.network)
-        channels = len(self.splits.detectors) if network else 1
-        shape = InputShape(channels, self.splits.window, self.splits.sample_rate)
-        groups = parse_groups(self.spec.encoder_groups, self.splits.detectors)
         with seeds.torch_global(self.seed, "init"):
-            return DetectorEncoder(lambda: encoder.build("encoder", shape), groups, network=network)
+            return build_encoder(self.spec, self.splits.detectors, self.splits.window, self.splits.sample_rate)
 
     def pretrain(self, encoder: DetectorEncoder, folder: Path) -> Trained:
         """Train the encoder in place with the run's pairing, augmentations and objective."""
@@ -128,12 +120,3 @@ class Laboratory:
             device=self.device,
             progress=self.progress,
         )
-
-    @staticmethod
-    def save(encoder: DetectorEncoder, path: Path) -> None:
-        """Write the encoder's weights as safetensors."""
-        from safetensors.torch import save_file
-
-        weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-        with record.atomic(path) as temporary:
-            save_file(weights, temporary)

@@ -12,29 +12,42 @@ from typing import TYPE_CHECKING, Any
 from gwbench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
+    import pydantic
+
     from gwbench.registry import Plugin
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: its name, its type as written and its default."""
+    """One parameter.
+
+    Attributes:
+        name: as it is set.
+        type: in words, with its limits, such as "int (at least 2)".
+        default: its value.
+    """
 
     name: str
     type: str
     default: Any
 
+    @property
+    def default_text(self) -> str:
+        """The default as a command line sets it."""
+        if isinstance(self.default, (tuple, list)):
+            return ",".join(map(str, self.default)) or "''"
+        if self.default is None or isinstance(self.default, bool):
+            return str(self.default).lower()
+        return str(self.default) or "''"
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.type} = {self.default!r}"
+        return f"{self.name}: {self.type} = {self.default_text}"
 
 
 def parameters(plugin: Plugin) -> list[Parameter]:
     """The parameters of a loaded plugin, in the order of its constructor."""
-    found = []
-    for argument in _keywords(plugin):
-        written = argument.annotation
-        text = written if isinstance(written, str) else inspect.formatannotation(written)
-        found.append(Parameter(argument.name, text, argument.default))
-    return found
+    hints = _hints(plugin)
+    return [Parameter(each.name, _in_words(hints[each.name]), each.default) for each in _keywords(plugin)]
 
 
 def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,16 +75,47 @@ def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
             continue
         annotation = hints[parameter.name]
         value = _from_text(given[parameter.name], annotation)
-        adapter = pydantic.TypeAdapter(annotation, config=pydantic.ConfigDict(arbitrary_types_allowed=True))
+        config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+        adapter = pydantic.TypeAdapter(annotation, config=config)
         try:
             values[parameter.name] = adapter.validate_python(value)
         except pydantic.ValidationError as error:
-            reason = error.errors()[0]["msg"]
             raise UserError(
-                f"{plugin.kind}.{parameter.name}={given[parameter.name]!r} is not valid: {reason}. "
+                f"{plugin.kind}.{parameter.name}={given[parameter.name]!r} is not valid: {_reason(error)}. "
                 f"{plugin.kind} {plugin.name!r} takes {parameter}."
             ) from None
     return values
+
+
+def _reason(error: pydantic.ValidationError) -> str:
+    """The first of pydantic's complaints, in words for a command line."""
+    first = error.errors()[0]
+    if first["type"] == "missing":
+        return "a value is missing"
+    return first["msg"].replace("Input should", "it should", 1).partition(", unable to parse")[0]
+
+
+LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most", "multiple_of": "a multiple of"}
+"""How the constraints of `pydantic.Field` read."""
+
+
+def _in_words(annotation: Any) -> str:
+    """A type as a command line is to write it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        fields = [inner for each in arguments[1:] for inner in getattr(each, "metadata", [each])]
+        values = [(word, getattr(field, key, None)) for field in fields for key, word in LIMITS.items()]
+        limits = [f"{word} {value}" for word, value in values if value is not None]
+        return _in_words(arguments[0]) + (f" ({', '.join(limits)})" if limits else "")
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_in_words, arguments))
+    if origin is typing.Literal:
+        *most, last = map(str, arguments)
+        return f"{', '.join(most)} or {last}" if most else last
+    if origin in (tuple, list):
+        items = [_in_words(item) for item in arguments if item is not ...]
+        return ",".join([*items, *items, "..."] if origin is list or ... in arguments else items)
+    return {types.NoneType: "none", bool: "true or false"}.get(annotation) or inspect.formatannotation(annotation)
 
 
 def _hints(plugin: Plugin) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
@@ -25,8 +26,9 @@ from gwbench import seeds
 from gwbench.collapse import collapse
 from gwbench.contracts import Augmentation, Objective, Pairing, View
 from gwbench.data.conditioned import ConditionedStrain
-from gwbench.encoding import DetectorEncoder
+from gwbench.encoding import DetectorEncoder, frozen_embedding
 from gwbench.errors import UserError
+from gwbench.files import atomic
 
 if TYPE_CHECKING:
     from gwbench.progress import Progress, Task
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 CHECKPOINT = "last.ckpt"
 MONITORED = 512
 """Training windows whose embeddings the collapse monitor looks at."""
+
+CHUNK = 64
+"""Windows that the monitor embeds at once."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Trained:
         loss: mean loss of every epoch.
         collapse: the monitor's numbers after every epoch.
         seconds: of training, over all sittings.
-        windows_per_second: training windows, in the last sitting.
+        windows_per_second: training windows, over all sittings.
         resumed_from: the epoch that this sitting went on from, or 0.
     """
 
@@ -118,11 +123,9 @@ def pretrain(
             devices=[int(device.split(":")[1])] if ":" in device else 1,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             gradient_clip_val=settings.clip or None,
-            callbacks=[
-                history,
-                reporter,
-                ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True),
-            ],
+            callbacks=[history, reporter, Saver(checkpoint)],
+            enable_checkpointing=False,
+            plugins=[LightningEnvironment()],  # a run is one process, inside a cluster's job too
             default_root_dir=folder,
             logger=False,
             enable_progress_bar=False,
@@ -145,8 +148,8 @@ def pretrain(
         loss=history.loss,
         collapse=history.collapse,
         seconds=history.seconds,
-        windows_per_second=reporter.windows_per_second,
-        resumed_from=reporter.first_epoch,
+        windows_per_second=history.steps * settings.batch_size / history.seconds,
+        resumed_from=history.resumed_from,
     )
 
 
@@ -199,9 +202,7 @@ class Pretraining(pl.LightningModule):
         with seeds.torch_global(self.seed, "noise", step):  # dropout takes no generator
             loss: Tensor = self.objective(a, b, self.encoder)
         if not torch.isfinite(loss):
-            raise UserError(
-                f"The loss is {loss.item()} at step {step}: training diverged. Lower --lr, or use --precision fp32."
-            )
+            raise _diverged(f"The loss is {loss.item()}", step)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -224,7 +225,10 @@ class Pretraining(pl.LightningModule):
             else LARS(groups, lr=self.settings.lr, momentum=0.9)
         )
         scheduler = CosineWarmupScheduler(
-            optimizer, int(self.settings.warmup * self.total_steps), self.total_steps, end_value=0.0
+            optimizer,
+            int(self.settings.warmup * self.total_steps),
+            self.total_steps + 1,  # the rate reaches 0 one step after the last
+            end_value=0.0,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -236,18 +240,21 @@ class History(Callback):
         self._monitored = monitored
         self._sum, self._steps = 0.0, 0
         self._started = 0.0
+        self.steps = 0
+        self.resumed_from = 0
         self.loss: list[float] = []
         self.collapse: list[dict[str, float]] = []
         self.seconds = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """What the checkpoint keeps."""
-        return {"loss": self.loss, "collapse": self.collapse, "seconds": self.seconds}
+        return {"loss": self.loss, "collapse": self.collapse, "seconds": self.seconds, "steps": self.steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.loss, self.collapse = list(state_dict["loss"]), list(state_dict["collapse"])
-        self.seconds = float(state_dict["seconds"])
+        self.seconds, self.steps = float(state_dict["seconds"]), int(state_dict["steps"])
+        self.resumed_from = len(self.loss)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock and sums."""
@@ -261,14 +268,27 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the epoch; runs before the checkpoint is written."""
         self.seconds += time.perf_counter() - self._started
+        self.steps += self._steps
         self.loss.append(self._sum / max(self._steps, 1))
         encoder = pl_module.encoder
         assert isinstance(encoder, DetectorEncoder)
-        encoder.eval()
-        with torch.inference_mode(), torch.autocast(pl_module.device.type, enabled=False):
-            embedding = encoder.embed(self._monitored.to(pl_module.device)).float()
-        encoder.train()
+        parts = self._monitored.split(CHUNK)
+        embedding = torch.cat([frozen_embedding(encoder, part.to(pl_module.device)).cpu() for part in parts])
+        if not torch.isfinite(embedding).all():
+            raise _diverged("The embeddings are not finite", trainer.global_step)
         self.collapse.append(collapse(embedding))
+
+
+class Saver(Callback):
+    """Writes the checkpoint after every epoch, so that there is always a whole one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The last of the callbacks, when all others have closed the epoch."""
+        with atomic(self._path) as temporary:
+            trainer.save_checkpoint(temporary)
 
 
 class Reporter(Callback):
@@ -278,33 +298,25 @@ class Reporter(Callback):
         self._progress, self._total, self._batch_size = progress, total, batch_size
         self._context: Any = None
         self._task: Task | None = None
-        self._begun = 0.0
-        self._windows = 0
-        self.windows_per_second = 0.0
-        self.first_epoch = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the task, advanced to where a resumed run stands."""
-        self.first_epoch = trainer.current_epoch
         self._context = self._progress.task("Pre-train", self._total, "windows")
         self._task = self._context.__enter__()
         if trainer.global_step:
             self._progress.say(f"Resuming after epoch {trainer.current_epoch}.")
             self._task.advance(trainer.global_step * self._batch_size)
-        self._begun = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """One step further."""
         assert self._task is not None
-        self._windows += self._batch_size
         note = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} loss {float(outputs['loss']):.4g}"
         self._task.advance(self._batch_size, note)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the task."""
-        self.windows_per_second = self._windows / max(time.perf_counter() - self._begun, 1e-9)
         self._close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -315,6 +327,10 @@ class Reporter(Callback):
         if self._context is not None:
             self._context.__exit__(None, None, None)
             self._context = None
+
+
+def _diverged(what: str, step: int) -> UserError:
+    return UserError(f"{what} at step {step}: training diverged. Lower --lr, or use --precision fp32.")
 
 
 def _usable(checkpoint: Path, progress: Progress) -> str | None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +13,14 @@ from pydantic import BaseModel, ConfigDict
 
 from gwbench.errors import UserError
 from gwbench.evaluate.metrics import Metrics
+from gwbench.files import atomic
 from gwbench.spec import RunSpec
 
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
+CONDITIONER = "conditioner.npz"
 PREDICTIONS = "predictions.npz"
+SUPERSEDED = "record.superseded.json"
 
 
 class _Part(BaseModel):
@@ -156,38 +156,3 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None
     """Write a compressed npz atomically; it opens with `allow_pickle=False`."""
     with atomic(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, moved onto it when the block ends well and removed when it does not.
-
-    Raises:
-        UserError: the folder cannot be written or the disk is full.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def unwritable(path: Path, error: OSError) -> UserError:
-    """The message for a place that cannot be written."""
-    return UserError(
-        f"Cannot write {path}: {error.strerror or error}. Free some space or choose another folder with --out."
-    )

@@ -130,7 +130,7 @@ class Registry:
             UserError: another class, written elsewhere, has this kind and name.
         """
         key = (plugin.kind, plugin.name)
-        for other in filter(None, (self._loaded.get(key), self._declared(*key))):
+        for other in filter(None, (self._loaded.get(key), _declared(*key, _entries(*key)))):
             if other.origin.line and other.origin != plugin.origin:
                 raise UserError(
                     f"{plugin.kind} {plugin.name!r} is registered twice: at {other.origin} and at {plugin.origin}. "
@@ -143,25 +143,28 @@ class Registry:
     def load_source(self, source: str) -> None:
         """Import a file or a module that registers plugins.
 
-        A source that fails to import is remembered with its reason, appears in `broken` and breaks nothing else.
+        A source that fails to import, or registers nothing, is remembered with its reason, appears in `broken` and
+        breaks nothing else.
 
         Raises:
             UserError: there is no such file or module, or it registers a name that is taken.
         """
         if source in self._sources:
             return
+        before = dict(self._loaded)
         try:
-            _import_source(source)
+            fresh = _import_source(source)
         except UserError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._sources[source] = f"{type(error).__name__}: {error}"
         else:
-            self._sources[source] = None
+            empty = fresh and self._loaded == before
+            self._sources[source] = "it registers no plugin: decorate a class with gwbench.register" if empty else None
 
     @property
     def broken(self) -> dict[str, str]:
-        """Sources that failed to import, with the reason."""
+        """Sources that cannot serve, with the reason."""
         return {source: reason for source, reason in self._sources.items() if reason is not None}
 
     def list(self, kind: str | None = None, pattern: str = "*") -> list[Plugin]:
@@ -175,9 +178,14 @@ class Registry:
         kinds = [get_kind(kind)] if kind else list(KINDS.values())
         found: list[Plugin] = []
         for each in kinds:
-            names = {entry.name for entry in entry_points(group=each.group)}
-            names |= {name for (of, name) in self._loaded if of == each.name}
-            found += [self._known(each.name, name) for name in sorted(names) if fnmatch.fnmatch(name, pattern)]
+            declared: dict[str, list[EntryPoint]] = {}
+            for entry in entry_points(group=each.group):
+                declared.setdefault(entry.name, []).append(entry)
+            names = sorted({*declared, *(name for (of, name) in self._loaded if of == each.name)})
+            for name in fnmatch.filter(names, pattern):
+                plugin = self._loaded.get((each.name, name)) or _declared(each.name, name, declared[name])
+                if plugin:
+                    found.append(plugin)
         return found
 
     def get(self, kind: str, name: str) -> Plugin:
@@ -212,44 +220,34 @@ class Registry:
             for source in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
                 self.load_source(source)
 
-    def _known(self, kind: str, name: str) -> Plugin:
-        return self._loaded.get((kind, name)) or self._declared(kind, name) or Plugin(kind, name)
-
-    def _declared(self, kind: str, name: str) -> Plugin | None:
-        """What the entry points say of a plugin, read from its source; None where they do not name it."""
-        entries = _unique(entry_points(group=KINDS[kind].group, name=name))
-        if not entries:
-            return None
-        plugins = [_read_entry(kind, entry) for entry in entries]
-        if len(plugins) > 1:
-            places = " and at ".join(str(plugin.origin) for plugin in plugins)
-            return replace(plugins[0], problem=f"registered twice: at {places}; uninstall or rename one of them")
-        return plugins[0]
-
     def _import(self, kind: str, name: str) -> None:
-        declared = self._declared(kind, name)
+        entries = _entries(kind, name)
+        declared = _declared(kind, name, entries)
         if declared is None:
             raise self._unknown(kind, name)
         reason = declared.problem
         if reason is None:
-            (entry,) = _unique(entry_points(group=KINDS[kind].group, name=name))
+            entry = entries[0]
             try:
                 entry.load()
             except UserError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 reason = f"{type(error).__name__}: {error}"
             else:
                 if (kind, name) not in self._loaded:
                     reason = f"{entry.value} does not register {kind} {name!r}"
         if reason is not None:
-            raise UserError(f"{kind} {name!r} cannot be loaded from {declared.origin}: {reason}.")
+            raise UserError(
+                f"The {kind} {name!r} cannot be loaded from {declared.origin}: {reason.rstrip('.')}. "
+                f"Mend that, or choose another: `gwbench list {kind}` shows what there is."
+            )
 
     def _unknown(self, kind: str, name: str) -> UserError:
         names = [plugin.name for plugin in self.list(kind)]
         message = f"There is no {kind} {name!r}.{did_you_mean(name, names)} "
         for source, reason in self.broken.items():
-            message += f"The plugin {source} failed to import ({reason}). "
+            message += f"The plugin source {source} cannot be used ({reason}). "
         return UserError(message + f"`gwbench list {kind}` shows what there is: {', '.join(names) or 'none'}.")
 
 
@@ -320,18 +318,26 @@ def _check_class(kind: Kind, name: str, cls: type, origin: Origin) -> None:
             raise UserError(f"{where}: parameter {argument.name!r} needs a type and a default.")
 
 
-def _unique(entries: Iterable[EntryPoint]) -> list[EntryPoint]:
-    """Entry points of different values; the same one may be seen through two copies of its metadata."""
-    return list({entry.value: entry for entry in entries}.values())
+def _entries(kind: str, name: str) -> list[EntryPoint]:
+    """The entry points of this kind and name."""
+    return list(entry_points(group=KINDS[kind].group, name=name))
 
 
-def _read_entry(kind: str, entry: EntryPoint) -> Plugin:
+def _declared(kind: str, name: str, entries: Iterable[EntryPoint]) -> Plugin | None:
+    """What the entry points of a name say of the plugin, read from its source; None where there are none."""
     from gwbench._source import read_plugin
 
-    return read_plugin(kind, entry.name, entry.module, entry.attr)
+    # the same entry point may be seen through two copies of its metadata
+    different = {entry.value: entry for entry in entries}.values()
+    plugins = [read_plugin(kind, name, entry.module, entry.attr) for entry in different]
+    if len(plugins) > 1:
+        places = " and at ".join(str(plugin.origin) for plugin in plugins)
+        return replace(plugins[0], problem=f"registered twice: at {places}; uninstall or rename one of them")
+    return plugins[0] if plugins else None
 
 
-def _import_source(source: str) -> None:
+def _import_source(source: str) -> bool:
+    """Import a file or a module; False where that was done before and registers nothing anew."""
     path = Path(source).expanduser()
     if path.suffix == ".py" or path.is_file():
         if not path.is_file():
@@ -349,7 +355,7 @@ def _import_source(source: str) -> None:
         except BaseException:
             del sys.modules[name]
             raise
-        return
+        return True
     try:
         found = importlib.util.find_spec(source)
     except (ImportError, ValueError):
@@ -358,4 +364,6 @@ def _import_source(source: str) -> None:
         raise UserError(
             f"There is no plugin file or module {source!r}. Give --plugin a path ending in .py or an importable module."
         )
+    fresh = source not in sys.modules
     importlib.import_module(source)
+    return fresh

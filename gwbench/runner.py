@@ -7,15 +7,19 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pydantic_core
 
 from gwbench import environment, record, seeds
 from gwbench import progress as progress_bars
 from gwbench._version import __version__
 from gwbench.errors import UserError
 from gwbench.evaluate.probe import PROTOCOL, draw_labelled
+from gwbench.files import WRITING, unwritable
 from gwbench.record import RunRecord
 from gwbench.registry import REGISTRY
 from gwbench.spec import RunSpec
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT = "runs"
 CHECKPOINTS = "checkpoints"
+SPLITS = ("train", "val", "test")
 
 
 def run(
@@ -69,7 +74,7 @@ def run(
         plugins: files or modules that register further plugins.
         out: folder that gets one folder per run.
         cache: folder of generated data; by default the user's cache folder.
-        workers: processes that generate data; by default one per core.
+        workers: threads that generate data; by default one per core.
         rerun: do it again though it is done.
         progress: where to report; by default a bar on a terminal, nothing elsewhere.
 
@@ -79,6 +84,7 @@ def run(
     for source in plugins:
         REGISTRY.load_source(source)
     device = environment.resolve_device(device)
+    resolved = environment.resolve_precision(precision, device)
     spec = RunSpec.create(
         dataset=dataset,
         encoder=encoder,
@@ -90,8 +96,10 @@ def run(
         encoder_groups=encoder_groups,
         seed=seed,
         data_seed=data_seed,
-        precision=environment.resolve_precision(precision, device),
+        precision=None if precision == "auto" else resolved,
     )
+    if precision == "auto" and spec.training:
+        spec = spec.model_copy(update={"precision": resolved})
     return run_spec(
         spec, device=device, out=out, cache=cache, workers=workers, rerun=rerun, progress=progress, plugins=plugins
     )
@@ -120,14 +128,14 @@ def run_spec(
             progress.say(f"This run is done already: {folder}. Use --rerun to do it again.")
             return finished
         if rerun:
-            _drop_checkpoints(folder)
+            _set_aside(folder)
         notebook = _Notebook(spec, run_id, fingerprint, device, folder, plugins)
         try:
             return _carry_out(spec, dataset, notebook, cache, workers, progress)
-        except (UserError, OSError, MemoryError, RuntimeError) as error:
+        except Exception as error:
             notebook.failed(error)
-            if isinstance(error, OSError):
-                raise record.unwritable(folder, error) from error
+            if isinstance(error, OSError) and error.errno in WRITING:
+                raise unwritable(folder, error) from error
             raise
 
 
@@ -142,9 +150,10 @@ def _carry_out(
     """The method section."""
     from gwbench.data.cache import CacheContext
     from gwbench.evaluate.metrics import evaluate_scores
+    from gwbench.frozen import save_encoder
     from gwbench.laboratory import Laboratory
 
-    with notebook.phase("data"):
+    with notebook.phase("data") as phase:
         context = CacheContext.of(
             REGISTRY.get("dataset", spec.dataset.name),
             spec.dataset.parameters,
@@ -155,23 +164,28 @@ def _carry_out(
             progress=progress,
         )
         splits = dataset.load(context)
+        phase.windows = sum(len(splits[name]) for name in SPLITS)
         labels = draw_labelled(
             splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
         )
 
-    with notebook.phase("condition", windows=len(splits.train)):
+    with notebook.phase("condition") as phase:
         laboratory = Laboratory.set_up(spec, splits, labels, notebook.device, progress)
+        phase.windows = len(splits.train) if spec.training else 0
 
+    judged = len(labels) + len(splits.val) + len(splits.test)
     if spec.baseline:
-        with notebook.phase("baseline"):
+        with notebook.phase("baseline") as phase:
+            phase.windows = judged
             scores: Scores = spec.baseline.build("baseline").scores(laboratory)
     else:
         encoder = laboratory.new_encoder()
         with notebook.phase("pretrain"):
             notebook.trained = laboratory.pretrain(encoder, notebook.folder / CHECKPOINTS)
-        with notebook.phase("evaluate"):
+        with notebook.phase("evaluate") as phase:
+            phase.windows = judged
             scores = laboratory.probe(encoder)
-        laboratory.save(encoder, notebook.folder / record.WEIGHTS)
+        save_encoder(notebook.folder, encoder, laboratory.conditioner)
 
     metrics = evaluate_scores(splits.test.label, scores.test, splits.test.snr, knn_score=scores.neighbours)
     arrays = {"label": splits.test.label, "score": scores.test, "snr": splits.test.snr}
@@ -181,6 +195,11 @@ def _carry_out(
     result = notebook.finished(splits, len(labels), scores, metrics)
     _drop_checkpoints(notebook.folder)
     return result
+
+
+@dataclass
+class _Phase:
+    windows: int = 0
 
 
 class _Notebook:
@@ -201,12 +220,12 @@ class _Notebook:
         self._phases: dict[str, record.Phase] = {}
 
     @contextmanager
-    def phase(self, name: str, windows: int | None = None) -> Iterator[None]:
-        """Time a phase; with `windows`, its throughput too."""
-        begun = time.perf_counter()
-        yield
+    def phase(self, name: str) -> Iterator[_Phase]:
+        """Time a phase, and its throughput where it says how many windows it worked on."""
+        begun, phase = time.perf_counter(), _Phase()
+        yield phase
         seconds = time.perf_counter() - begun
-        rate = windows / seconds if windows else None
+        rate = phase.windows / seconds if phase.windows else None
         self._phases[name] = record.Phase(seconds=seconds, samples_per_second=rate)
 
     def finished(self, splits: StrainSplits, labelled: int, scores: Scores, metrics: Any) -> RunRecord:
@@ -231,21 +250,19 @@ class _Notebook:
                 fingerprint=self.fingerprint,
                 detectors=splits.detectors,
                 sample_rate=splits.sample_rate,
-                sizes={name: len(splits[name]) for name in ("train", "val", "test")},
+                sizes={name: len(splits[name]) for name in SPLITS},
                 labelled=labelled,
                 notes=splits.notes,
             ),
             metrics=metrics,
-            details=dict(scores.details),
+            details=pydantic_core.to_jsonable_python(scores.details, fallback=_plain, inf_nan_mode="constants"),
             parameters=scores.parameters,
             training=training,
         )
 
     def failed(self, error: BaseException) -> None:
-        """Write that the run failed and why, where that can be written and no finished record stands."""
+        """Write that the run failed and why, where that can be written."""
         try:
-            if (self.folder / record.RECORD).exists() and record.read_record(self.folder).status == "ok":
-                return
             self._write(status="failed", reason=f"{type(error).__name__}: {error}")
         except (UserError, OSError):
             return  # the place cannot be written; the error under way says so
@@ -280,9 +297,23 @@ class _Notebook:
         return result
 
 
+def _set_aside(folder: Path) -> None:
+    """Before a run is done again: keep its old record under another name, so that an interruption can resume."""
+    _drop_checkpoints(folder)
+    if (folder / record.RECORD).exists():
+        (folder / record.RECORD).replace(folder / record.SUPERSEDED)
+
+
 def _drop_checkpoints(folder: Path) -> None:
     """Once a run is recorded its weights are safe, and optimiser states would only fill the disk."""
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _plain(value: Any) -> Any:
+    """The scalars and arrays of numpy, and torch's tensors, as Python numbers and lists."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"a method reports {type(value).__name__} among its details: use numbers, text or arrays")
+    return value.tolist()
 
 
 def _folder_name(spec: RunSpec, run_id: str) -> str:
@@ -314,7 +345,7 @@ def _only_here(folder: Path) -> Iterator[None]:
     except Timeout:
         raise UserError(f"Another process is carrying out this run in {folder}. Wait for it, or stop it.") from None
     except OSError as error:
-        raise record.unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     try:
         yield
     finally:

@@ -49,7 +49,7 @@ def torch_global(seed: int, role: str, *key: int) -> Iterator[None]:
     """
     import torch
 
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(integer(seed, role, *key))
         yield

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gwbench.data.condition import Conditioning
 from gwbench.errors import UserError, did_you_mean
+from gwbench.evaluate.probe import PROTOCOL
 from gwbench.parameters import validate
 from gwbench.registry import REGISTRY, Plugin
 
@@ -21,7 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Choice(_Section):
@@ -58,7 +59,7 @@ class Training(_Section):
 
     epochs: Annotated[int, Field(ge=1)] = 6
     batch_size: Annotated[int, Field(ge=2)] = 256
-    lr: Annotated[float, Field(gt=0)] = 2e-3
+    lr: Annotated[float, Field(gt=0, le=1000)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     optimizer: Literal["adamw", "lars"] = "adamw"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -133,12 +134,16 @@ class RunSpec(_Section):
             UserError: an unknown plugin, section or parameter, or a value that does not fit.
         """
         chosen = {"dataset": dataset, "encoder": encoder, "pairing": pairing, "objective": objective}
+        if len(set(augmentations)) < len(augmentations):
+            raise UserError(f"An augmentation is named twice: {', '.join(augmentations)}. Name each once.")
         needed, trains = {"dataset", "encoder", "pairing", "objective"}, True
         if baseline is not None:
             contract: Any = REGISTRY.get("baseline", baseline).target
             needed = {"dataset", "encoder"} if contract.needs_encoder else {"dataset"}
             trains = contract.trains
             _refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
+            if not trains:
+                _refuse_training(baseline, settings or {}, fields)
         chosen |= {kind: chosen[kind] or REGISTRY.default(kind) for kind in needed}
         chosen["baseline"] = baseline
         given = _sort_settings(settings or {}, chosen, augmentations)
@@ -151,7 +156,7 @@ class RunSpec(_Section):
         for section, model in _SECTIONS.items():
             values[section] = _section(section, model, given.pop(section, {}))
         if not trains:
-            values |= {"training": None, "precision": "fp32"}
+            values["training"] = None
         return _validated(cls, values)
 
     def canonical(self) -> str:
@@ -175,9 +180,9 @@ class RunSpec(_Section):
         return [(kind, choice) for kind, choice in pairs if choice is not None]
 
     def run_id(self, fingerprint: Mapping[str, str]) -> str:
-        """The run's identity: a hash of the spec, the plugins' sources and the data's fingerprint, 16 hex digits."""
+        """The run's identity, 16 hex digits: a hash of spec, plugins' sources, data's fingerprint and protocol."""
         sources = [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in self.plugins()]
-        identity = json.dumps([self.canonical(), sources, sorted(fingerprint.items())])
+        identity = json.dumps([PROTOCOL, self.canonical(), sources, sorted(fingerprint.items())])
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def command(self, plugins: Sequence[str] = ()) -> str:
@@ -188,7 +193,8 @@ class RunSpec(_Section):
         for kind, choice in self.choices():
             words += [f"--{_FLAGS.get(kind, kind)}", choice.name]
         words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
-        words += ["--precision", self.precision, "--seed", str(self.seed), "--data-seed", str(self.data_seed)]
+        words += ["--precision", self.precision] if self.training else []
+        words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
         for key, value in self._differences():
             words += ["--set", f"{key}={_as_text(value)}"]
         return shlex.join(words)
@@ -229,6 +235,13 @@ def _refuse_unused(baseline: str, needed: set[str], named: Mapping[str, str | No
     for kind, name in named.items():
         if name and kind not in needed:
             raise UserError(f"The baseline {baseline!r} has no {kind}: leave out --{_FLAGS.get(kind, kind)} {name}.")
+
+
+def _refuse_training(baseline: str, settings: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    given = [key for key in settings if key.startswith("training.")]
+    given += ["precision"] if fields.get("precision") else []
+    if given:
+        raise UserError(f"The baseline {baseline!r} trains nothing: leave out {', '.join(given)}.")
 
 
 def _as_text(value: Any) -> str:

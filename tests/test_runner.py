@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 import gwbench
 from gwbench import seeds
-from gwbench.contracts import InputShape
-from gwbench.encoding import DetectorEncoder
+from gwbench.data.cache import CacheContext
 from gwbench.errors import UserError
 from gwbench.progress import Progress
 from gwbench.record import RunRecord, read_record
@@ -90,21 +90,29 @@ def test_the_saved_scores_give_the_recorded_auc(record: RunRecord) -> None:
     assert arrays["embedding"].shape == (128, 3 * 8)
 
 
-def test_the_saved_weights_are_the_encoder(record: RunRecord) -> None:
-    target = REGISTRY.get("encoder", "cnn1d").target
-    assert target is not None
-    shape = InputShape(1, 4096, 2048.0)
-    assert record.spec.encoder is not None
-    parameters = record.spec.encoder.parameters
-    with torch.random.fork_rng():
-        encoder = DetectorEncoder(lambda: target(shape, **parameters), [[0, 1, 2]])
-    encoder.load_state_dict(load_file(folder(record) / "weights.safetensors"))
-    assert record.parameters == sum(weight.numel() for weight in encoder.parameters())
+def test_the_saved_encoder_embeds_the_test_split_as_the_run_did(record: RunRecord, out: Path) -> None:
+    encoder = gwbench.load_encoder(folder(record))
+    assert record.parameters == sum(weight.numel() for weight in encoder.encoder.parameters())
+    dataset = record.spec.dataset.build("dataset")
+    plugin = REGISTRY.get("dataset", record.spec.dataset.name)
+    context = CacheContext.of(plugin, record.spec.dataset.parameters, 0, {}, root=None, workers=1, progress=Progress())
+    strain = dataset.load(context).test.strain[:]
+    np.testing.assert_allclose(encoder(strain), predictions(record)["embedding"], atol=1e-6)
+
+
+def test_an_encoder_is_loaded_from_a_finished_run_only(record: RunRecord, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no record"):
+        gwbench.load_encoder(tmp_path)
+    broken = tmp_path / "broken"
+    shutil.copytree(folder(record), broken)
+    (broken / "weights.safetensors").write_bytes(b"cut")
+    with pytest.raises(UserError, match="no whole encoder"):
+        gwbench.load_encoder(broken)
 
 
 def test_nothing_is_left_half_written(record: RunRecord) -> None:
     names = {path.name for path in folder(record).iterdir()}
-    assert names == {".lock", "predictions.npz", "record.json", "weights.safetensors"}
+    assert names == {".lock", "conditioner.npz", "predictions.npz", "record.json", "weights.safetensors"}
 
 
 def test_the_command_in_the_record_gives_the_same_spec(record: RunRecord) -> None:
@@ -153,6 +161,7 @@ def test_rerun_does_it_again_and_gets_the_same_numbers(record: RunRecord, out: P
 def test_another_spec_is_another_run(record: RunRecord, change: dict[str, Any]) -> None:
     create: Any = RunSpec.create
     same = {"precision": "fp32", "settings": SETTINGS}
+    assert create(**same).run_id({}) == create(**same, encoder="cnn1d", dataset="bbh").run_id({})
     assert create(**same).run_id({}) != create(**{**same, **change}).run_id({})
     assert create(**same).run_id({}) == record.run_id
     assert create(**same).run_id({"file": "digest"}) != record.run_id
@@ -185,7 +194,7 @@ def test_a_damaged_record_is_not_trusted_but_made_again(record: RunRecord, out: 
 
 def test_a_baseline_has_a_record_of_the_same_shape(record: RunRecord, out: Path) -> None:
     settings = {key: value for key, value in TINY.items() if not key.startswith("training.")}
-    floor = run(out, settings, baseline="random-init", encoder="cnn1d")
+    floor = run(out, settings, baseline="random-init", encoder="cnn1d", precision="auto")
     assert floor.status == "ok"
     assert floor.metrics is not None
     assert record.metrics is not None
@@ -274,6 +283,51 @@ def test_a_failed_run_says_why_and_is_tried_again(registry: Registry, tmp_path: 
         assert "diverged" in failed.reason
         with pytest.raises(UserError, match="failed"):
             _ = failed.auc
+
+
+def test_a_bug_in_a_plugin_leaves_a_record_too(registry: Registry, tmp_path: Path) -> None:
+    source = tmp_path / "buggy.py"
+    source.write_text(DIVERGING.replace("diverging", "buggy").replace('(a - b).sum() * float("nan")', "{}['key']"))
+    with pytest.raises(KeyError):
+        run(tmp_path, TINY, objective="buggy", plugins=[str(source)])
+    (path,) = tmp_path.glob("*/record.json")
+    assert read_record(path.parent).reason == "KeyError: 'key'"
+
+
+REPORTING = '''
+import numpy as np
+from gwbench.contracts import Baseline, Scores
+from gwbench.registry import register
+
+@register("baseline", "reporting")
+class Reporting(Baseline):
+    """Reports arrays."""
+    def scores(self, job):
+        test = job.splits.test
+        return Scores(test=np.where(test.label == 1, 1.0, 0.5), details={"array": np.arange(2.0), "x": np.float32(1)})
+'''
+
+
+def test_a_baseline_may_report_numbers_and_arrays_and_needs_no_encoder(registry: Registry, tmp_path: Path) -> None:
+    source = tmp_path / "reporting.py"
+    source.write_text(REPORTING)
+    settings = {key: value for key, value in TINY.items() if key.startswith("dataset.")}
+    done = run(tmp_path, settings, baseline="reporting", plugins=[str(source)], precision="auto")
+    assert done.details == {"array": [0.0, 1.0], "x": 1.0}
+    assert read_record(folder(done)) == done
+    assert done.auc == 1.0
+    unused: list[dict[str, Any]] = [
+        {"encoder": "cnn1d"},
+        {"objective": "barlow"},
+        {"augmentations": ["noise-injection"]},
+    ]
+    for extra in unused:
+        with pytest.raises(UserError, match="The baseline 'reporting' has no"):
+            run(tmp_path, settings, baseline="reporting", precision="auto", **extra)
+    training: list[dict[str, Any]] = [{"settings": {"training.epochs": 3}}, {"precision": "bf16"}]
+    for extra in training:
+        with pytest.raises(UserError, match="The baseline 'reporting' trains nothing"):
+            run(tmp_path, baseline="reporting", **{"precision": "auto", **extra})
 
 
 def test_two_processes_do_not_carry_out_one_run(record: RunRecord, out: Path) -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gwbench.cli.terminal import console
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from gwbench.data.cache import CacheDir, Entry
     from gwbench.progress import Progress
-
-PIPE_WIDTH = 160
-"""Columns of a table that no terminal limits."""
 
 Command = Callable[..., Any]
 
@@ -74,7 +69,7 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
             header.created[:16].replace("T", " "),
             header.content_hash[:12],
         )
-    _console().print(table)
+    console().print(table)
     click.echo(f"{_size(sum(entry.size for entry in entries))} in {cache.root}")
 
 
@@ -114,7 +109,7 @@ def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
         }
     for title, value in rows.items():
         table.add_row(title, Text(value, overflow="fold"))
-    _console().print(table)
+    console().print(table)
 
 
 @data.command()
@@ -212,9 +207,3 @@ def _size(size: int) -> str:
 
 def _sizes(sizes: dict[str, int]) -> str:
     return " / ".join(f"{count:,}" for count in sizes.values())
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)

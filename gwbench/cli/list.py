@@ -7,6 +7,7 @@ import json
 import click
 
 from gwbench.cli.options import plugin_option
+from gwbench.cli.terminal import width
 from gwbench.registry import REGISTRY, Plugin
 
 
@@ -20,26 +21,33 @@ def list_plugins(kind: str | None, pattern: str, plugins: tuple[str, ...], as_js
 
     Nothing is imported but what --plugin names; a plugin that cannot be used is listed with the reason.
     """
-    kind = kind.removesuffix("s") if kind else None
+    kind = kind and kind.removesuffix("s")
     found = REGISTRY.list(kind, pattern)
     broken = REGISTRY.broken
     if as_json:
         click.echo(json.dumps({"plugins": [_fields(plugin) for plugin in found], "broken": broken}, indent=2))
         return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False)
-    for column in ("kind", "name", "summary", "tags"):
-        table.add_column(column, overflow="fold")
-    for plugin in found:
-        summary = f"[red]cannot be used: {escape(plugin.problem)}[/]" if plugin.problem else escape(plugin.summary)
-        table.add_row(plugin.kind, f"[bold]{escape(plugin.name)}[/]", summary, escape(", ".join(plugin.tags)))
-    console.print(table if found else "No plugin matches.")
+    formatter = click.HelpFormatter(width=width())
+    names = max((len(plugin.name) for plugin in found), default=0)
+    for each in dict.fromkeys(plugin.kind for plugin in found):
+        with formatter.section(f"{each}s"):
+            rows = [(plugin.name.ljust(names), _line(plugin)) for plugin in found if plugin.kind == each]
+            formatter.write_dl([(click.style(name, fg="cyan"), line) for name, line in rows])
+    formatter.write_paragraph()
     for source, reason in broken.items():
-        console.print(f"[red]{escape(source)} failed to import: {escape(reason)}[/]")
+        formatter.write_text(click.style(f"{source} cannot be used: {reason}", fg="red"))
+    formatter.write_text(
+        "`gwbench show KIND NAME` shows a plugin's parameters, paper and origin."
+        if found
+        else f"No {kind or 'plugin'} matches {pattern!r}. `gwbench list` shows all plugins."
+    )
+    click.echo(formatter.getvalue().strip())
+
+
+def _line(plugin: Plugin) -> str:
+    if plugin.problem:
+        return click.style(f"cannot be used: {plugin.problem}", fg="red")
+    return plugin.summary + click.style(f" [{', '.join(plugin.tags)}]" if plugin.tags else "", dim=True)
 
 
 def _fields(plugin: Plugin) -> dict[str, object]:

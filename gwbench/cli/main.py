@@ -60,9 +60,12 @@ def gwbench() -> None:
 def main() -> None:
     """Run the command line: exit code 0 for success, 1 for a failure, 2 for the user's mistake."""
     try:
-        code = gwbench.main(standalone_mode=False)
+        code = gwbench.main(prog_name="gwbench", standalone_mode=False)
     except UserError as error:
         click.echo(f"Error: {error}", err=True)
+        code = USER_MISTAKE
+    except click.UsageError as error:
+        click.echo(_usage(error), err=True)
         code = USER_MISTAKE
     except click.ClickException as error:
         error.show()
@@ -71,6 +74,15 @@ def main() -> None:
         click.echo("Interrupted. The same command goes on from the last finished epoch.", err=True)
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: click.UsageError) -> str:
+    """A mistake on the command line in one line, as all others are; the help where nothing was asked for."""
+    message = error.format_message()
+    if error.ctx is None or message == error.ctx.get_help():
+        return message
+    message += "" if message.endswith((".", "?", "?)")) else "."
+    return f"Error: {message} See `{error.ctx.command_path} --help`."
 
 
 def _attribute(verb: str) -> str:

@@ -34,9 +34,8 @@ SHORTCUTS = {
 @click.option("--label-fraction", type=float, help="Share of the training labels for the probe.  [default: 0.25]")
 @click.option("--encoder-groups", default="shared", show_default=True,
               help="One encoder for all detectors: shared; one each: each; or groups such as 'H1,L1|V1'.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Of labels, weights, batches and views.")  # fmt: skip
-@click.option("--data-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the data.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of labels, weights, batches and views.")
+@click.option("--data-seed", type=int, default=0, show_default=True, help="Of the data.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that generate data.  [default: one per core]")

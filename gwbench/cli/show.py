@@ -7,6 +7,7 @@ import inspect
 import click
 
 from gwbench.cli.options import plugin_option
+from gwbench.cli.terminal import console
 from gwbench.registry import REGISTRY
 
 
@@ -20,7 +21,6 @@ def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
     \b
     gwbench show encoder NAME
     """
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -28,15 +28,16 @@ def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
 
     kind = kind.removesuffix("s")
     plugin = REGISTRY.get(kind, name)
-    console = Console(highlight=False)
-    console.print(f"[bold]{kind} {escape(name)}[/], version {plugin.version}\n")
-    console.print(escape(inspect.getdoc(plugin.target) or ""), soft_wrap=True)
-    table = Table(box=None, pad_edge=False, title="\nparameters", title_justify="left")
-    for column in ("set with", "type", "default"):
+    out = console()
+    out.print(f"[bold]{kind} {escape(name)}[/], version {plugin.version}\n")
+    out.print(escape(inspect.getdoc(plugin.target) or ""), soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for column in ("parameter", "type", "default"):
         table.add_column(column, overflow="fold")
     for parameter in parameters(plugin):
-        table.add_row(f"--set {kind}.{parameter.name}=", escape(parameter.type), escape(repr(parameter.default)))
-    console.print(table if table.row_count else "\nno parameters")
-    console.print(f"\ncitation: {escape(plugin.citation or 'none')}", soft_wrap=True)
-    console.print(f"tags: {escape(', '.join(plugin.tags) or 'none')}")
-    console.print(f"origin: {escape(str(plugin.origin))}", soft_wrap=True)
+        table.add_row(f"--set {kind}.{parameter.name}=", escape(parameter.type), escape(parameter.default_text))
+    out.print()
+    out.print(table if table.row_count else "no parameters")
+    out.print(f"\ncitation: {escape(plugin.citation or 'none')}", soft_wrap=True)
+    out.print(f"tags: {escape(', '.join(plugin.tags) or 'none')}")
+    out.print(f"origin: {escape(str(plugin.origin))}", soft_wrap=True)

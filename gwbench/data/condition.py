@@ -54,8 +54,8 @@ class Conditioning(BaseModel):
     def _ordered(self) -> Conditioning:
         if not 0 < self.low < self.high < float("inf"):
             raise UserError(
-                f"the band from conditioning.low={self.low:g} to conditioning.high={self.high:g} Hz is empty: "
-                "expected 0 < low < high, such as 20 and 600"
+                f"The band from conditioning.low={self.low:g} to conditioning.high={self.high:g} Hz is empty: "
+                "expected 0 < low < high, such as 20 and 600."
             )
         return self
 
@@ -290,8 +290,8 @@ def fit_conditioner(
     if sample_rate <= 2 * settings.high:
         relation = "twice" if sample_rate == 2 * settings.high else "below twice"
         raise UserError(
-            f"sample rate {sample_rate:g} Hz is {relation} the band's upper edge {settings.high:g} Hz; set "
-            f"conditioning.high below {sample_rate / 2:g} or use data of a higher rate"
+            f"The sample rate of {sample_rate:g} Hz is {relation} the band's upper edge {settings.high:g} Hz. Set "
+            f"conditioning.high below {sample_rate / 2:g} or use data of a higher rate."
         )
     strain = train.strain
     samples = strain.shape[-1]
@@ -299,8 +299,8 @@ def fit_conditioner(
     read = window if settings.method == "seed" else samples
     if read < 2 * MIN_REACH * sample_rate or window < 1:
         raise UserError(
-            f"windows of {window / sample_rate:g} s with margins of {margin / sample_rate:g} s are too short for "
-            f"conditioning that reads {2 * MIN_REACH:g} s or more; use longer windows"
+            f"Windows of {window / sample_rate:g} s with margins of {margin / sample_rate:g} s are too short for "
+            f"conditioning that reads {2 * MIN_REACH:g} s or more. Use longer windows."
         )
     if settings.method == "seed":
         return SeedConditioning(settings, detectors, sample_rate, window, margin)

@@ -96,7 +96,7 @@ class SnrDistribution(ABC):
 
     @staticmethod
     def clipped_normal(scale: float, mean: float, floor: float) -> SnrDistribution:
-        """scale max(N(mean, 1), floor)."""
+        """The larger of N(mean, 1) and `floor`, times `scale`."""
         return _ClippedNormal(scale, mean, floor)
 
 

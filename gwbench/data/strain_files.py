@@ -189,7 +189,7 @@ def _strain_dataset(file: h5py.File, path: Path) -> h5py.Dataset:
         return next(iter(series.values()))
     raise UserError(
         f"The strain file {path} has no strain: expected strain/Strain, data, or a single one-dimensional "
-        f"float dataset; found {'; '.join(found) or 'no dataset'}."
+        f"float dataset; found {'; '.join(found) or 'no dataset'}. Use another file."
     )
 
 

@@ -145,8 +145,8 @@ def whitening_filters(
     inside = present & (frequencies >= band[0]) & (frequencies <= band[1])
     if not inside.any() or measured[inside].max() <= 1e-20 * measured.max():
         raise UserError(
-            f"the training strain of {detector} has no noise between {band[0]:g} and {band[1]:g} Hz (it is "
-            "zero, constant or cut off there): leave the detector out, choose another band, or mend the data"
+            f"The training strain of {detector} has no noise between {band[0]:g} and {band[1]:g} Hz (it is "
+            "zero, constant or cut off there). Leave the detector out, choose another band, or mend the data."
         )
     length = 1 << int(np.ceil(np.log2(16 * reach)))
     grid = np.fft.rfftfreq(length, 1 / sample_rate)
@@ -213,9 +213,9 @@ def refuse_non_finite(strain: Tensor | Array, detectors: Sequence[str], split: s
         return
     windows = [int(p) for p in positions[bad.any(axis=1)]]
     named = ", ".join(map(str, windows[:5])) + (f" and {len(windows) - 5} more" if len(windows) > 5 else "")
-    where = f"the {split} split" if split else "the strain"
+    where = f"The {split} split" if split else "The strain"
     names = ", ".join(detectors[d] for d in np.flatnonzero(bad.any(axis=0)))
     raise UserError(
-        f"{where} holds NaN or infinite values ({names}; windows {named}, counted from 0): leave these windows "
-        "out or fill the gaps"
+        f"{where} holds NaN or infinite values ({names}; windows {named}, counted from 0). Leave these windows "
+        "out or fill the gaps."
     )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from gwbench.contracts import Array, Scores, StrainSplits
+from gwbench.encoding import frozen_embedding
 from gwbench.evaluate.neighbours import neighbour_scores
 from gwbench.evaluate.probe import linear_probe
 
@@ -42,8 +43,7 @@ def evaluate_encoder(
         strain: the conditioned splits by name.
         labelled: positions in the training split whose labels the probe may use.
         neighbours: k of the kNN score.
-        device: where the embeddings are computed, in fp32 whatever the training used: those of an untrained encoder
-            differ by less than bf16 resolves.
+        device: where the embeddings are computed, in fp32 whatever the training used.
         progress: where to report.
 
     Raises:
@@ -71,13 +71,10 @@ def evaluate_encoder(
 
 
 def _embed(encoder: DetectorEncoder, strain: ConditionedStrain, index: Array, device: str, task: Any) -> Array:
-    was_training = encoder.training
-    encoder.to(device).eval()
+    encoder.to(device)
     rows = []
-    with torch.inference_mode():
-        for start in range(0, len(index), CHUNK):
-            part = index[start : start + CHUNK]
-            rows.append(encoder.embed(strain[part].to(device)).cpu())
-            task.advance(len(part))
-    encoder.train(was_training)
+    for start in range(0, len(index), CHUNK):
+        part = index[start : start + CHUNK]
+        rows.append(frozen_embedding(encoder, strain[part].to(device)).cpu())
+        task.advance(len(part))
     return torch.cat(rows).numpy()

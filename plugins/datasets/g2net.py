@@ -160,7 +160,7 @@ class G2Net(Dataset):
     def _scan(self, progress: Progress) -> _Folder:
         if self._scanned is None:
             if not self.path:
-                raise UserError("dataset g2net needs --set dataset.path=DIR, the folder of the G2Net challenge.")
+                raise UserError("The dataset g2net needs --set dataset.path=DIR, the folder of the G2Net challenge.")
             root = Path(self.path).expanduser()
             for part, needed in ((root, "a folder"), (root / "train", "a folder"), (root / LABELS, "a file")):
                 if not (part.is_file() if needed == "a file" else part.is_dir()):
@@ -206,8 +206,7 @@ def read_labels(path: Path) -> dict[str, int]:
 
     Raises:
         UserError: the file is empty, not UTF-8 text or lacks a column; an id is malformed or there twice; a
-        target
-            is neither 0 nor 1. The message names the line.
+            target is neither 0 nor 1. The message names the line.
     """
     data = path.read_bytes()
     try:
@@ -221,7 +220,7 @@ def read_labels(path: Path) -> dict[str, int]:
         header = [column.strip() for column in next(rows, [])]
         if "id" not in header or "target" not in header:
             found = ",".join(header) or "an empty line"
-            raise UserError(f"{path}, line 1: expected columns id,target; found {found}.")
+            raise UserError(f"{path}, line 1: expected columns id,target; found {found}. Mend its first line.")
         where_id, where_target = header.index("id"), header.index("target")
         for row in filter(None, rows):
             name, target = ([*row, "", ""][where].strip() for where in (where_id, where_target))

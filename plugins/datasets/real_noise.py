@@ -140,7 +140,7 @@ class RealNoise(Dataset):
 
     def _files(self) -> list[Path]:
         if not self.path:
-            raise UserError("dataset real-noise needs --set dataset.path=FILE: strain files, folders or globs.")
+            raise UserError("The dataset real-noise needs --set dataset.path=FILE: strain files, folders or globs.")
         return find_strain_files(self.path)
 
     def _read(self, progress: Progress) -> list[StrainFile]:

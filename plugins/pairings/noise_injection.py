@@ -27,7 +27,7 @@ class NoiseInjectionPairing(Pairing):
 
     Args:
         probability: that a view gets noise.
-        scale: factor on the noise's amplitude; 1 is as loud as the detector's own.
+        scale: factor on the noise's amplitude; 1 is as loud as a detector with that PSD.
         psds: PSD names to draw from, for every detector; by default the curated list of each detector.
     """
 

@@ -1,0 +1,25 @@
+"""Where the verbs print."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 160
+"""Columns where no terminal sets them: a row stays on one line for `grep`."""
+
+
+def width() -> int:
+    """Columns of standard output."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+
+
+def console() -> Console:
+    """Standard output for tables and styles."""
+    from rich.console import Console
+
+    return Console(width=width(), highlight=False)
