@@ -70,24 +70,21 @@ def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
     hints = _hints(plugin)
     values: dict[str, Any] = {}
     for parameter in known:
-        if parameter.name not in given:
-            values[parameter.name] = parameter.default
-            continue
         annotation = hints[parameter.name]
-        value = _from_text(given[parameter.name], annotation)
+        value = given.get(parameter.name, parameter.default)
         config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
         adapter = pydantic.TypeAdapter(annotation, config=config)
         try:
-            values[parameter.name] = adapter.validate_python(value)
+            values[parameter.name] = adapter.validate_python(_from_text(value, annotation))
         except pydantic.ValidationError as error:
             raise UserError(
-                f"{plugin.kind}.{parameter.name}={given[parameter.name]!r} is not valid: {_reason(error)}. "
+                f"{plugin.kind}.{parameter.name}={value!r} is not valid: {reason(error)}. "
                 f"{plugin.kind} {plugin.name!r} takes {parameter}."
             ) from None
     return values
 
 
-def _reason(error: pydantic.ValidationError) -> str:
+def reason(error: pydantic.ValidationError) -> str:
     """The first of pydantic's complaints, in words for a command line."""
     first = error.errors()[0]
     if first["type"] == "missing":

@@ -16,11 +16,11 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gwbench.errors import UserError, did_you_mean
 
@@ -93,6 +93,8 @@ class Plugin:
         tags: free words to search by.
         origin: file and line.
         target: the class, once imported.
+        source_hash: SHA-256 of the file it was imported from and of those of the plugins it builds on; empty before,
+            and where there is no source.
         problem: why it cannot be used, if it cannot.
     """
 
@@ -104,13 +106,8 @@ class Plugin:
     tags: tuple[str, ...] = ()
     origin: Origin = Origin("unknown")
     target: type | None = None
+    source_hash: str = ""
     problem: str | None = None
-
-    @property
-    def source_hash(self) -> str:
-        """SHA-256 of the file that holds the plugin; empty where there is no file (an interactive session)."""
-        path = Path(self.origin.file)
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 class Registry:
@@ -119,6 +116,7 @@ class Registry:
     def __init__(self) -> None:
         self._loaded: dict[tuple[str, str], Plugin] = {}
         self._sources: dict[str, str | None] = {}
+        self._digests: dict[str, str] = {}
         self._environment_read = False
 
     # --- register ---
@@ -131,7 +129,7 @@ class Registry:
         """
         key = (plugin.kind, plugin.name)
         for other in filter(None, (self._loaded.get(key), _declared(*key, _entries(*key)))):
-            if other.origin.line and other.origin != plugin.origin:
+            if other.origin.line and other.origin != plugin.origin and Path(other.origin.file).is_file():
                 raise UserError(
                     f"{plugin.kind} {plugin.name!r} is registered twice: at {other.origin} and at {plugin.origin}. "
                     "Rename one of them."
@@ -149,8 +147,12 @@ class Registry:
         Raises:
             UserError: there is no such file or module, or it registers a name that is taken.
         """
-        if source in self._sources:
+        path = Path(source).expanduser()
+        digest = _digest(path) if path.is_file() else ""
+        if self._digests.get(source) == digest:
             return
+        if source in self._digests:  # edited since: what it registered then gives way
+            self._loaded = {key: old for key, old in self._loaded.items() if old.origin.file != str(path.resolve())}
         before = dict(self._loaded)
         try:
             fresh = _import_source(source)
@@ -161,11 +163,16 @@ class Registry:
         else:
             empty = fresh and self._loaded == before
             self._sources[source] = "it registers no plugin: decorate a class with gwbench.register" if empty else None
+        self._digests[source] = digest
 
     @property
     def broken(self) -> dict[str, str]:
         """Sources that cannot serve, with the reason."""
         return {source: reason for source, reason in self._sources.items() if reason is not None}
+
+    def loaded(self) -> Iterable[Plugin]:
+        """The plugins imported so far."""
+        return self._loaded.values()
 
     def list(self, kind: str | None = None, pattern: str = "*") -> list[Plugin]:
         """Plugins by kind and name, without importing those of entry points.
@@ -279,10 +286,31 @@ def register(
     def decorate(cls: C) -> C:
         _check_class(get_kind(kind), name, cls, origin)
         summary = (inspect.getdoc(cls) or "").split("\n", 1)[0]
-        REGISTRY.add(Plugin(kind, name, summary, citation, version, tuple(tags), origin, target=cls))
+        source_hash = _source_hash(cls, frame.f_globals)
+        REGISTRY.add(Plugin(kind, name, summary, citation, version, tuple(tags), origin, cls, source_hash))
         return cls
 
     return decorate
+
+
+def _source_hash(cls: type, module: Mapping[str, Any]) -> str:
+    """Hash of a class's source as it is now, and of the plugins that its module has imported to build on."""
+    try:
+        path = inspect.getsourcefile(cls)
+        own = _digest(Path(path)) if path and Path(path).is_file() else _text_digest(inspect.getsource(cls))
+    except (OSError, TypeError):
+        return ""  # typed into an interpreter that keeps no source
+    used = [plugin for plugin in REGISTRY.loaded() if any(plugin.target is value for value in module.values())]
+    others = sorted(plugin.source_hash for plugin in used if plugin.source_hash != own)
+    return _text_digest(" ".join([own, *others])) if others else own
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def get_kind(name: str) -> Kind:

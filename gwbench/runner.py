@@ -322,7 +322,10 @@ def _folder_name(spec: RunSpec, run_id: str) -> str:
 
 
 def _finished(folder: Path, run_id: str, progress: Progress) -> RunRecord | None:
-    """The record of this very run, if it is whole and went well."""
+    """The record of this very run, if it is whole and went well.
+
+    A run whose plugins have no source that could be compared is never taken for done.
+    """
     if not (folder / record.RECORD).exists():
         return None
     try:
@@ -330,7 +333,8 @@ def _finished(folder: Path, run_id: str, progress: Progress) -> RunRecord | None
     except UserError as error:
         progress.say(f"{error} It is made again now.")
         return None
-    return found if found.status == "ok" and found.run_id == run_id else None
+    known = all(plugin.source_hash for plugin in found.plugins)
+    return found if known and found.status == "ok" and found.run_id == run_id else None
 
 
 @contextmanager

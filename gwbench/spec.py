@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gwbench.data.condition import Conditioning
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluate.probe import PROTOCOL
-from gwbench.parameters import validate
+from gwbench.parameters import reason, validate
 from gwbench.registry import REGISTRY, Plugin
 
 M = TypeVar("M", bound=BaseModel)
@@ -263,7 +263,7 @@ def _validated(model: type[M], values: dict[str, Any], prefix: str = "") -> M:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise UserError(f"{prefix}{field}={first['input']!r} is not valid: {first['msg']}.") from None
+        raise UserError(f"{prefix}{field}={first['input']!r} is not valid: {reason(error)}.") from None
 
 
 def _sort_settings(

@@ -43,6 +43,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
         REGISTRY.get(plugin.kind, plugin.name)
     monkeypatch.setattr(REGISTRY, "_loaded", dict(REGISTRY._loaded))
     monkeypatch.setattr(REGISTRY, "_sources", dict(REGISTRY._sources))
+    monkeypatch.setattr(REGISTRY, "_digests", dict(REGISTRY._digests))
     return REGISTRY
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,7 +115,7 @@ def test_what_is_read_from_source_is_what_an_import_gives(registry: Registry) ->
     for read in shipped:
         assert read.problem is None
         loaded = registry.get(read.kind, read.name)
-        assert read == Plugin(**{**vars(loaded), "target": None})
+        assert read == replace(loaded, target=None, source_hash="")
         assert loaded.citation
         assert len(loaded.source_hash) == 64
 
@@ -153,6 +155,41 @@ def test_a_class_that_breaks_its_contract_is_refused(
 def test_a_name_is_kebab_case() -> None:
     with pytest.raises(UserError, match="kebab-case"):
         register("encoder", "My_Encoder")(Encoder)
+
+
+def test_a_source_edited_since_is_loaded_anew(registry: Registry, tmp_path: Path) -> None:
+    source = write(tmp_path / "mine.py", ENCODER.format(name="toy"))
+    registry.load_source(source)
+    before = registry.get("encoder", "toy")
+    write(tmp_path / "mine.py", "# one line more\n" + ENCODER.format(name="toy"))
+    registry.load_source(source)
+    after = registry.get("encoder", "toy")
+    assert after.target is not before.target
+    assert after.source_hash != before.source_hash
+    assert after.origin.line == before.origin.line + 1
+
+
+def test_the_hash_covers_the_plugins_that_a_plugin_builds_on(registry: Registry, tmp_path: Path) -> None:
+    def hash_of_the_second(first: str) -> str:
+        registry._loaded.pop(("encoder", "first"), None)
+        registry._loaded.pop(("encoder", "second"), None)
+        sys.modules.pop("gwb_first", None)
+        write(tmp_path / "gwb_first.py", first)
+        source = tmp_path / f"second{len(first)}.py"
+        second = "from gwb_first import Toy as First\n" + ENCODER.format(name="second")
+        registry.load_source(write(source, second.replace("class Toy(Encoder)", "class Second(First)")))
+        return registry.get("encoder", "second").source_hash
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        first = ENCODER.format(name="first")
+        assert hash_of_the_second(first) != hash_of_the_second(first + "# an edit\n")
+
+
+def test_a_class_typed_into_an_interpreter_may_be_typed_again(registry: Registry) -> None:
+    for line in ("\n", "\n\n"):
+        exec(compile(line + ENCODER.format(name="typed"), "<cell>", "exec"), {})
+    assert registry.get("encoder", "typed").source_hash == ""
 
 
 # --- parameters ---

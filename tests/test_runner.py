@@ -174,6 +174,8 @@ def test_a_plugin_whose_source_changed_is_another_run(registry: Registry, tmp_pa
     spec = RunSpec.create(encoder="my-encoder")
     before = spec.run_id({})
     source.write_text(MY_ENCODER + "# a change\n")
+    assert spec.run_id({}) == before  # what is loaded is what would run
+    registry.load_source(str(source))
     assert spec.run_id({}) != before
 
 

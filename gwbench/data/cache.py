@@ -47,7 +47,12 @@ def usable_cores() -> int:
 
 
 def dataset_recipe(
-    name: str, version: int, parameters: Mapping[str, Any], seed: int, fingerprint: Mapping[str, str]
+    name: str,
+    version: int,
+    parameters: Mapping[str, Any],
+    seed: int,
+    fingerprint: Mapping[str, str],
+    source: str = "",
 ) -> dict[str, Any]:
     """All that decides the content of a generated dataset.
 
@@ -57,6 +62,7 @@ def dataset_recipe(
         parameters: every parameter, the defaults too; JSON values.
         seed: of the data.
         fingerprint: `Dataset.fingerprint()`.
+        source: hash of the dataset plugin's source.
     """
     return {
         "dataset": name,
@@ -64,6 +70,7 @@ def dataset_recipe(
         "parameters": dict(parameters),
         "seed": seed,
         "fingerprint": dict(fingerprint),
+        "source": source,
     }
 
 
@@ -246,7 +253,7 @@ class CacheContext:
 
     Args:
         seed: of the data.
-        workers: processes a dataset may use; None for all usable cores.
+        workers: threads a dataset may use; None for all usable cores.
         progress: how work reports itself.
         cache: where generated data are kept.
         recipe: from `dataset_recipe`.
@@ -274,7 +281,7 @@ class CacheContext:
         progress: Progress,
     ) -> CacheContext:
         """The context of a dataset plugin with its parameters; `root` as in `CacheDir`."""
-        recipe = dataset_recipe(plugin.name, plugin.version, parameters, seed, fingerprint)
+        recipe = dataset_recipe(plugin.name, plugin.version, parameters, seed, fingerprint, plugin.source_hash)
         return cls(seed, workers, progress, CacheDir(root), recipe)
 
     def stored(self, layout: Layout, blocks: Callable[[], Iterator[Block]]) -> StrainSplits:

@@ -108,8 +108,8 @@ def evaluate_scores(
     n_test, n_signal = len(is_signal), int(is_signal.sum())
     if n_signal in (0, n_test):
         raise UserError(
-            f"the test split has {n_signal} signal and {n_test - n_signal} noise windows with a label; "
-            "it needs some of both, so use a dataset or a part of it that has them"
+            f"The test split has {n_signal} signal and {n_test - n_signal} noise windows with a label; "
+            "it needs some of both, so use a dataset or a part of it that has them."
         )
     scores, rates = score[labelled], tuple(efficiency_fpr)
     return Metrics(

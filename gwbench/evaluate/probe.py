@@ -193,7 +193,7 @@ def draw_labelled(label: Array, fraction: float, rng: np.random.Generator) -> ND
         UserError: a fraction out of range, or a class without windows.
     """
     if not 0.0 < fraction <= 1.0:
-        raise UserError(f"a label fraction of {fraction} is not above 0 and up to 1; the default is 0.25")
+        raise UserError(f"A label fraction of {fraction} is not above 0 and up to 1; the default is 0.25.")
     drawn = []
     for value, name in ((0, "noise"), (1, "signal")):
         positions = np.flatnonzero(label == value)
@@ -236,7 +236,7 @@ def require_finite(x: Array, split: str) -> None:
     if bad:
         raise UserError(
             f"{bad} of {len(x)} {split} embeddings hold NaN or infinity: the encoder diverged. "
-            "Train it again with a smaller --lr or with --precision of 32 bits."
+            "Train it again with a smaller --lr or with --precision fp32."
         )
 
 
@@ -338,7 +338,7 @@ def _checked_grid(strengths: Sequence[float]) -> tuple[float, ...]:
 
 def _one_class(label: Array, split: str, missing: str) -> str:
     return (
-        f"the {split} split has no {missing} window with a label (of {len(label)} windows, "
+        f"The {split} split has no {missing} window with a label (of {len(label)} windows, "
         f"{np.count_nonzero(label == 1)} are labelled signal and {np.count_nonzero(label == 0)} noise); "
-        "a probe needs both classes"
+        "a probe needs both classes. Use a dataset, or more of it, that has them."
     )

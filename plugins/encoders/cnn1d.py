@@ -71,7 +71,9 @@ class Cnn1d(Encoder):
             span = kernel if number == 0 else max(kernel // stride, 1)
             length = ((length - span) // (stride if number == 0 else 1) + 1) // pool
             if length < 1:
-                raise UserError(f"cnn1d needs longer windows than {shape.samples} samples, or a larger stride.")
+                raise UserError(
+                    f"cnn1d needs longer windows than {shape.samples} samples (dataset.duration), or a larger stride."
+                )
             if number == len(BEFORE):
                 self.gru = nn.GRU(channels, channels // 2, batch_first=True, bidirectional=True)
                 self.after = nn.Sequential()

@@ -32,7 +32,9 @@ class CrossDetector(Pairing):
     def __init__(self, info: StrainInfo, *, groups: str | None = None) -> None:
         names = info.detectors
         if len(names) < 2:
-            raise UserError(f"cross-detector needs two detectors; the data have {', '.join(names)} alone.")
+            raise UserError(
+                f"cross-detector needs two detectors; the data have {', '.join(names)} alone. See dataset.detectors."
+            )
         if groups is None:
             groups = SEED_GROUPS if set(names) == {"H1", "L1", "V1"} else f"{names[0]}|{','.join(names[1:])}"
         self.groups = [torch.tensor(group) for group in parse_groups(groups, names)]

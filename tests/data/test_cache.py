@@ -95,14 +95,14 @@ def test_every_part_of_the_recipe_counts(tmp_path: Path) -> None:
     digests = {recipe_digest(dataset_recipe(**(base | change))) for change in ({}, *changes)}
     assert len(digests) == 6
     assert all(len(digest) == 16 and int(digest, 16) >= 0 for digest in digests)
-    shuffled = {"seed": 0, "fingerprint": {}, "version": 1, "parameters": {"a": 1}, "dataset": "toy"}
+    shuffled = {"seed": 0, "fingerprint": {}, "version": 1, "parameters": {"a": 1}, "dataset": "toy", "source": ""}
     assert recipe_digest(shuffled) == recipe_digest(dataset_recipe(**base))
 
 
 def test_context_of_a_plugin(tmp_path: Path) -> None:
-    plugin: Any = SimpleNamespace(name="toy", version=3)
+    plugin: Any = SimpleNamespace(name="toy", version=3, source_hash="5e1f")
     context = CacheContext.of(plugin, {"a": 1}, 5, {"f": "d"}, root=tmp_path, workers=None, progress=Progress())
-    assert context.recipe == dataset_recipe("toy", 3, {"a": 1}, 5, {"f": "d"})
+    assert context.recipe == dataset_recipe("toy", 3, {"a": 1}, 5, {"f": "d"}, "5e1f")
     assert (context.seed, context.cache.root) == (5, tmp_path)
     assert context.workers == usable_cores() == len(os.sched_getaffinity(0))
 

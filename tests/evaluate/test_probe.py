@@ -193,7 +193,7 @@ def test_one_class_is_refused(split: str) -> None:
     train_x, train_y, val_x, val_y, test_x, _ = splits()
     broken = train_y if split == "training" else val_y
     broken[broken == 0] = -1
-    with pytest.raises(UserError, match=f"the {split} split has no noise window with a label"):
+    with pytest.raises(UserError, match=f"The {split} split has no noise window with a label"):
         linear_probe(train_x, train_y, val_x, val_y, test_x)
 
 
