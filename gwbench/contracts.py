@@ -85,6 +85,11 @@ class StrainSplits:
         return {"train": self.train, "val": self.val, "test": self.test}[name]
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Windows per split."""
+        return {"train": len(self.train), "val": len(self.val), "test": len(self.test)}
+
+    @property
     def window(self) -> int:
         """T, the samples of a window without its margins."""
         return self.train.strain.shape[-1] - 2 * self.margin

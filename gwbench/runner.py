@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pydantic_core
-
 from gwbench import environment, record, seeds
 from gwbench import progress as progress_bars
-from gwbench._version import __version__
 from gwbench.errors import UserError
-from gwbench.evaluate.probe import PROTOCOL, draw_labelled
+from gwbench.evaluate.probe import draw_labelled
 from gwbench.files import WRITING, unwritable
+from gwbench.notebook import Notebook
 from gwbench.record import RunRecord
 from gwbench.registry import REGISTRY
 from gwbench.spec import RunSpec
 
 if TYPE_CHECKING:
-    from gwbench.contracts import Dataset, Scores, StrainSplits
-    from gwbench.pretrain import Trained
+    from gwbench.contracts import Dataset, Scores
     from gwbench.progress import Progress
 
 DEFAULT_OUT = "runs"
 CHECKPOINTS = "checkpoints"
-SPLITS = ("train", "val", "test")
 
 
 def run(
@@ -129,7 +122,7 @@ def run_spec(
             return finished
         if rerun:
             _set_aside(folder)
-        notebook = _Notebook(spec, run_id, fingerprint, device, folder, plugins)
+        notebook = Notebook(spec, run_id, fingerprint, device, folder, plugins)
         try:
             return _carry_out(spec, dataset, notebook, cache, workers, progress)
         except Exception as error:
@@ -142,7 +135,7 @@ def run_spec(
 def _carry_out(
     spec: RunSpec,
     dataset: Dataset,
-    notebook: _Notebook,
+    notebook: Notebook,
     cache: str | Path | None,
     workers: int | None,
     progress: Progress,
@@ -164,7 +157,7 @@ def _carry_out(
             progress=progress,
         )
         splits = dataset.load(context)
-        phase.windows = sum(len(splits[name]) for name in SPLITS)
+        phase.windows = sum(splits.sizes.values())
         labels = draw_labelled(
             splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
         )
@@ -197,106 +190,6 @@ def _carry_out(
     return result
 
 
-@dataclass
-class _Phase:
-    windows: int = 0
-
-
-class _Notebook:
-    """Gathers what the record will say, while the run goes on."""
-
-    def __init__(
-        self,
-        spec: RunSpec,
-        run_id: str,
-        fingerprint: dict[str, str],
-        device: str,
-        folder: Path,
-        plugins: Sequence[str],
-    ) -> None:
-        self.spec, self.run_id, self.fingerprint = spec, run_id, fingerprint
-        self.device, self.folder, self.plugins = device, folder, plugins
-        self.trained: Trained | None = None
-        self._phases: dict[str, record.Phase] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[_Phase]:
-        """Time a phase, and its throughput where it says how many windows it worked on."""
-        begun, phase = time.perf_counter(), _Phase()
-        yield phase
-        seconds = time.perf_counter() - begun
-        rate = phase.windows / seconds if phase.windows else None
-        self._phases[name] = record.Phase(seconds=seconds, samples_per_second=rate)
-
-    def finished(self, splits: StrainSplits, labelled: int, scores: Scores, metrics: Any) -> RunRecord:
-        """Write and return the record of a run that went well."""
-        from gwbench.collapse import warning
-
-        training = None
-        if self.trained:
-            training = record.TrainingOutcome(
-                loss=self.trained.loss,
-                collapse=self.trained.collapse,
-                warning=warning(self.trained.collapse[-1]),
-                resumed_from=self.trained.resumed_from,
-            )
-            self._phases["pretrain"] = record.Phase(
-                seconds=self.trained.seconds, samples_per_second=self.trained.windows_per_second
-            )
-        return self._write(
-            status="ok",
-            data=record.Data(
-                content_hash=splits.content_hash,
-                fingerprint=self.fingerprint,
-                detectors=splits.detectors,
-                sample_rate=splits.sample_rate,
-                sizes={name: len(splits[name]) for name in SPLITS},
-                labelled=labelled,
-                notes=splits.notes,
-            ),
-            metrics=metrics,
-            details=pydantic_core.to_jsonable_python(scores.details, fallback=_plain, inf_nan_mode="constants"),
-            parameters=scores.parameters,
-            training=training,
-        )
-
-    def failed(self, error: BaseException) -> None:
-        """Write that the run failed and why, where that can be written."""
-        try:
-            self._write(status="failed", reason=f"{type(error).__name__}: {error}")
-        except (UserError, OSError):
-            return  # the place cannot be written; the error under way says so
-
-    def _write(self, **fields: Any) -> RunRecord:
-        result = RunRecord(
-            run_id=self.run_id,
-            protocol=PROTOCOL,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=self.spec.command(self.plugins),
-            spec=self.spec,
-            plugins=[
-                record.PluginUsed(kind=p.kind, name=p.name, version=p.version, source_hash=p.source_hash)
-                for p in self.spec.plugins()
-            ],
-            seeds={role: seeds.integer(self.spec.seed, role) for role in seeds.ROLES if role != "data"}
-            | {"data": seeds.integer(self.spec.data_seed, "data")},
-            phases=self._phases,
-            peak_memory=environment.peak_memory(),
-            environment=record.Environment(
-                gwbench=__version__,
-                git_commit=environment.git_commit(),
-                packages=environment.packages(),
-                hardware=environment.hardware(self.device),
-                device=self.device,
-                precision=self.spec.precision,
-            ),
-            folder=str(self.folder),
-            **fields,
-        )
-        record.write_record(self.folder, result)
-        return result
-
-
 def _set_aside(folder: Path) -> None:
     """Before a run is done again: keep its old record under another name, so that an interruption can resume."""
     _drop_checkpoints(folder)
@@ -307,13 +200,6 @@ def _set_aside(folder: Path) -> None:
 def _drop_checkpoints(folder: Path) -> None:
     """Once a run is recorded its weights are safe, and optimiser states would only fill the disk."""
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-
-
-def _plain(value: Any) -> Any:
-    """The scalars and arrays of numpy, and torch's tensors, as Python numbers and lists."""
-    if not hasattr(value, "tolist"):
-        raise TypeError(f"a method reports {type(value).__name__} among its details: use numbers, text or arrays")
-    return value.tolist()
 
 
 def _folder_name(spec: RunSpec, run_id: str) -> str:

@@ -57,7 +57,7 @@ class Training(_Section):
         clip: largest norm of the gradient; 0 for no limit.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 6
+    epochs: Annotated[int, Field(ge=1)] = 5
     batch_size: Annotated[int, Field(ge=2)] = 256
     lr: Annotated[float, Field(gt=0, le=1000)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4

@@ -112,10 +112,11 @@ class RealNoise(Dataset):
             split: tuple(tuple(part.strain for part in stretches) for stretches in channels)
             for split, channels in shares.items()
         }
+        psds, delta_f = noise_psds(noise["train"], self.sample_rate)
         windows = Injections(
             noise,
             tuple(sources),
-            noise_psds(noise["train"], self.sample_rate),
+            (psds, delta_f),
             self.population,
             self.snr,
             self.sample_rate,
@@ -129,7 +130,7 @@ class RealNoise(Dataset):
             self.window,
             self.margin,
             self.sizes,
-            self._notes(files, sources, shares),
+            self._notes(files, sources, shares, delta_f),
         )
         return context.stored(layout, lambda: simulate(windows, self.sizes, context.seed, context.workers))
 
@@ -170,7 +171,9 @@ class RealNoise(Dataset):
             stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)
         return stretches
 
-    def _notes(self, files: list[StrainFile], sources: Mapping[str, str], shares: Shares) -> tuple[str, ...]:
+    def _notes(
+        self, files: list[StrainFile], sources: Mapping[str, str], shares: Shares, delta_f: float
+    ) -> tuple[str, ...]:
         used = sum((file.detector or "") in sources.values() for file in files)
         notes = [
             f"Noise is real strain out of {used} file(s), good-quality seconds only; signals are "
@@ -178,7 +181,7 @@ class RealNoise(Dataset):
             "Every channel of a window starts at a time of its own (a time slide); real signals are coincident "
             "only by chance.",
             "Signals are scaled by the median-Welch PSD of each channel's training stretch, from 20 Hz to "
-            f"{PASSBAND * self.sample_rate / 2:g} Hz.",
+            f"{PASSBAND * self.sample_rate / 2:g} Hz in bins of {delta_f:g} Hz.",
         ]
         for source in dict.fromkeys(sources.values()):
             channels = [name for name, of in sources.items() if of == source]

@@ -1,0 +1,138 @@
+"""What a run notes down on its way to a record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pydantic_core
+
+from gwbench import environment, record, seeds
+from gwbench._version import __version__
+from gwbench.errors import UserError
+from gwbench.evaluate.probe import PROTOCOL
+from gwbench.record import RunRecord
+from gwbench.spec import RunSpec
+
+if TYPE_CHECKING:
+    from gwbench.contracts import Scores, StrainSplits
+    from gwbench.pretrain import Trained
+
+
+@dataclass
+class PhaseUnderWay:
+    """How many windows a phase works on, for its throughput."""
+
+    windows: int = 0
+
+
+class Notebook:
+    """Gathers what the record will say while the run goes on, and writes it.
+
+    Attributes:
+        spec, run_id, fingerprint, device, folder, plugins: of the run.
+        trained: what came of pre-training, once it is done.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        run_id: str,
+        fingerprint: dict[str, str],
+        device: str,
+        folder: Path,
+        plugins: Sequence[str],
+    ) -> None:
+        self.spec, self.run_id, self.fingerprint = spec, run_id, fingerprint
+        self.device, self.folder, self.plugins = device, folder, plugins
+        self.trained: Trained | None = None
+        self._phases: dict[str, record.Phase] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[PhaseUnderWay]:
+        """Time a phase, and its throughput where it says how many windows it worked on."""
+        begun, phase = time.perf_counter(), PhaseUnderWay()
+        yield phase
+        seconds = time.perf_counter() - begun
+        rate = phase.windows / seconds if phase.windows else None
+        self._phases[name] = record.Phase(seconds=seconds, samples_per_second=rate)
+
+    def finished(self, splits: StrainSplits, labelled: int, scores: Scores, metrics: Any) -> RunRecord:
+        """Write and return the record of a run that went well."""
+        from gwbench.collapse import warning
+
+        training = None
+        if self.trained:
+            training = record.TrainingOutcome(
+                loss=self.trained.loss,
+                collapse=self.trained.collapse,
+                warning=warning(self.trained.collapse[-1]),
+                resumed_from=self.trained.resumed_from,
+            )
+            self._phases["pretrain"] = record.Phase(
+                seconds=self.trained.seconds, samples_per_second=self.trained.windows_per_second
+            )
+        return self._write(
+            status="ok",
+            data=record.Data(
+                content_hash=splits.content_hash,
+                fingerprint=self.fingerprint,
+                detectors=splits.detectors,
+                sample_rate=splits.sample_rate,
+                sizes=splits.sizes,
+                labelled=labelled,
+                notes=splits.notes,
+            ),
+            metrics=metrics,
+            details=pydantic_core.to_jsonable_python(scores.details, fallback=_plain, inf_nan_mode="constants"),
+            parameters=scores.parameters,
+            training=training,
+        )
+
+    def failed(self, error: BaseException) -> None:
+        """Write that the run failed and why, where that can be written."""
+        try:
+            self._write(status="failed", reason=f"{type(error).__name__}: {error}")
+        except (UserError, OSError):
+            return  # the place cannot be written; the error under way says so
+
+    def _write(self, **fields: Any) -> RunRecord:
+        result = RunRecord(
+            run_id=self.run_id,
+            protocol=PROTOCOL,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=self.spec.command(self.plugins),
+            spec=self.spec,
+            plugins=[
+                record.PluginUsed(kind=p.kind, name=p.name, version=p.version, source_hash=p.source_hash)
+                for p in self.spec.plugins()
+            ],
+            seeds={role: seeds.integer(self.spec.seed, role) for role in seeds.ROLES if role != "data"}
+            | {"data": seeds.integer(self.spec.data_seed, "data")},
+            phases=self._phases,
+            peak_memory=environment.peak_memory(),
+            environment=record.Environment(
+                gwbench=__version__,
+                git_commit=environment.git_commit(),
+                packages=environment.packages(),
+                hardware=environment.hardware(self.device),
+                device=self.device,
+                precision=self.spec.precision,
+            ),
+            folder=str(self.folder),
+            **fields,
+        )
+        record.write_record(self.folder, result)
+        return result
+
+
+def _plain(value: Any) -> Any:
+    """The scalars and arrays of numpy, and torch's tensors, as Python numbers and lists."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"a method reports {type(value).__name__} among its details: use numbers, text or arrays")
+    return value.tolist()
