@@ -9,9 +9,6 @@ instead of importing them, so that it stays instant; a plugin is imported when i
 from __future__ import annotations
 
 import fnmatch
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import os
 import re
@@ -22,6 +19,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gwbench._loading import file_hash, import_source, text_hash
 from gwbench.errors import UserError, did_you_mean
 
 C = TypeVar("C", bound=type)
@@ -148,14 +146,14 @@ class Registry:
             UserError: there is no such file or module, or it registers a name that is taken.
         """
         path = Path(source).expanduser()
-        digest = _digest(path) if path.is_file() else ""
+        digest = file_hash(path) if path.is_file() else ""
         if self._digests.get(source) == digest:
             return
         if source in self._digests:  # edited since: what it registered then gives way
             self._loaded = {key: old for key, old in self._loaded.items() if old.origin.file != str(path.resolve())}
         before = dict(self._loaded)
         try:
-            fresh = _import_source(source)
+            fresh = import_source(source)
         except UserError:
             raise
         except (Exception, SystemExit) as error:
@@ -297,20 +295,12 @@ def _source_hash(cls: type, module: Mapping[str, Any]) -> str:
     """Hash of a class's source as it is now, and of the plugins that its module has imported to build on."""
     try:
         path = inspect.getsourcefile(cls)
-        own = _digest(Path(path)) if path and Path(path).is_file() else _text_digest(inspect.getsource(cls))
+        own = file_hash(Path(path)) if path and Path(path).is_file() else text_hash(inspect.getsource(cls))
     except (OSError, TypeError):
         return ""  # typed into an interpreter that keeps no source
     used = [plugin for plugin in REGISTRY.loaded() if any(plugin.target is value for value in module.values())]
     others = sorted(plugin.source_hash for plugin in used if plugin.source_hash != own)
-    return _text_digest(" ".join([own, *others])) if others else own
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _text_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text_hash(" ".join([own, *others])) if others else own
 
 
 def get_kind(name: str) -> Kind:
@@ -362,36 +352,3 @@ def _declared(kind: str, name: str, entries: Iterable[EntryPoint]) -> Plugin | N
         places = " and at ".join(str(plugin.origin) for plugin in plugins)
         return replace(plugins[0], problem=f"registered twice: at {places}; uninstall or rename one of them")
     return plugins[0] if plugins else None
-
-
-def _import_source(source: str) -> bool:
-    """Import a file or a module; False where that was done before and registers nothing anew."""
-    path = Path(source).expanduser()
-    if path.suffix == ".py" or path.is_file():
-        if not path.is_file():
-            raise UserError(f"There is no plugin file {source}. Check --plugin or {ENVIRONMENT}.")
-        path = path.resolve()
-        digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-        name = f"gwbench_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', path.stem)}_{digest}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise UserError(f"The plugin file {source} is not Python source; its name should end in .py.")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return True
-    try:
-        found = importlib.util.find_spec(source)
-    except (ImportError, ValueError):
-        found = None
-    if found is None:
-        raise UserError(
-            f"There is no plugin file or module {source!r}. Give --plugin a path ending in .py or an importable module."
-        )
-    fresh = source not in sys.modules
-    importlib.import_module(source)
-    return fresh

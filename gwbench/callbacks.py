@@ -1,0 +1,124 @@
+"""What happens around the training loop: history, checkpoints, progress."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from gwbench.collapse import collapse
+from gwbench.encoding import DetectorEncoder, frozen_embedding
+from gwbench.errors import UserError
+from gwbench.files import atomic
+
+if TYPE_CHECKING:
+    from gwbench.progress import Progress, Task
+
+CHUNK = 64
+"""Windows that the monitor embeds at once."""
+
+
+class History(Callback):
+    """Losses, collapse and training seconds; saved in the checkpoint, so that resuming forgets nothing."""
+
+    def __init__(self, monitored: Tensor) -> None:
+        self._monitored = monitored
+        self._sum, self._steps = 0.0, 0
+        self._started = 0.0
+        self.steps = 0
+        self.resumed_from = 0
+        self.loss: list[float] = []
+        self.collapse: list[dict[str, float]] = []
+        self.seconds = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the checkpoint keeps."""
+        return {"loss": self.loss, "collapse": self.collapse, "seconds": self.seconds, "steps": self.steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.loss, self.collapse = list(state_dict["loss"]), list(state_dict["collapse"])
+        self.seconds, self.steps = float(state_dict["seconds"]), int(state_dict["steps"])
+        self.resumed_from = len(self.loss)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the epoch's clock and sums."""
+        self._started, self._sum, self._steps = time.perf_counter(), 0.0, 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        """Add a step's loss."""
+        self._sum += float(outputs["loss"])
+        self._steps += 1
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the epoch; runs before the checkpoint is written."""
+        self.seconds += time.perf_counter() - self._started
+        self.steps += self._steps
+        self.loss.append(self._sum / max(self._steps, 1))
+        encoder = pl_module.encoder
+        assert isinstance(encoder, DetectorEncoder)
+        parts = self._monitored.split(CHUNK)
+        embedding = torch.cat([frozen_embedding(encoder, part.to(pl_module.device)).cpu() for part in parts])
+        if not torch.isfinite(embedding).all():
+            raise diverged("The embeddings are not finite", trainer.global_step)
+        self.collapse.append(collapse(embedding))
+
+
+class Saver(Callback):
+    """Writes the checkpoint after every epoch, so that there is always a whole one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The last of the callbacks, when all others have closed the epoch."""
+        with atomic(self._path) as temporary:
+            trainer.save_checkpoint(temporary)
+
+
+class Reporter(Callback):
+    """Progress with loss and throughput; one task for the whole training."""
+
+    def __init__(self, progress: Progress, total: int, batch_size: int) -> None:
+        self._progress, self._total, self._batch_size = progress, total, batch_size
+        self._context: Any = None
+        self._task: Task | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the task, advanced to where a resumed run stands."""
+        self._context = self._progress.task("Pre-train", self._total, "windows")
+        self._task = self._context.__enter__()
+        if trainer.global_step:
+            self._progress.say(f"Resuming after epoch {trainer.current_epoch}.")
+            self._task.advance(trainer.global_step * self._batch_size)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """One step further."""
+        assert self._task is not None
+        note = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} loss {float(outputs['loss']):.4g}"
+        self._task.advance(self._batch_size, note)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the task."""
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave the terminal as it was."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+            self._context = None
+
+
+def diverged(what: str, step: int) -> UserError:
+    """The error for numbers that are no longer finite."""
+    return UserError(f"{what} at step {step}: training diverged. Lower --lr, or use --precision fp32.")
