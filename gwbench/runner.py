@@ -74,23 +74,26 @@ def run(
     Raises:
         UserError: anything that the caller can mend.
     """
-    for source in plugins:
-        REGISTRY.load_source(source)
-    device = environment.resolve_device(device)
-    resolved = environment.resolve_precision(precision, device)
-    spec = RunSpec.create(
-        dataset=dataset,
-        encoder=encoder,
-        pairing=pairing,
-        augmentations=augmentations,
-        objective=objective,
-        baseline=baseline,
-        settings=settings,
-        encoder_groups=encoder_groups,
-        seed=seed,
-        data_seed=data_seed,
-        precision=None if precision == "auto" else resolved,
-    )
+    progress = progress or progress_bars.default()
+    with progress.task("Load plugins", 1) as task:
+        device = environment.resolve_device(device)
+        resolved = environment.resolve_precision(precision, device)
+        for source in plugins:
+            REGISTRY.load_source(source)
+        spec = RunSpec.create(
+            dataset=dataset,
+            encoder=encoder,
+            pairing=pairing,
+            augmentations=augmentations,
+            objective=objective,
+            baseline=baseline,
+            settings=settings,
+            encoder_groups=encoder_groups,
+            seed=seed,
+            data_seed=data_seed,
+            precision=None if precision == "auto" else resolved,
+        )
+        task.advance()
     if precision == "auto" and spec.training:
         spec = spec.model_copy(update={"precision": resolved})
     return run_spec(
@@ -141,10 +144,13 @@ def _carry_out(
     progress: Progress,
 ) -> RunRecord:
     """The method section."""
-    from gwbench.data.cache import CacheContext
-    from gwbench.evaluate.metrics import evaluate_scores
-    from gwbench.frozen import save_encoder
-    from gwbench.laboratory import Laboratory
+    with progress.task("Load libraries", 1) as task:
+        from gwbench.data.cache import CacheContext
+        from gwbench.evaluate.metrics import evaluate_scores
+        from gwbench.frozen import save_encoder
+        from gwbench.laboratory import Laboratory
+
+        task.advance()
 
     with notebook.phase("data") as phase:
         context = CacheContext.of(

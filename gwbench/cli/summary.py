@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from gwbench.cli import terminal
 from gwbench.registry import FLOOR_TAG, REGISTRY
 
 if TYPE_CHECKING:
@@ -14,18 +15,17 @@ if TYPE_CHECKING:
 
 def show_record(record: RunRecord) -> None:
     """Print a finished run: its figures, where time went, and what to do next."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     metrics = record.metrics
     assert metrics is not None and record.data is not None
-    console = Console(highlight=False)
+    console = terminal.console()
     console.print(
         f"\n[bold]{escape(record.spec.title)}[/] on {escape(record.spec.dataset.name)}, seed {record.spec.seed}"
     )
     figures = Table(box=None, show_header=False, pad_edge=False)
-    figures.add_row("[bold]ROC-AUC[/]", f"[bold green]{_interval(metrics.auc)}[/]", "95 % interval, linear probe")
+    figures.add_row("[bold]ROC-AUC[/]", f"[bold green]{_interval(metrics.auc)}[/]", "95 % interval")
     if metrics.knn_auc:
         figures.add_row("kNN AUC", _interval(metrics.knn_auc), f"{record.spec.evaluation.neighbours} neighbours")
     figures.add_row("average precision", f"{metrics.average_precision:.4f}")
@@ -74,7 +74,9 @@ def _next_step(record: RunRecord) -> str:
         words, "--pairing", "pairing.", "--loss", "objective.", "--augment", "augmentation.", "--precision", "training."
     )
     names = [plugin.name for plugin in REGISTRY.list("baseline") if FLOOR_TAG in plugin.tags]
-    return "see the floor: " + shlex.join([*floor[:2], "--baseline", *names[:1], *floor[2:]])
+    if not names:
+        return "gwbench list"
+    return "see the floor: " + shlex.join([*floor[:2], "--baseline", names[0], *floor[2:]])
 
 
 def _without(words: list[str], *unwanted: str) -> list[str]:

@@ -96,7 +96,7 @@ def content_hash(
         64 hexadecimal digits.
     """
     digest = hashlib.sha256(_json_line([list(detectors), float(sample_rate), int(margin)]))
-    with progress.task("hashing data", sum(len(splits[name].label) for name in SPLITS), "windows") as task:
+    with progress.task("Hash data", sum(len(splits[name].label) for name in SPLITS), "windows") as task:
         for name in SPLITS:
             split = splits[name]
             small = {"label": (split.label, "|i1"), "snr": (split.snr, "<f4")}

@@ -84,7 +84,7 @@ def _fill(
     try:
         with h5py.File(sink, "w") as file:
             writer = _Writer(file, layout)
-            with progress.task("making data", sum(layout.sizes[name] for name in SPLITS), "windows") as task:
+            with progress.task("Make data", sum(layout.sizes[name] for name in SPLITS), "windows") as task:
                 for block in blocks:
                     writer.add(block)
                     sink.check(path)

@@ -255,7 +255,7 @@ def _find(root: Path, progress: Progress) -> list[str]:
     ids: list[str] = []
     odd: list[str] = []
     first = _folders(root)
-    with progress.task("Finding files", total=len(first), unit="folders") as task:
+    with progress.task("Find files", total=len(first), unit="folders") as task:
         for a in first:
             for leaf in (c for b in _folders(a) for c in _folders(b)):
                 prefix = "".join(Path(leaf).parts[-3:])

@@ -146,7 +146,7 @@ class RealNoise(Dataset):
 
     def _read(self, progress: Progress) -> list[StrainFile]:
         paths, files = self._files(), []
-        with progress.task("Reading strain", total=len(paths), unit="files") as task:
+        with progress.task("Read strain", total=len(paths), unit="files") as task:
             for path in paths:
                 files.append(resampled(read_strain(path), self.sample_rate))
                 task.advance()
