@@ -7,6 +7,7 @@ record.auc
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gwbench._version import __version__
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from gwbench.record import RunRecord, read_record
     from gwbench.registry import register
     from gwbench.runner import run
+
+_checkout = Path(__file__).resolve().parent.parent
+if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
+    # In a checkout `gwbench.plugins` lies beside this folder. An installation knows that; Python started in the
+    # checkout, which finds this folder first, does not.
+    __path__.append(str(_checkout))
 
 __all__ = ["RunRecord", "__version__", "load_encoder", "read_record", "register", "run"]
 

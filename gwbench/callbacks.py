@@ -82,10 +82,10 @@ class Saver(Callback):
 
 
 class Reporter(Callback):
-    """Progress with loss and throughput; one task for the whole training."""
+    """Progress with loss, throughput and the last epoch's effective rank; one task for the whole training."""
 
-    def __init__(self, progress: Progress, total: int, batch_size: int) -> None:
-        self._progress, self._total, self._batch_size = progress, total, batch_size
+    def __init__(self, progress: Progress, history: History, total: int, batch_size: int) -> None:
+        self._progress, self._history, self._total, self._batch_size = progress, history, total, batch_size
         self._context: Any = None
         self._task: Task | None = None
 
@@ -103,6 +103,8 @@ class Reporter(Callback):
         """One step further."""
         assert self._task is not None
         note = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} loss {float(outputs['loss']):.4g}"
+        if self._history.collapse:
+            note += f" rank {self._history.collapse[-1]['effective_rank']:.0f}"
         self._task.advance(self._batch_size, note)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

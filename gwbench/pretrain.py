@@ -108,7 +108,7 @@ def pretrain(
         raise UserError(f"This objective needs a batch of at least {method.objective.min_batch}; raise --batch-size.")
     module = Pretraining(method, settings, seed, total_steps=settings.epochs * len(batches))
     history = History(strain[torch.linspace(0, len(strain) - 1, min(MONITORED, len(strain))).long()])
-    reporter = Reporter(progress, settings.epochs * len(batches) * settings.batch_size, settings.batch_size)
+    reporter = Reporter(progress, history, settings.epochs * len(batches) * settings.batch_size, settings.batch_size)
     checkpoint = folder / CHECKPOINT
     with _quiet():
         trainer = pl.Trainer(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from configparser import ConfigParser
 from pathlib import Path
@@ -84,3 +86,13 @@ def test_the_plugin_in_the_readme_is_one_that_runs() -> None:
         return ast.dump(tree)
 
     assert essence(code) == essence(MY_ENCODER)
+
+
+def test_python_started_in_the_checkout_finds_the_plugins() -> None:
+    """It finds the folder gwbench before any installation, as if none were there."""
+    code = (
+        "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in getattr(f, '__module__', '')];"
+        "import gwbench.plugins.encoders as found; print(found.__file__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == ROOT / "plugins" / "encoders" / "__init__.py"
