@@ -10,7 +10,7 @@ import numpy as np
 from gwbench.contracts import Array, Block
 from gwbench.data.population import Population, SnrDistribution
 from gwbench.data.resample import PASSBAND
-from gwbench.data.simulate import signals
+from gwbench.data.simulate import inject
 from gwbench.data.whitening import median_psd
 
 PERIODOGRAMS = (4.0, 2.0, 1.0, 0.5)
@@ -54,13 +54,13 @@ class Injections:
 
         Each channel of a window starts at a time of its own (a time slide).
         """
-        label = np.zeros(n, np.int8)
-        label[: n // 2] = 1
-        label = rng.permutation(label)
-        loud = np.flatnonzero(label)
-        found = signals(
+        size = self.window + 2 * self.margin
+        return inject(
             rng,
-            len(loud),
+            n,
+            split,
+            start,
+            lambda: np.stack([draw(rng, stretches, size, n) for stretches in self.noise[split]], axis=1),
             population=self.population,
             snr=self.snr,
             detectors=self.detectors,
@@ -70,17 +70,6 @@ class Injections:
             margin=self.margin,
             approximant=self.approximant,
         )
-        size = self.window + 2 * self.margin
-        strain = np.stack([draw(rng, stretches, size, n) for stretches in self.noise[split]], axis=1)
-        strain[loud] += found.strain
-
-        def spread(values: Array) -> Array:
-            column = np.full(n, np.nan, np.float32)
-            column[loud] = values
-            return column
-
-        parameters = {name: spread(values) for name, values in found.parameters.items()}
-        return Block(split, start, strain, label, spread(found.snr), parameters)
 
 
 def noise_psds(channels: Sequence[Sequence[Array]], sample_rate: float) -> tuple[Array, float]:

@@ -128,6 +128,11 @@ class _ClippedNormal(SnrDistribution):
         return f"{self.scale:g} max(N({self.mean:g}, 1), {self.floor:g})"
 
 
+def default_arrival(duration: float) -> tuple[float, float]:
+    """Where binaries coalesce unless asked otherwise: late in a window of `duration` seconds, which holds the rest."""
+    return 0.7 * duration, 0.95 * duration
+
+
 def _span(limits: tuple[float, float]) -> str:
     return f"[{limits[0]:g}, {limits[1]:g}]"
 
@@ -140,4 +145,4 @@ def _check_range(name: str, limits: tuple[float, float], *, low: float, high: fl
         )
 
 
-__all__ = ["REFERENCE_GPS", "Parameters", "Population", "SnrDistribution"]
+__all__ = ["REFERENCE_GPS", "Parameters", "Population", "SnrDistribution", "default_arrival"]

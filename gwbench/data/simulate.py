@@ -221,13 +221,13 @@ class Simulation:
         signal_samples = int(SIGNAL_GRID * self.sample_rate)
         signal_psds = np.stack([psd_values(name, self.sample_rate, signal_samples) for name in self.psds])
         noise_psds = np.stack([psd_values(name, self.sample_rate, noise_samples) for name in self.psds])
-        label = np.zeros(n, np.int8)
-        label[: n // 2] = 1
-        label = rng.permutation(label)
-        loud = np.flatnonzero(label)
-        found = signals(
+        keep = self.window + 2 * self.margin
+        return inject(
             rng,
-            len(loud),
+            n,
+            split,
+            start,
+            lambda: coloured_noise(rng, n, noise_psds, self.sample_rate, noise_samples, keep),
             population=self.population,
             snr=self.snr,
             detectors=self.detectors,
@@ -237,17 +237,34 @@ class Simulation:
             margin=self.margin,
             approximant=self.approximant,
         )
-        keep = self.window + 2 * self.margin
-        strain = coloured_noise(rng, n, noise_psds, self.sample_rate, noise_samples, keep)
-        strain[loud] += found.strain
 
-        def spread(values: NDArray[Any]) -> Float32:
-            column = np.full(n, np.nan, np.float32)
-            column[loud] = values
-            return column
 
-        parameters = {name: spread(values) for name, values in found.parameters.items()}
-        return Block(split, start, strain, label, spread(found.snr), parameters)
+def inject(
+    rng: np.random.Generator, n: int, split: str, start: int, noise: Callable[[], Float32], **options: Any
+) -> Block:
+    """`n` windows of noise, `n // 2` of them with a signal, in random order.
+
+    Args:
+        rng: the only source of randomness.
+        n, split, start: of the block.
+        noise: gives [n, D, T + 2 margin]; called when the signals have been drawn.
+        options: of `signals`.
+    """
+    label = np.zeros(n, np.int8)
+    label[: n // 2] = 1
+    label = rng.permutation(label)
+    loud = np.flatnonzero(label)
+    found = signals(rng, len(loud), **options)
+    strain = noise()
+    strain[loud] += found.strain
+
+    def spread(values: NDArray[Any]) -> Float32:
+        column = np.full(n, np.nan, np.float32)
+        column[loud] = values
+        return column
+
+    parameters = {name: spread(values) for name, values in found.parameters.items()}
+    return Block(split, start, strain, label, spread(found.snr), parameters)
 
 
 class Windows(Protocol):
@@ -308,4 +325,4 @@ def _in_order(function: Callable[..., Block], calls: Iterator[tuple[Any, ...]], 
                 future.cancel()
 
 
-__all__ = ["BLOCK", "SPLITS", "Signals", "Simulation", "Windows", "coloured_noise", "signals", "simulate"]
+__all__ = ["BLOCK", "SPLITS", "Signals", "Simulation", "Windows", "coloured_noise", "inject", "signals", "simulate"]

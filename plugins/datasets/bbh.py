@@ -9,16 +9,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gwbench.contracts import Block, DataContext, Dataset, Layout, StrainSplits
-from gwbench.data.population import Population, SnrDistribution
+from gwbench.data.population import Population, SnrDistribution, default_arrival
 from gwbench.data.simulate import Simulation, simulate
 from gwbench.errors import UserError
 from gwbench.registry import register
 
 MARGIN = 0.25
 """Seconds stored on either side of a window for whitening to consume."""
-
-ARRIVAL = (0.7, 0.95)
-"""Where in the window binaries coalesce unless asked otherwise, in units of its duration."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class Bbh(Dataset):
             population=Population(
                 mass=mass or chosen.mass,
                 spin=spin,
-                arrival=arrival or (ARRIVAL[0] * duration, ARRIVAL[1] * duration),
+                arrival=arrival or default_arrival(duration),
             ),
             snr=SnrDistribution.uniform(*snr) if snr else chosen.snr,
             sample_rate=sample_rate,

@@ -102,6 +102,12 @@ class G2Net(Dataset):
     id and seed, so that a file keeps its split when more files arrive. Files without a label join the training
     split and serve pre-training only; ids without a file are counted in the notes. The content hash covers ids,
     labels, splits and file sizes, not the 80 GB of strain itself.
+
+    Args:
+        path: the folder.
+        val_fraction: share of the labelled files in the validation split.
+        test_fraction: share of the labelled files in the test split.
+        limit: use this many files only, drawn by the data seed.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from pydantic import Field
 from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data import segments
 from gwbench.data.injections import Injections, noise_psds
-from gwbench.data.population import Population, SnrDistribution
+from gwbench.data.population import Population, SnrDistribution, default_arrival
 from gwbench.data.psd import default_psd
 from gwbench.data.resample import PASSBAND, reach, resampled
 from gwbench.data.segments import Stretch
@@ -27,9 +27,6 @@ NETWORK = ("H1", "L1", "V1")
 
 GUARD = 0.25
 """Least seconds left out between the stretches of two splits or channels."""
-
-ARRIVAL = (0.7, 0.95)
-"""Where in the window binaries coalesce unless asked otherwise, in units of its duration."""
 
 
 @register(
@@ -47,6 +44,25 @@ class RealNoise(Dataset):
     another detector, at times that no other channel has. Every channel of a window starts at a time of its own
     (a time slide), so that real signals are coincident only by chance. Signals are scaled to a network SNR by
     the PSD of each channel's training stretch.
+
+    Args:
+        path: files, folders or globs.
+        detectors: the channels; by default the detectors that the files name, or H1, L1 and V1.
+        train: windows in the training split.
+        val: windows in the validation split.
+        test: windows in the test split.
+        sample_rate: Hz; files sampled faster are resampled.
+        duration: of a window, seconds.
+        margin: seconds stored on either side of a window for whitening to consume.
+        snr: lowest and highest optimal network SNR, uniform between them.
+        mass: lowest and highest component mass, solar masses in the detector frame.
+        spin: lowest and highest dimensionless spin along the orbital angular momentum.
+        arrival: earliest and latest coalescence at the centre of the earth, seconds after the window's start;
+            by default 0.7 to 0.95 of the duration.
+        approximant: any frequency-domain approximant of LAL.
+        fractions: shares of the good time that train, val and test take, in order of time.
+        exclude: GPS times to leave out, such as those of known events.
+        exclude_seconds: how much to leave out on either side of them.
     """
 
     def __init__(
@@ -82,7 +98,7 @@ class RealNoise(Dataset):
         self.sizes = {"train": train, "val": val, "test": test}
         self.sample_rate = sample_rate
         self.window, self.margin = round(duration * sample_rate), round(margin * sample_rate)
-        late = arrival or (ARRIVAL[0] * duration, ARRIVAL[1] * duration)
+        late = arrival or default_arrival(duration)
         self.population = Population(mass=mass, spin=spin, arrival=late)
         self.approximant = approximant
         self.snr = SnrDistribution.uniform(*snr)
