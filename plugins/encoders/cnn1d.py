@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -13,9 +14,19 @@ from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError
 from gwbench.registry import register
 
-# (channels in units of `width`, kernel, GeM pool) of every convolution before and after the GRU
-BEFORE = ((1, 64, 1), (1, 32, 2), (1, 32, 1), (1, 32, 4), (2, 32, 1), (2, 16, 6), (4, 16, 1))
-AFTER = ((4, 16, 4), (4, 1, 1))
+
+class Layer(NamedTuple):
+    """A convolution, with GeM pooling if `pool` > 1, BatchNorm, and SiLU."""
+
+    channels: int  # in units of `width`
+    kernel: int
+    pool: int = 1
+    activation: bool = True
+
+
+FIRST = Layer(1, 64)
+BEFORE_GRU = (Layer(1, 32, 2), Layer(1, 32), Layer(1, 32, 4), Layer(2, 32), Layer(2, 16, 6), Layer(4, 16, 1, False))
+AFTER_GRU = (Layer(4, 16, 4), Layer(4, 1))
 
 
 class GeM(nn.Module):
@@ -65,26 +76,19 @@ class Cnn1d(Encoder):
     ) -> None:
         super().__init__()
         self.embed_dim = embed_dim
-        self.before = nn.Sequential()
-        channels, length = shape.channels, shape.samples
-        for number, (factor, kernel, pool) in enumerate((*BEFORE, *AFTER)):
-            span = kernel if number == 0 else max(kernel // stride, 1)
-            length = ((length - span) // (stride if number == 0 else 1) + 1) // pool
+        shrunk = [layer._replace(kernel=max(layer.kernel // stride, 1)) for layer in BEFORE_GRU + AFTER_GRU]
+        before, after = [FIRST, *shrunk[: len(BEFORE_GRU)]], shrunk[len(BEFORE_GRU) :]
+        length = shape.samples
+        for layer in (*before, *after):
+            length = ((length - layer.kernel) // (stride if layer is FIRST else 1) + 1) // layer.pool
             if length < 1:
                 raise UserError(
                     f"cnn1d needs longer windows than {shape.samples} samples (dataset.duration), or a larger stride."
                 )
-            if number == len(BEFORE):
-                self.gru = nn.GRU(channels, channels // 2, batch_first=True, bidirectional=True)
-                self.after = nn.Sequential()
-            layers = self.before if number < len(BEFORE) else self.after
-            layers.append(nn.Conv2d(channels, factor * width, (1, span), stride=(1, stride if number == 0 else 1)))
-            channels = factor * width
-            if pool > 1:
-                layers.append(GeM(pool))
-            layers.append(nn.BatchNorm2d(channels))
-            if number != len(BEFORE) - 1:
-                layers.append(nn.SiLU())
+        channels = 4 * width
+        self.before = _stack(before, shape.channels, width, stride)
+        self.gru = nn.GRU(channels, channels // 2, batch_first=True, bidirectional=True)
+        self.after = _stack(after, channels, width)
         self.head = nn.Linear(channels * length, embed_dim)
         self.to(memory_format=torch.channels_last)  # weights too, or the convolutions fall back to a slow path
 
@@ -95,3 +99,16 @@ class Cnn1d(Encoder):
         x, _ = self.gru(x.transpose(1, 2))  # [B, T', 4 width]
         x = x.transpose(1, 2).unsqueeze(2).contiguous(memory_format=torch.channels_last)
         return self.head(self.after(x).flatten(1))  # type: ignore[no-any-return]
+
+
+def _stack(layers: Iterable[Layer], channels: int, width: int, stride: int = 1) -> nn.Sequential:
+    """Layers one behind the other; `stride` is that of the first."""
+    stack = nn.Sequential()
+    for layer in layers:
+        wider = layer.channels * width
+        stack.append(nn.Conv2d(channels, wider, (1, layer.kernel), stride=(1, stride)))
+        stack.extend([GeM(layer.pool)] if layer.pool > 1 else [])
+        stack.append(nn.BatchNorm2d(wider))
+        stack.extend([nn.SiLU()] if layer.activation else [])
+        channels, stride = wider, 1
+    return stack
