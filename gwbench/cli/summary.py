@@ -31,8 +31,9 @@ def show_record(record: RunRecord) -> None:
     figures.add_row("average precision", f"{metrics.average_precision:.4f}")
     for rate, efficiency in metrics.tpr_at_fpr.items():
         figures.add_row(f"TPR at FPR {rate}", _interval(efficiency) if efficiency else "too few noise windows")
-    labels = f"{record.data.labelled:,} labels; {metrics.n_test:,} test windows"
-    figures.add_row("probe", labels)
+    if "probe_val_auc" in record.details:
+        figures.add_row("validation AUC", f"{record.details['probe_val_auc']:.4f}", "choose settings by this one")
+    figures.add_row("probe", f"{record.data.labelled:,} labels; {metrics.n_test:,} test windows")
     console.print(figures)
 
     if metrics.per_snr_bin:
