@@ -6,7 +6,6 @@ fixed linear operator per detector, which the data, and the noise that a pairing
 
 from __future__ import annotations
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -134,14 +133,6 @@ class Conditioner(ABC):
     @abstractmethod
     def _condition(self, scaled: Tensor, detector: int) -> Tensor:
         """[B, T] of scaled float32 strain [B, T + 2 margin]."""
-
-    def digest(self) -> str:
-        """SHA-256 of the operator."""
-        digest = hashlib.sha256()
-        for name, array in sorted(self.state().items()):
-            digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
 
 
 class Whitening(Conditioner):

@@ -216,14 +216,12 @@ def test_state_restores_the_operator(
     np.savez(tmp_path / "state.npz", **conditioner.state())  # type: ignore[arg-type]
     with np.load(tmp_path / "state.npz", allow_pickle=False) as state:
         restored = from_state(state)
-    assert restored.digest() == conditioner.digest()
     assert (restored.detectors, restored.window, restored.settings) == (
         conditioner.detectors,
         conditioner.window,
         conditioner.settings,
     )
     torch.testing.assert_close(restored(fresh[:2]), conditioner(fresh[:2]), rtol=0, atol=0)
-    assert fit(train[:31], margin=margin).digest() != conditioner.digest()
 
 
 def test_a_band_that_does_not_fit(train: Array) -> None:
