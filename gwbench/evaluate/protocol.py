@@ -55,7 +55,11 @@ def evaluate_encoder(
         for name, index in parts.items():
             embedding[name] = _embed(encoder, strain[name], index, device, task)
     train_y = splits.train.label[labelled]
-    probe = linear_probe(embedding["train"], train_y, embedding["val"], splits.val.label, embedding["test"])
+    with progress.task("Probe", 2) as task:
+        probe = linear_probe(embedding["train"], train_y, embedding["val"], splits.val.label, embedding["test"])
+        task.advance()
+        nearest = neighbour_scores(embedding["train"], train_y, embedding["test"], neighbours=neighbours)
+        task.advance()
     return Scores(
         test=probe.test_scores,
         details={
@@ -64,7 +68,7 @@ def evaluate_encoder(
             "probe_converged": probe.chosen.converged,
             "probe_path": [{"strength": fit.strength, "val_auc": fit.val_auc} for fit in probe.path],
         },
-        neighbours=neighbour_scores(embedding["train"], train_y, embedding["test"], neighbours=neighbours),
+        neighbours=nearest,
         embeddings=embedding["test"],
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
     )
