@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+WIDE = 120
+"""Columns from which on a bar has room for all it can say."""
+
+
 class Task(Protocol):
     """One piece of work under way."""
 
@@ -61,14 +65,14 @@ class TerminalProgress(Progress):
             return
         from rich import progress as bars
 
+        wide = self.console.width >= WIDE
         columns = (
-            bars.TextColumn("{task.description:<16}"),
-            bars.BarColumn(bar_width=24),
-            bars.TaskProgressColumn(),
+            bars.TextColumn("{task.description:<15}" if wide else "{task.description:<12}"),
+            bars.BarColumn(bar_width=24 if wide else 8),
+            *([bars.TaskProgressColumn(), bars.TimeElapsedColumn()] if wide else []),
             bars.TextColumn("{task.fields[rate]}"),
-            bars.TimeElapsedColumn(),
-            bars.TextColumn("left"),
             bars.TimeRemainingColumn(),
+            bars.TextColumn("left"),
             bars.TextColumn("{task.fields[note]}"),
         )
         with bars.Progress(*columns, console=self.console) as bar:
