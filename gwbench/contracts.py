@@ -315,6 +315,7 @@ class Job(Protocol):
     """What the core hands a baseline."""
 
     splits: StrainSplits
+    """The data; the labels of the test split are hidden (-1)."""
     labelled: Array
     """Positions in the training split whose labels may be used."""
     seed: int

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from gwbench import seeds
@@ -29,7 +30,7 @@ class Laboratory:
 
     Attributes:
         spec: the run.
-        splits: its data.
+        splits: its data, without the labels of the test split: nothing that learns can look at them.
         labelled: positions in the training split whose labels may be used.
         conditioner: fitted on the training split, without labels.
         strain: the conditioned splits by name.
@@ -65,7 +66,8 @@ class Laboratory:
         strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in ("train", "val", "test")}
         if spec.training:
             strain["train"].keep(progress)
-        return cls(spec, splits, labelled, conditioner, strain, device, progress)
+        hidden = replace(splits.test, label=np.full_like(splits.test.label, -1))
+        return cls(spec, replace(splits, test=hidden), labelled, conditioner, strain, device, progress)
 
     @property
     def seed(self) -> int:

@@ -306,7 +306,8 @@ class Reporting(Baseline):
     """Reports arrays."""
     def scores(self, job):
         test = job.splits.test
-        return Scores(test=np.where(test.label == 1, 1.0, 0.5), details={"array": np.arange(2.0), "x": np.float32(1)})
+        assert (test.label == -1).all() and (job.splits.val.label >= 0).all()
+        return Scores(test=np.nan_to_num(test.snr), details={"array": np.arange(2.0), "x": np.float32(1)})
 '''
 
 

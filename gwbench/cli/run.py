@@ -38,7 +38,7 @@ SHORTCUTS = {
 @click.option("--data-seed", type=int, default=0, show_default=True, help="Of the data.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes that generate data.  [default: one per core]")
+@click.option("--workers", type=click.IntRange(min=1), help="Threads that generate data.  [default: one per core]")
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder of run folders.")
 @click.option("--cache-dir", type=click.Path(), help="Folder of generated data.  [default: the user's cache]")
 @click.option("--rerun", is_flag=True, help="Do the run again though it is done.")
