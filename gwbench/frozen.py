@@ -41,6 +41,13 @@ class FrozenEncoder:
 
     def __call__(self, strain: Array) -> Array:
         """Embeddings [N, F] float32 of strain [N, D, T + 2 margin], in strain units, in the run's detector order."""
+        conditioner = self.conditioner
+        expected = (len(conditioner.detectors), conditioner.window + 2 * conditioner.margin)
+        if strain.ndim != 3 or strain.shape[1:] != expected:
+            raise UserError(
+                f"Strain of shape {strain.shape} is not [N, {expected[0]}, {expected[1]}]: "
+                f"{', '.join(conditioner.detectors)}; {conditioner.window} samples and a margin of {conditioner.margin} on either side, for whitening."
+            )
         parts = [strain[start : start + CHUNK] for start in range(0, len(strain), CHUNK)]
         return np.concatenate([frozen_embedding(self.encoder, self.conditioner(part)).numpy() for part in parts])
 
@@ -86,6 +93,8 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
         REGISTRY.load_source(source)
     folder = Path(folder)
     found = record.read_record(folder)
+    if found.training is None:
+        raise UserError(f"The run in {folder} pre-trained no encoder: {found.reason or 'it is a baseline'}.")
     try:
         with np.load(folder / record.CONDITIONER, allow_pickle=False) as arrays:
             conditioner = from_state(dict(arrays))
@@ -93,6 +102,12 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(
             f"There is no whole encoder in {folder}: {error}. Only finished pre-training has one."
+        ) from None
+    try:
+        found.spec.plugins()
+    except UserError as error:
+        raise UserError(
+            f"{error} If the run used plugins of yours, name them: load_encoder(..., plugins=[...])."
         ) from None
     with torch.random.fork_rng(devices=[]):
         encoder = build_encoder(found.spec, conditioner.detectors, conditioner.window, conditioner.sample_rate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ class Notebook:
     """Gathers what the record will say while the run goes on, and writes it.
 
     Attributes:
-        spec, run_id, fingerprint, device, folder, plugins: of the run.
+        spec, run_id, fingerprint, device, folder: of the run.
         trained: what came of pre-training, once it is done.
     """
 
@@ -46,10 +46,9 @@ class Notebook:
         fingerprint: dict[str, str],
         device: str,
         folder: Path,
-        plugins: Sequence[str],
     ) -> None:
         self.spec, self.run_id, self.fingerprint = spec, run_id, fingerprint
-        self.device, self.folder, self.plugins = device, folder, plugins
+        self.device, self.folder = device, folder
         self.trained: Trained | None = None
         self._phases: dict[str, record.Phase] = {}
 
@@ -106,7 +105,7 @@ class Notebook:
             run_id=self.run_id,
             protocol=PROTOCOL,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=self.spec.command(self.plugins),
+            command=self.spec.command(),
             spec=self.spec,
             plugins=[
                 record.PluginUsed(kind=p.kind, name=p.name, version=p.version, source_hash=p.source_hash)

@@ -163,6 +163,14 @@ class Registry:
             self._sources[source] = "it registers no plugin: decorate a class with gwbench.register" if empty else None
         self._digests[source] = digest
 
+    def sources_of(self, plugins: Iterable[Plugin]) -> list[str]:
+        """The files (absolute) and modules that were loaded by name and that hold any of these plugins."""
+        files = {plugin.origin.file for plugin in plugins}
+        modules = {plugin.target.__module__ for plugin in plugins if plugin.target}
+        paths = {source: str(Path(source).expanduser().resolve()) for source in self._sources}
+        found = [path for path in paths.values() if path in files]
+        return found + [source for source in paths if any(f"{name}.".startswith(f"{source}.") for name in modules)]
+
     @property
     def broken(self) -> dict[str, str]:
         """Sources that cannot serve, with the reason."""

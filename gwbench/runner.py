@@ -96,9 +96,7 @@ def run(
         task.advance()
     if precision == "auto" and spec.training:
         spec = spec.model_copy(update={"precision": resolved})
-    return run_spec(
-        spec, device=device, out=out, cache=cache, workers=workers, rerun=rerun, progress=progress, plugins=plugins
-    )
+    return run_spec(spec, device=device, out=out, cache=cache, workers=workers, rerun=rerun, progress=progress)
 
 
 def run_spec(
@@ -110,7 +108,6 @@ def run_spec(
     workers: int | None = None,
     rerun: bool = False,
     progress: Progress | None = None,
-    plugins: Sequence[str] = (),
 ) -> RunRecord:
     """Carry out a spec, or return the record of an earlier run of it. Arguments as in `run`."""
     progress = progress or progress_bars.default()
@@ -125,7 +122,7 @@ def run_spec(
             return finished
         if rerun:
             _set_aside(folder)
-        notebook = Notebook(spec, run_id, fingerprint, device, folder, plugins)
+        notebook = Notebook(spec, run_id, fingerprint, device, folder)
         try:
             return _carry_out(spec, dataset, notebook, cache, workers, progress)
         except Exception as error:

@@ -185,10 +185,10 @@ class RunSpec(_Section):
         identity = json.dumps([PROTOCOL, self.canonical(), sources, sorted(fingerprint.items())])
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
-    def command(self, plugins: Sequence[str] = ()) -> str:
-        """The command line that gives this run; `plugins` are the files or modules that were loaded for it."""
+    def command(self) -> str:
+        """The command line that gives this run, with the files and modules that were loaded for its plugins."""
         words = ["gwbench", "run"]
-        for source in plugins:
+        for source in REGISTRY.sources_of(self.plugins()):
             words += ["--plugin", source]
         for kind, choice in self.choices():
             words += [f"--{_FLAGS.get(kind, kind)}", choice.name]

@@ -425,3 +425,20 @@ def test_a_full_disk_is_one_message_and_leaves_nothing_to_trust(tmp_path: Path) 
     again = call(command(tmp_path, "full"))
     assert again.returncode == 0
     assert only_record(tmp_path / "full").auc == pytest.approx(only_record(tmp_path / "warm").auc, abs=1e-6)
+
+
+def test_a_plugin_from_the_environment_is_in_the_command(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "my_encoder.py"
+    source.write_text(MY_ENCODER)
+    monkeypatch.setenv("GWBENCH_PLUGINS", str(source))
+    monkeypatch.setattr(registry, "_environment_read", False)
+    assert f"--plugin {source}" in RunSpec.create(encoder="my-encoder").command()
+    assert "--plugin" not in RunSpec.create(encoder="cnn1d").command()
+
+
+def test_an_encoder_says_what_strain_it_takes(record: RunRecord) -> None:
+    encoder = gwbench.load_encoder(folder(record))
+    with pytest.raises(UserError, match=r"is not \[N, 3, 5120\]: H1, L1, V1; 4096 samples and a margin of 512"):
+        encoder(np.zeros((2, 3, 4096), np.float32))

@@ -45,7 +45,7 @@ SHORTCUTS = {
 @click.option("--json", "as_json", is_flag=True, help="Print the record alone, as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
-    r"""Pre-train an encoder without labels, probe it with few, record what came of it.
+    """Pre-train an encoder without labels, probe it with few, record what came of it.
 
     Encoder, pairing, loss and dataset that are not named are those that `gwbench list` shows with the tag "default";
     they take minutes on a laptop. The same command again shows the finished result; interrupted, it goes on from the
@@ -56,7 +56,7 @@ def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: boo
     gwbench run --pairing NAME --augment NAME --epochs 20 --seed 1
     gwbench run --baseline NAME
     gwbench run --plugin my_encoder.py --encoder my-encoder
-    """
+    """  # noqa: D301 - click reads the control character
     settings: dict[str, Any] = dict(parse_settings(pairs))
     for option, key in SHORTCUTS.items():
         value = options.pop(option)

@@ -16,11 +16,11 @@ from gwbench.registry import REGISTRY
 @click.argument("name")
 @plugin_option
 def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
-    r"""Show one plugin: its docstring, parameters with types and defaults, citation and origin.
+    """Show one plugin: its docstring, parameters with types and defaults, citation and origin.
 
     \b
     gwbench show encoder NAME
-    """
+    """  # noqa: D301 - click reads the control character
     from rich.markup import escape
     from rich.table import Table
 

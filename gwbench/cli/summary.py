@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gwbench.cli import terminal
 from gwbench.registry import FLOOR_TAG, REGISTRY
+from gwbench.runner import DEFAULT_OUT
 
 if TYPE_CHECKING:
     from gwbench.evaluate.statistics import Interval
@@ -69,6 +71,8 @@ def _interval(interval: Interval) -> str:
 def _next_step(record: RunRecord) -> str:
     """The command that gives this figure its meaning: the floor for a method, a method for a baseline."""
     words = shlex.split(record.command)
+    out = str(Path(record.folder).parent) if record.folder else DEFAULT_OUT
+    words += ["--out", out] if out != DEFAULT_OUT else []
     if record.spec.baseline:
         return "pre-train the same encoder: " + shlex.join(_without(words, "--baseline", "baseline."))
     floor = _without(

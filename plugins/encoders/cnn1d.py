@@ -83,7 +83,8 @@ class Cnn1d(Encoder):
             length = ((length - layer.kernel) // (stride if layer is FIRST else 1) + 1) // layer.pool
             if length < 1:
                 raise UserError(
-                    f"cnn1d needs longer windows than {shape.samples} samples (dataset.duration), or a larger stride."
+                    f"cnn1d at stride {stride} cannot take windows as short as {shape.samples} samples: "
+                    "raise dataset.duration."
                 )
         channels = 4 * width
         self.before = _stack(before, shape.channels, width, stride)

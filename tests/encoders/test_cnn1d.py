@@ -96,7 +96,7 @@ def test_a_network_of_detectors_is_an_input_too() -> None:
 def test_a_window_too_short_is_refused() -> None:
     target = REGISTRY.get("encoder", "cnn1d").target
     assert target is not None
-    with pytest.raises(UserError, match="longer windows than 512 samples"):
+    with pytest.raises(UserError, match="windows as short as 512 samples"):
         target(InputShape(1, 512, 2048.0), width=4, stride=1)
 
 
