@@ -46,7 +46,8 @@ class FrozenEncoder:
         if strain.ndim != 3 or strain.shape[1:] != expected:
             raise UserError(
                 f"Strain of shape {strain.shape} is not [N, {expected[0]}, {expected[1]}]: "
-                f"{', '.join(conditioner.detectors)}; {conditioner.window} samples and a margin of {conditioner.margin} on either side, for whitening."
+                f"{', '.join(conditioner.detectors)}; {conditioner.window} samples and a margin of "
+                f"{conditioner.margin} on either side, for whitening."
             )
         parts = [strain[start : start + CHUNK] for start in range(0, len(strain), CHUNK)]
         return np.concatenate([frozen_embedding(self.encoder, self.conditioner(part)).numpy() for part in parts])

@@ -218,7 +218,7 @@ def test_plugin_file_that_cannot_be_used(
         (("dataset.sample_rate=1024",), (), ("1024 Hz is below twice", "600 Hz", "conditioning.high below 512")),
         (("dataset.sample_rate=1200",), (), ("1200 Hz is twice", "600 Hz", "conditioning.high below 600")),
         (("conditioning.high=1500",), (), ("2048 Hz is below twice", "1500 Hz", "conditioning.high below 1024")),
-        (("dataset.duration=0.5",), (), ("1024 samples", "longer windows")),
+        (("dataset.duration=0.5",), (), ("1024 samples", "windows as short as")),
         (("pairing.groups=H1|L1|V1",), (), ("'H1|L1|V1' has 3", "two groups")),
         (("pairing.groups=H1,L1|X1",), (), ("'H1,L1|X1'", "H1, L1, V1", "'H1,L1|V1'")),
         ((), ("--encoder-groups", "H1|L1"), ("'H1|L1'", "H1, L1, V1", "'shared', 'each'")),
