@@ -19,7 +19,7 @@ def import_source(source: str) -> bool:
         if not path.is_file():
             raise UserError(f"There is no plugin file {source}. Check --plugin and GWBENCH_PLUGINS.")
         path = path.resolve()
-        digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+        digest = text_hash(str(path))[:8]
         name = f"gwbench_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', path.stem)}_{digest}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
@@ -43,11 +43,6 @@ def import_source(source: str) -> bool:
     fresh = source not in sys.modules
     importlib.import_module(source)
     return fresh
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def text_hash(text: str) -> str:

@@ -58,6 +58,8 @@ class DetectorEncoder(nn.Module):
         embed_dim: width of one view's embedding.
     """
 
+    _group_of: Tensor
+
     def __init__(self, build: Callable[[], Encoder], groups: list[list[int]], *, network: bool = False) -> None:
         super().__init__()
         if network and len(groups) > 1:
@@ -66,14 +68,14 @@ class DetectorEncoder(nn.Module):
         self.groups = groups
         self.encoders = nn.ModuleList([build() for _ in groups])
         self.embed_dim = int(self.encoders[0].embed_dim)  # type: ignore[arg-type]
-        self._group_of = {detector: number for number, group in enumerate(groups) for detector in group}
+        group_of = {detector: number for number, group in enumerate(groups) for detector in group}
+        self.register_buffer("_group_of", torch.tensor([group_of[d] for d in sorted(group_of)]), persistent=False)
 
     def forward(self, view: View) -> Tensor:
         """Embeddings [B, embed_dim] of a view."""
         if len(self.encoders) == 1:
             return self.encoders[0](view.samples)  # type: ignore[no-any-return]
-        table = torch.tensor([self._group_of[d] for d in sorted(self._group_of)], device=view.detectors.device)
-        group = table[view.detectors[:, 0]]
+        group = self._group_of[view.detectors[:, 0]]
         present = torch.unique(group).tolist()
         if len(present) == 1:
             return self.encoders[present[0]](view.samples)  # type: ignore[no-any-return]

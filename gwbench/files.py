@@ -1,8 +1,9 @@
-"""Files of a run, written whole or not at all."""
+"""Files: written whole or not at all, and told apart by their content."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -48,3 +49,16 @@ def unwritable(path: Path, error: OSError) -> UserError:
     return UserError(
         f"Cannot write {path}: {error.strerror or error}. Free some space or choose another folder with --out."
     )
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file in hexadecimal, read in pieces.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"The file {path} cannot be read: {error.strerror}.") from None

@@ -19,8 +19,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gwbench._loading import file_hash, import_source, text_hash
+from gwbench._loading import import_source, text_hash
 from gwbench.errors import UserError, did_you_mean
+from gwbench.files import file_digest
 
 C = TypeVar("C", bound=type)
 
@@ -146,7 +147,7 @@ class Registry:
             UserError: there is no such file or module, or it registers a name that is taken.
         """
         path = Path(source).expanduser()
-        digest = file_hash(path) if path.is_file() else ""
+        digest = file_digest(path) if path.is_file() else ""
         if self._digests.get(source) == digest:
             return
         if source in self._digests:  # edited since: what it registered then gives way
@@ -303,7 +304,7 @@ def _source_hash(cls: type, module: Mapping[str, Any]) -> str:
     """Hash of a class's source as it is now, and of the plugins that its module has imported to build on."""
     try:
         path = inspect.getsourcefile(cls)
-        own = file_hash(Path(path)) if path and Path(path).is_file() else text_hash(inspect.getsource(cls))
+        own = file_digest(Path(path)) if path and Path(path).is_file() else text_hash(inspect.getsource(cls))
     except (OSError, TypeError):
         return ""  # typed into an interpreter that keeps no source
     used = [plugin for plugin in REGISTRY.loaded() if any(plugin.target is value for value in module.values())]

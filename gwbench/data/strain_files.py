@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -126,19 +125,6 @@ def find_strain_files(places: Iterable[str]) -> list[Path]:
             )
         found.update(file.absolute() for file in here)
     return sorted(found, key=lambda file: (file.name, str(file)))
-
-
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in pieces.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"The file {path} cannot be read: {error.strerror}.") from None
 
 
 def ranges(mask: Array) -> Ranges:

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from gwbench import seeds
 from gwbench.contracts import Array, DataContext, Dataset, Split, StrainSplits
-from gwbench.data.strain_files import file_digest
 from gwbench.errors import UserError
+from gwbench.files import file_digest
 from gwbench.progress import Progress
 from gwbench.registry import register
 

@@ -17,8 +17,9 @@ from gwbench.data.resample import PASSBAND, reach, resampled
 from gwbench.data.segments import Stretch
 from gwbench.data.shares import Shares, share_out
 from gwbench.data.simulate import SPLITS, simulate
-from gwbench.data.strain_files import StrainFile, file_digest, find_strain_files, read_strain
+from gwbench.data.strain_files import StrainFile, find_strain_files, read_strain
 from gwbench.errors import UserError
+from gwbench.files import file_digest
 from gwbench.progress import Progress
 from gwbench.registry import register
 

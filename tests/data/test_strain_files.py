@@ -11,8 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from gwbench.data.strain_files import file_digest, ranges, read_strain
+from gwbench.data.strain_files import ranges, read_strain
 from gwbench.errors import UserError
+from gwbench.files import file_digest
 
 RATE = 256
 DQ_ALL, INJ_NONE = 0b1111111, 0b11111
