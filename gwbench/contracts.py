@@ -11,10 +11,11 @@ frequencies in Hz.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -47,7 +48,8 @@ class Split:
         strain: [N, D, T + 2 margin] float32, in strain units.
         label: [N] int8; 1 signal, 0 noise, -1 unlabelled.
         snr: [N] float32 optimal network SNR; NaN where unknown, and for noise.
-        parameters: what is known of every signal, each [N] (NaN for noise); may be empty.
+        parameters: what is known of every window and signal, each [N] (NaN for noise where it is the signal's); may
+            be empty.
     """
 
     strain: StrainReader
@@ -117,6 +119,8 @@ class Block:
         start: position of the first window within the split.
         strain: [n, D, T + 2 margin] float32.
         label, snr, parameters: as in `Split`, for these n windows.
+        left_out: why, by position within the split, where a window that was asked for cannot be given, such as
+            a file that is damaged; the arrays hold the others, in order.
     """
 
     split: str
@@ -125,6 +129,18 @@ class Block:
     label: Array
     snr: Array
     parameters: Mapping[str, Array] = field(default_factory=dict)
+    left_out: Mapping[int, str] = field(default_factory=dict)
+
+
+class Windows(Protocol):
+    """What makes the windows of a dataset, block by block, in any process."""
+
+    def block(self, rng: np.random.Generator, split: str, start: int, n: int) -> Block:
+        """Positions `start` to `start + n` of a split; depends on its arguments alone.
+
+        Can be pickled, so that other processes make blocks too.
+        """
+        ...
 
 
 class DataContext(Protocol):
@@ -133,9 +149,19 @@ class DataContext(Protocol):
     seed: int
     workers: int
     progress: Progress
+    materialise: bool
+    """True where a dataset that could stream its strain is asked to store it (`gwbench data import`)."""
 
-    def stored(self, layout: Layout, blocks: Callable[[], Iterator[Block]]) -> StrainSplits:
-        """The dataset of this name, parameters, seed and fingerprint from the cache; generated if missing."""
+    def stored(self, layout: Layout, windows: Windows) -> StrainSplits:
+        """The dataset of this name, parameters, seed and fingerprint from the cache; made if missing.
+
+        It is made block by block, by several processes where that pays, and goes on where an interrupted one
+        stopped. The result depends neither on that nor on the number of workers.
+        """
+        ...
+
+    def find(self, layout: Layout) -> StrainSplits | None:
+        """The same if it is in the cache already, else None; makes nothing."""
         ...
 
 
@@ -368,4 +394,5 @@ __all__ = [
     "StrainReader",
     "StrainSplits",
     "View",
+    "Windows",
 ]

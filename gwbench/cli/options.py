@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -46,3 +47,14 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
             raise UserError(f"--set {key} is given twice: {settings[key]!r} and {value!r}.")
         settings[key] = value
     return settings
+
+
+def cache_option(command: F) -> F:
+    """`--cache-dir FOLDER`."""
+    option = click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder of the datasets.")
+    return option(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)

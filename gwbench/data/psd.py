@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -82,6 +84,30 @@ def psd_values(name: str, sample_rate: float, samples: int, f_low: float = NOISE
     return values
 
 
+@dataclass(frozen=True, eq=False)
+class PsdTable:
+    """Several PSDs on one grid, such as one per detector, or one per stretch of real strain.
+
+    Attributes:
+        values: [P, F] one-sided, in 1/Hz; masked where not `usable`.
+        delta_f: Hz between bins, the first of which is 0 Hz.
+    """
+
+    values: Float
+    delta_f: float
+
+    def on_grid(self, delta_f: float, bins: int) -> Float:
+        """[P, bins] on another grid, as by `resample_psd`; computed once for every grid."""
+        return self._grids((delta_f, bins))
+
+    @cached_property
+    def _grids(self) -> Callable[[tuple[float, int]], Float]:
+        return cache(lambda grid: resample_psd(self.values, self.delta_f, *grid))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"values": self.values, "delta_f": self.delta_f}
+
+
 def usable(psd: NDArray[Any]) -> NDArray[np.bool_]:
     """Where a PSD has a value: finite and above zero."""
     return np.asarray(np.isfinite(psd) & (psd > 0))
@@ -112,4 +138,4 @@ def resample_psd(psd: NDArray[Any], delta_f: float, new_delta_f: float, bins: in
     return np.asarray(np.where(known, between, 0.0))
 
 
-__all__ = ["CURATED", "NOISE_F_LOW", "check_name", "default_psd", "psd_values", "resample_psd", "usable"]
+__all__ = ["CURATED", "NOISE_F_LOW", "PsdTable", "check_name", "default_psd", "psd_values", "resample_psd", "usable"]

@@ -1,14 +1,14 @@
-"""`gwbench data`: the generated datasets on this disk."""
+"""`gwbench data list|info|verify|clear`: the datasets on this disk."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gwbench.cli.options import cache_option, json_option
 from gwbench.cli.terminal import console
 from gwbench.errors import UserError
 
@@ -16,29 +16,10 @@ if TYPE_CHECKING:
     from gwbench.data.cache import CacheDir, Entry
     from gwbench.progress import Progress
 
-Command = Callable[..., Any]
 
-
-@click.group()
-def data() -> None:
-    """List, check and remove the generated datasets on this disk.
-
-    They lie in the folder GWBENCH_CACHE, or else in the user's cache folder.
-    """
-
-
-def _cache_option(command: Command) -> Command:
-    option = click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder of the generated datasets.")
-    return option(command)
-
-
-def _json_option(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
-
-
-@data.command("list")
-@_cache_option
-@_json_option
+@click.command("list")
+@cache_option
+@json_option
 def list_(cache_dir: Path | None, as_json: bool) -> None:
     """Show all datasets and what they take on the disk."""
     cache = _cache(cache_dir)
@@ -73,10 +54,10 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
     click.echo(f"{_size(sum(entry.size for entry in entries))} in {cache.root}")
 
 
-@data.command()
+@click.command()
 @click.argument("name")
-@_cache_option
-@_json_option
+@cache_option
+@json_option
 def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
     """Show all that is known of a dataset.
 
@@ -112,11 +93,11 @@ def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
     console().print(table)
 
 
-@data.command()
+@click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "every", is_flag=True, help="Verify all datasets.")
-@_cache_option
-@_json_option
+@cache_option
+@json_option
 @click.pass_context
 def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_dir: Path | None, as_json: bool) -> None:
     """Check datasets against their content hashes.
@@ -140,11 +121,11 @@ def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_di
     context.exit(1 if bad else 0)
 
 
-@data.command()
+@click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "every", is_flag=True, help="Remove all datasets.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_cache_option
+@cache_option
 def clear(names: tuple[str, ...], every: bool, yes: bool, cache_dir: Path | None) -> None:
     """Remove datasets. A run that needs one makes it again."""
     cache = _cache(cache_dir)

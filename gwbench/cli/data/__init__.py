@@ -1,0 +1,19 @@
+"""`gwbench data`: strain on this disk."""
+
+from __future__ import annotations
+
+import click
+
+from gwbench.cli.data.stored import clear, info, list_, verify
+
+
+@click.group()
+def data() -> None:
+    """Make, import, fetch, list, check, plot and remove strain on this disk.
+
+    Datasets lie in the folder GWBENCH_CACHE, or else in the user's cache folder.
+    """
+
+
+for command in (list_, info, verify, clear):
+    data.add_command(command)
