@@ -168,6 +168,9 @@ class DataContext(Protocol):
 class Dataset(ABC):
     """Strain in three splits. Takes no positional argument."""
 
+    places: ClassVar[tuple[str, ...]] = ()
+    """Parameters that say where files lie; what they are, `fingerprint` says, and they may be moved."""
+
     def fingerprint(self) -> Mapping[str, str]:
         """What identifies the data besides the parameters, such as the digests of the files read.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gwbench import seeds
 from gwbench.contracts import Array, Scores, StrainInfo, StrainSplits
+from gwbench.data.cache import CacheDir
 from gwbench.data.condition import Conditioner, fit_conditioner
 from gwbench.data.conditioned import ConditionedStrain
 from gwbench.data.noise import coloured_noise_factory
@@ -48,9 +49,23 @@ class Laboratory:
 
     @classmethod
     def set_up(
-        cls, spec: RunSpec, splits: StrainSplits, labelled: Array, device: str, progress: Progress
+        cls,
+        spec: RunSpec,
+        splits: StrainSplits,
+        labelled: Array,
+        device: str,
+        progress: Progress,
+        cache: str | Path | None = None,
     ) -> Laboratory:
-        """Fit the conditioner and, where the run trains, condition the training split once.
+        """Fit the conditioner and, where the run trains, see to it that the training split is conditioned once.
+
+        Args:
+            spec: the run.
+            splits: its data.
+            labelled: positions in the training split whose labels may be used.
+            device: where to compute.
+            progress: where to report.
+            cache: folder of generated data; by default the user's cache folder.
 
         Raises:
             UserError: the strain is not fit for the conditioning asked for, or the detectors for the groups.
@@ -65,7 +80,7 @@ class Laboratory:
         )
         strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in ("train", "val", "test")}
         if spec.training:
-            strain["train"].keep(progress)
+            strain["train"].keep(progress, CacheDir(cache).root, splits.content_hash)
         hidden = replace(splits.test, label=np.full_like(splits.test.label, -1))
         return cls(spec, replace(splits, test=hidden), labelled, conditioner, strain, device, progress)
 

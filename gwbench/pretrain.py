@@ -18,11 +18,12 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from gwbench import seeds
 from gwbench.callbacks import History, Reporter, Saver, diverged
 from gwbench.contracts import Augmentation, Objective, Pairing, View
+from gwbench.data.batches import Batches
 from gwbench.data.conditioned import ConditionedStrain
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
@@ -127,13 +128,7 @@ def pretrain(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        loader = DataLoader(
-            _Batches(strain),
-            sampler=batches,
-            batch_size=None,
-            pin_memory=device.startswith("cuda"),
-            generator=seeds.torch_generator(seed, "batch"),  # else it draws from the global one
-        )
+        loader = Batches(strain, batches, device)
         try:
             trainer.fit(module, loader, ckpt_path=_usable(checkpoint, progress), weights_only=True)
         except SystemExit as stop:
@@ -163,16 +158,6 @@ class EpochBatches(Sampler[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.randperm(self._size, generator=seeds.torch_generator(self._seed, "batch", self._epoch))
         yield from order[: len(self) * self._batch_size].split(self._batch_size)
-
-
-class _Batches(torch.utils.data.Dataset[Tensor]):
-    """Whole batches by their positions."""
-
-    def __init__(self, strain: ConditionedStrain) -> None:
-        self._strain = strain
-
-    def __getitem__(self, positions: Tensor) -> Tensor:
-        return self._strain[positions]
 
 
 class Pretraining(pl.LightningModule):

@@ -160,8 +160,11 @@ class RunSpec(_Section):
         return _validated(cls, values)
 
     def canonical(self) -> str:
-        """The spec as JSON with sorted keys: equal text for equal runs."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """The spec as JSON with sorted keys: equal text for equal runs, wherever their files lie."""
+        spec = self.model_dump(mode="json")
+        for place in getattr(self.plugins()[0].target, "places", ()):
+            del spec["dataset"]["parameters"][place]
+        return json.dumps(spec, sort_keys=True, separators=(",", ":"))
 
     def plugins(self) -> list[Plugin]:
         """The plugins that the spec names, imported."""

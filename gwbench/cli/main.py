@@ -14,7 +14,7 @@ VERBS = {
     "run": "Pre-train, probe and record one method.",
     "list": "List plugins.",
     "show": "Show one plugin: what it does, its parameters, its paper.",
-    "data": "List, inspect, verify and clear the generated data on this machine.",
+    "data": "Make, import, fetch, look at and clear the strain on this machine.",
     "doctor": "Check this installation.",
 }
 """Every verb, with its line in the help; verb `x` is the command `x` in `gwbench.cli.x`."""
@@ -71,7 +71,7 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. The same command goes on from the last finished epoch.", err=True)
+        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 

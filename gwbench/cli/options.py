@@ -42,7 +42,9 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise UserError(f"--set {pair!r} is not of the form SECTION.NAME=VALUE, such as encoder.width=32.")
+            raise UserError(
+                f"--set {pair!r} is not of the form SECTION.NAME=VALUE, such as encoder.width=32 or dataset.train=4000."
+            )
         if key in settings:
             raise UserError(f"--set {key} is given twice: {settings[key]!r} and {value!r}.")
         settings[key] = value

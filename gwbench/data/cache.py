@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 import platformdirs
 
+from gwbench.data.generate import generate
 from gwbench.data.store import (
     LAYOUT_VERSION,
     DamagedStoreError,
@@ -25,14 +26,16 @@ from gwbench.data.store import (
     verify_store,
     write_store,
 )
+from gwbench.data.store_journal import Journal
 from gwbench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from gwbench.contracts import Block, Layout, StrainSplits
+    from gwbench.contracts import Block, Layout, StrainSplits, Windows
     from gwbench.progress import Progress
     from gwbench.registry import Plugin
 
 CACHE_VARIABLE = "GWBENCH_CACHE"
+UNFINISHED = re.compile(r"\.(.+)\.h5\.partial")
 
 
 class BusyEntryError(UserError):
@@ -89,6 +92,7 @@ class Entry:
         size: bytes.
         header: what the file says of itself; None where it cannot be trusted.
         problem: why it cannot; empty where it can.
+        unfinished: where it is still being made or was interrupted, the windows there are and those there will be.
     """
 
     name: str
@@ -96,6 +100,7 @@ class Entry:
     size: int
     header: StoreHeader | None
     problem: str = ""
+    unfinished: tuple[int, int] | None = None
 
 
 class CacheDir:
@@ -111,7 +116,7 @@ class CacheDir:
         return self.root / f"{recipe['dataset']}-{recipe_digest(recipe)}.h5"
 
     def list_entries(self) -> list[Entry]:
-        """All entries by name, damaged ones included. An absent folder is an empty cache.
+        """All entries by name, damaged and unfinished ones included. An absent folder is an empty cache.
 
         Raises:
             UserError: the folder cannot be read.
@@ -131,32 +136,37 @@ class CacheDir:
 
         Raises:
             DamagedStoreError: the entry cannot be read to its end.
-            UserError: as `entry_info`.
+            UserError: as `entry_info`; the entry is unfinished.
         """
-        return verify_store(self._file(self._resolve(name)), progress)
+        entry = self.entry_info(name)
+        if entry.unfinished:
+            raise UserError(f"{entry.name} is {entry.problem}: the command that makes it goes on from there.")
+        return verify_store(entry.path, progress)
 
     def clear(self, names: Sequence[str] | None = None) -> list[Entry]:
-        """Remove entries, and what killed processes left of them.
+        """Remove entries, unfinished ones too.
 
         Args:
-            names: names or unambiguous beginnings; None for all.
+            names: names or unambiguous beginnings; None for all but those that are being made.
 
         Returns:
             The entries removed.
 
         Raises:
-            BusyEntryError: one of the entries is being made anew.
+            BusyEntryError: one of the entries is being made.
             UserError: as `entry_info`; a file cannot be removed.
         """
         chosen = self._names() if names is None else sorted({self._resolve(name) for name in names})
-        entries = [self._entry(name) for name in chosen]
-        for entry in entries:
-            self._remove(entry.path)
-        if names is None and self.root.is_dir():
-            for partial in sorted(self.root.glob(".*.h5.*.partial")):
-                with suppress(BusyEntryError):
-                    self._remove(self.root / partial.name[1:].rsplit(".", 2)[0])
-        return entries
+        removed = []
+        for entry in map(self._entry, chosen):
+            try:
+                self._remove(entry.path)
+            except BusyEntryError:
+                if names is not None or not entry.unfinished:
+                    raise
+            else:
+                removed.append(entry)
+        return removed
 
     @contextmanager
     def lock(self, path: Path, wait: Callable[[], None] | None = None) -> Iterator[None]:
@@ -192,23 +202,18 @@ class CacheDir:
         finally:
             lock.release()
 
-    def remove_partials(self, path: Path) -> None:
-        """Remove what killed processes left of an entry; only under its lock."""
-        for partial in self.root.glob(f".{path.name}.*.partial"):
-            partial.unlink(missing_ok=True)
-
     def _remove(self, path: Path) -> None:
         with self.lock(path):
             try:
                 path.unlink(missing_ok=True)
-                self.remove_partials(path)
+                Journal(path).remove()
                 path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
             except OSError as error:
                 raise UserError(f"Cannot remove {path}: {error.strerror or error}. Mend its permissions.") from error
 
     def _names(self) -> list[str]:
         try:
-            files = [path for path in self.root.iterdir() if path.suffix == ".h5" and path.name[0] != "."]
+            files = [path.name for path in self.root.iterdir()]
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -216,7 +221,8 @@ class CacheDir:
                 f"Cannot read the cache folder {self.root}: {error.strerror or error}. "
                 f"Name another with --cache-dir or {CACHE_VARIABLE}."
             ) from error
-        return sorted(path.stem for path in files)
+        finished = {name.removesuffix(".h5") for name in files if name.endswith(".h5") and name[0] != "."}
+        return sorted(finished | {found[1] for found in map(UNFINISHED.fullmatch, files) if found})
 
     def _file(self, name: str) -> Path:
         return self.root / f"{name}.h5"
@@ -238,6 +244,11 @@ class CacheDir:
 
     def _entry(self, name: str) -> Entry:
         path = self._file(name)
+        journal = Journal(path)
+        if journal.partial.exists() and not path.exists():
+            done, total = journal.count()
+            size = 512 * journal.partial.stat().st_blocks
+            return Entry(name, path, size, None, f"unfinished, {done:,} of {total:,} windows", (done, total))
         try:
             size = path.stat().st_size
         except OSError as error:
@@ -253,20 +264,28 @@ class CacheContext:
 
     Args:
         seed: of the data.
-        workers: threads a dataset may use; None for all usable cores.
+        workers: threads or processes that make the data; None for all usable cores.
         progress: how work reports itself.
         cache: where generated data are kept.
         recipe: from `dataset_recipe`.
+        materialise: as in `contracts.DataContext`.
     """
 
     def __init__(
-        self, seed: int, workers: int | None, progress: Progress, cache: CacheDir, recipe: Mapping[str, Any]
+        self,
+        seed: int,
+        workers: int | None,
+        progress: Progress,
+        cache: CacheDir,
+        recipe: Mapping[str, Any],
+        materialise: bool = False,
     ) -> None:
         self.seed = seed
         self.workers = workers or usable_cores()
         self.progress = progress
         self.cache = cache
         self.recipe = recipe
+        self.materialise = materialise
 
     @classmethod
     def of(
@@ -279,16 +298,21 @@ class CacheContext:
         root: Path | str | None,
         workers: int | None,
         progress: Progress,
+        materialise: bool = False,
     ) -> CacheContext:
         """The context of a dataset plugin with its parameters; `root` as in `CacheDir`."""
-        recipe = dataset_recipe(plugin.name, plugin.version, parameters, seed, fingerprint, plugin.source_hash)
-        return cls(seed, workers, progress, CacheDir(root), recipe)
+        moved: tuple[str, ...] = getattr(plugin.target, "places", ())
+        kept = {name: value for name, value in parameters.items() if name not in moved}
+        recipe = dataset_recipe(plugin.name, plugin.version, kept, seed, fingerprint, plugin.source_hash)
+        return cls(seed, workers, progress, CacheDir(root), recipe, materialise)
 
-    def stored(self, layout: Layout, blocks: Callable[[], Iterator[Block]]) -> StrainSplits:
+    def stored(self, layout: Layout, windows: Windows) -> StrainSplits:
         """The dataset of this recipe: from the cache, or generated into it, by one process at a time.
 
+        Goes on where an earlier attempt stopped.
+
         Raises:
-            UserError: the cache is not writable or the disk full; a block that does not fit the layout.
+            UserError: the cache is not writable or the disk full; windows that do not fit the layout.
         """
         path = self.cache.path(self.recipe)
         found, _ = self._open(path, layout)
@@ -298,15 +322,25 @@ class CacheContext:
         def wait() -> None:
             self.progress.say(f"Another process is making {path.stem}; waiting for it.")
 
+        def blocks(done: int) -> Iterator[Block]:
+            return generate(windows, layout.sizes, self.seed, self.workers, skip=done)
+
         with self.cache.lock(path, wait):
             found, problem = self._open(path, layout)
             if found is None:
                 if problem:
                     self.progress.say(f"The cache entry {path.stem} is not used but made again: {problem}")
-                self.cache.remove_partials(path)
-                write_store(path, layout, blocks(), self.recipe, self.progress)
+                write_store(path, layout, blocks, self.recipe, self.progress)
                 found = open_store(path)
         return found
+
+    def find(self, layout: Layout) -> StrainSplits | None:
+        """The dataset of this recipe if the cache has it, else None; makes nothing.
+
+        Raises:
+            UserError: the entry cannot be read.
+        """
+        return self._open(self.cache.path(self.recipe), layout)[0]
 
     def _open(self, path: Path, layout: Layout) -> tuple[StrainSplits | None, str]:
         """The entry, or why it is not to be trusted; neither where it is missing or out of reach."""
@@ -324,7 +358,7 @@ class CacheContext:
         """How an entry differs from what is asked for; empty where it does not."""
         if canonical_json(header.recipe) != canonical_json(self.recipe):
             return "it was made from another recipe."
-        found = (header.detectors, header.sample_rate, header.window, header.margin, header.sizes)
+        found = (header.detectors, header.sample_rate, header.window, header.margin, header.asked)
         wanted = (layout.detectors, layout.sample_rate, layout.window, layout.margin, dict(layout.sizes))
         return "" if found == wanted else f"it holds {found}, the dataset now asks for {wanted}."
 

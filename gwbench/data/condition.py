@@ -7,14 +7,15 @@ fixed linear operator per detector, which the data, and the noise that a pairing
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
 
-from gwbench.data.whitening import SCALE, median_psd, refuse_non_finite, whitening_filters
+from gwbench.data.conditioner import ROWS, Conditioner, Conditioning, scaled_strain
+from gwbench.data.whitening import SCALE, median_psds, whitening_filters
+from gwbench.data.zero_phase import ZeroPhase
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,108 +32,6 @@ SEED_ORDER = 8
 
 SEED_TAPER = 0.1
 """Fraction of the window inside the seed recipe's Tukey taper."""
-
-
-class Conditioning(BaseModel):
-    """How strain is conditioned.
-
-    Attributes:
-        method: "whiten" for least-squares whitening with the training split's PSD; "seed" for the seed
-            recipe: a Tukey(0.1) taper, a zero-phase Butterworth band-pass of order 8, and strain / 1e-21.
-        low: lower edge of the band, Hz.
-        high: upper edge of the band, Hz.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["whiten", "seed"] = "whiten"
-    low: float = 20.0
-    high: float = 600.0
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Conditioning:
-        if not 0 < self.low < self.high < float("inf"):
-            raise UserError(
-                f"The band from conditioning.low={self.low:g} to conditioning.high={self.high:g} Hz is empty: "
-                "expected 0 < low < high, such as 20 and 600."
-            )
-        return self
-
-
-class Conditioner(ABC):
-    """One fixed linear operator per detector, from strain to what the encoder sees.
-
-    Attributes:
-        settings: how it conditions.
-        detectors: names in channel order.
-        sample_rate: Hz.
-        window: T, samples of a conditioned window.
-        margin: samples it consumes on either side of a window.
-    """
-
-    def __init__(
-        self, settings: Conditioning, detectors: Sequence[str], sample_rate: float, window: int, margin: int
-    ) -> None:
-        self.settings = settings
-        self.detectors = tuple(detectors)
-        self.sample_rate = float(sample_rate)
-        self.window = int(window)
-        self.margin = int(margin)
-
-    @property
-    @abstractmethod
-    def window_step(self) -> int:
-        """Samples from one window to the next in what `condition_stretch` gives."""
-
-    def __call__(self, strain: Tensor | Array, *, split: str = "", positions: Array | None = None) -> Tensor:
-        """Condition all detectors of some windows; the input stays as it is.
-
-        Args:
-            strain: [B, D, T + 2 margin] in strain units, float32 or float64.
-            split: the split the windows come from, for the error message.
-            positions: [B] of the windows in that split, for the error message.
-
-        Returns:
-            [B, D, T] float32, on the input's device.
-
-        Raises:
-            UserError: NaN or infinite strain.
-        """
-        import torch
-
-        scaled = _scaled(strain)
-        expected = (len(self.detectors), self.window + 2 * self.margin)
-        if tuple(scaled.shape[1:]) != expected:
-            raise ValueError(f"strain of shape {tuple(scaled.shape)}: expected [B, {expected[0]}, {expected[1]}]")
-        refuse_non_finite(scaled, self.detectors, split, np.arange(len(scaled)) if positions is None else positions)
-        return torch.stack([self._condition(scaled[:, d], d) for d in range(len(self.detectors))], dim=1)
-
-    @abstractmethod
-    def condition_stretch(self, stretch: Tensor | Array, detector: int) -> Tensor:
-        """Condition a long stretch of one detector's noise, to cut windows out of it.
-
-        Args:
-            stretch: [L] in strain units, of at least a window and the filter's reach on both sides.
-            detector: index of the detector.
-
-        Returns:
-            [M] float32, such that `.unfold(0, window, window_step)` are conditioned windows.
-        """
-
-    def state(self) -> dict[str, Array]:
-        """What `from_state` needs, as numeric arrays (fit for npz and safetensors)."""
-        header = {
-            "settings": self.settings.model_dump(),
-            "detectors": self.detectors,
-            "sample_rate": self.sample_rate,
-            "window": self.window,
-            "margin": self.margin,
-        }
-        return {"header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)}
-
-    @abstractmethod
-    def _condition(self, scaled: Tensor, detector: int) -> Tensor:
-        """[B, T] of scaled float32 strain [B, T + 2 margin]."""
 
 
 class Whitening(Conditioner):
@@ -161,7 +60,6 @@ class Whitening(Conditioner):
     ) -> None:
         super().__init__(settings, detectors, sample_rate, window, margin)
         self.psd, self.frequencies, self.kernel, self.edges = psd, frequencies, kernel, edges
-        self._on_device: dict[tuple[str, int, torch.device], Tensor] = {}
 
     @property
     def reach(self) -> int:
@@ -175,61 +73,50 @@ class Whitening(Conditioner):
 
     def condition_stretch(self, stretch: Tensor | Array, detector: int) -> Tensor:
         """The filtered stretch [L - 2 reach]."""
-        scaled = _scaled(stretch)
-        return self._filter(scaled, detector)[self.reach : len(scaled) - self.reach]
+        scaled = scaled_strain(stretch)
+        return self._filter(scaled[None], [detector])[0, self.reach : len(scaled) - self.reach]
 
     def state(self) -> dict[str, Array]:
         """The PSD and the filters besides the settings."""
         filters = {"kernel": self.kernel, "edges": self.edges}
         return {**super().state(), "psd": self.psd, "frequencies": self.frequencies, **filters}
 
-    def _condition(self, scaled: Tensor, detector: int) -> Tensor:
-        samples = scaled.shape[-1]
-        out = self._filter(scaled, detector)[:, self.margin : samples - self.margin].contiguous()
+    def _condition(self, scaled: Tensor) -> Tensor:
+        out = self._filter(scaled, range(len(self.detectors)))[..., self.margin : self.margin + self.window]
         count, reads = self.edges.shape[1:]
         if count:
-            edge = self._edge(detector, scaled.device)
-            out[:, :count] = scaled[:, :reads] @ edge.T
-            out[:, -count:] = (scaled[:, -reads:].flip(-1) @ edge.T).flip(-1)
+            # The filters of the last samples are those of the first, reversed in time.
+            first = self._on(scaled.device, "first", lambda: self.edges.transpose(0, 2, 1))
+            last = self._on(scaled.device, "last", lambda: self.edges[:, ::-1, ::-1].transpose(0, 2, 1))
+            for d in range(len(self.detectors)):
+                out[:, d, :count] = scaled[:, d, :reads] @ first[d]
+                out[:, d, -count:] = scaled[:, d, -reads:] @ last[d]
         return out
 
-    def _filter(self, scaled: Tensor, detector: int) -> Tensor:
-        """The circular filter of [..., n]; its first and last `reach` samples are wrong: they wrap around."""
+    def _filter(self, scaled: Tensor, detectors: Sequence[int]) -> Tensor:
+        """The circular filter of [..., D, n]; its first and last `reach` samples are wrong: they wrap around."""
         import torch
         from scipy.fft import next_fast_len
 
         samples = scaled.shape[-1]
         length = next_fast_len(samples, real=True)
-        response = self._response(detector, length, scaled.device)
-        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(scaled, n=length) * response, n=length)
+        name = f"response {length} {[*detectors]}"
+        response = self._on(scaled.device, name, lambda: self._response(length)[[*detectors]])
+        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(scaled, n=length).mul_(response), n=length)
         return filtered[..., :samples]
 
-    def _response(self, detector: int, length: int, device: torch.device) -> Tensor:
-        import torch
-
-        key = (f"response {detector}", length, device)
-        if key not in self._on_device:
-            padded = np.zeros(length)
-            padded[: self.reach + 1] = self.kernel[detector, self.reach :]
-            padded[-self.reach :] = self.kernel[detector, : self.reach]
-            # The kernel is even in time, so its transform is real.
-            self._on_device[key] = torch.from_numpy(np.fft.rfft(padded).real.astype(np.float32)).to(device)
-        return self._on_device[key]
-
-    def _edge(self, detector: int, device: torch.device) -> Tensor:
-        import torch
-
-        key = (f"edge {detector}", 0, device)
-        if key not in self._on_device:
-            self._on_device[key] = torch.from_numpy(self.edges[detector].astype(np.float32)).to(device)
-        return self._on_device[key]
+    def _response(self, length: int) -> Array:
+        """[D, length // 2 + 1] of the kernel, real because that is even in time."""
+        padded = np.zeros((len(self.kernel), length))
+        padded[:, : self.reach + 1] = self.kernel[:, self.reach :]
+        padded[:, -self.reach :] = self.kernel[:, : self.reach]
+        return np.fft.rfft(padded).real
 
 
 class SeedConditioning(Conditioner):
     """The seed recipe: Tukey taper, zero-phase Butterworth band-pass, strain / 1e-21; margins are cut off.
 
-    The output keeps the noise's colour within the band and has no particular variance. The filter is scipy's
-    and runs on the CPU, wherever the strain lies.
+    The output keeps the noise's colour within the band and has no particular variance.
     """
 
     @property
@@ -239,20 +126,36 @@ class SeedConditioning(Conditioner):
 
     def condition_stretch(self, stretch: Tensor | Array, detector: int) -> Tensor:
         """Windows cut at every quarter of a window, conditioned one by one."""
-        return self._recipe(_scaled(stretch).unfold(0, self.window, max(self.window // 4, 1))).flatten()
+        import torch
 
-    def _condition(self, scaled: Tensor, detector: int) -> Tensor:
-        return self._recipe(scaled[:, self.margin : scaled.shape[-1] - self.margin])
+        windows = scaled_strain(stretch).unfold(0, self.window, max(self.window // 4, 1))
+        return torch.cat([self._recipe(part) for part in windows.split(ROWS)]).flatten()
+
+    def _condition(self, scaled: Tensor) -> Tensor:
+        return self._recipe(scaled[..., self.margin : self.margin + self.window])
 
     def _recipe(self, scaled: Tensor) -> Tensor:
+        """[..., T] of scaled float32 strain [..., T]."""
         import torch
-        from scipy import signal
 
-        band = (self.settings.low, self.settings.high)
-        sections = signal.butter(SEED_ORDER, band, "bandpass", fs=self.sample_rate, output="sos")
-        taper = signal.windows.tukey(scaled.shape[-1], SEED_TAPER)
-        filtered = signal.sosfiltfilt(sections, scaled.cpu().numpy().astype(np.float64) * taper, axis=-1)
-        return torch.from_numpy(filtered.astype(np.float32)).to(scaled.device)
+        tapered = scaled * self._on(scaled.device, "taper", lambda: self._taper)
+        response = self._on(scaled.device, "response", lambda: self._filter.response)
+        inward = self._on(scaled.device, "inward", lambda: self._filter.inward)
+        outward = self._on(scaled.device, "outward", lambda: self._filter.outward)
+        length = self._filter.length
+        spectrum = torch.fft.rfft(tapered, n=length).mul_(response)
+        filtered: Tensor = torch.fft.irfft(spectrum, n=length)[..., : self.window]
+        return filtered.add_(tapered @ inward @ outward)
+
+    @cached_property
+    def _taper(self) -> Array:
+        from scipy.signal.windows import tukey
+
+        return np.asarray(tukey(self.window, SEED_TAPER))
+
+    @cached_property
+    def _filter(self) -> ZeroPhase:
+        return ZeroPhase.butterworth(SEED_ORDER, (self.settings.low, self.settings.high), self.sample_rate, self.window)
 
 
 def fit_conditioner(
@@ -297,11 +200,12 @@ def fit_conditioner(
         return SeedConditioning(settings, detectors, sample_rate, window, margin)
     reach = round(min(max(margin / sample_rate, MIN_REACH), MAX_REACH) * sample_rate)
     segment = min(max(2 * reach, round(sample_rate)), samples)
-    frequencies, psd = median_psd(
-        strain, sample_rate=sample_rate, segment=segment, detectors=detectors, max_windows=max_windows
-    )
-    fine, fine_psd = median_psd(
-        strain, sample_rate=sample_rate, segment=samples, detectors=detectors, max_windows=max_windows
+    (frequencies, psd), (fine, fine_psd) = median_psds(
+        strain,
+        sample_rate=sample_rate,
+        segments=(segment, samples),
+        detectors=detectors,
+        max_windows=max_windows,
     )
     kernels, edges = [], []
     for d, name in enumerate(detectors):
@@ -347,10 +251,4 @@ def from_state(state: Mapping[str, Array]) -> Conditioner:
     )
 
 
-def _scaled(strain: Tensor | Array) -> Tensor:
-    """A float32 copy in units of 1e-21."""
-    import torch
-
-    if isinstance(strain, torch.Tensor):
-        return (strain * SCALE).to(torch.float32)
-    return torch.from_numpy((np.asarray(strain) * np.float32(SCALE)).astype(np.float32, copy=False))
+__all__ = ["Conditioner", "Conditioning", "SeedConditioning", "Whitening", "fit_conditioner", "from_state"]

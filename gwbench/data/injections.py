@@ -3,124 +3,142 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gwbench.contracts import Array, Block
-from gwbench.data.population import Population, SnrDistribution
-from gwbench.data.resample import PASSBAND
-from gwbench.data.simulate import inject
-from gwbench.data.whitening import median_psd
+from gwbench.data.glitches import Glitches
+from gwbench.data.psd import PsdTable
+from gwbench.data.signals import SignalModel
+from gwbench.data.simulate import Noise, inject
+from gwbench.data.tracked_psd import NoiseStretch
+from gwbench.errors import UserError
 
-PERIODOGRAMS = (4.0, 2.0, 1.0, 0.5)
-"""Seconds of a periodogram; the longest of which there are `ENOUGH` is taken."""
+SLIDE = 0.5
+"""Seconds by which the channels of a time-slid window are apart at least.
 
-ENOUGH, MOST = 40, 512
-"""Periodograms that make a median, and more than which add nothing.
-
-The relative variance of a median of n is 2.1 / n, by which the mean of 1 / PSD, and so the SNR squared, comes out too
-high: SNR by 2.6 % at 40.
+Longer than light takes between any two detectors (30 ms at most) and than the loud part of a binary black hole's
+chirp, so that no real signal, and nothing else that several detectors feel at once, looks coincident.
 """
+
+TRIES = 1000
+"""Draws after which channels that cannot be kept apart are given up."""
 
 
 @dataclass(frozen=True)
 class Injections:
-    """What a window of real noise with simulated signals is; `gwbench.data.simulate.simulate` makes its blocks.
+    """Windows of real noise with simulated signals in half of them (a `gwbench.contracts.Windows`).
 
     Attributes:
-        noise: for every split, for each of D channels, stretches of strain [samples] of at least
-            window + 2 margin samples; no two splits or channels share a sample.
+        noise: for every split, for each of D channels, stretches of at least window + 2 margin samples; no two splits
+            share a sample, nor do two channels. Where they are `coincident`, the channels' stretches are simultaneous,
+            one by one, and of equal length.
+        psds: the PSDs that the stretches name.
+        signals: what is injected.
         detectors: D names.
-        psds: measured PSDs [D, F] and the Hz between their bins, to which signals are scaled.
-        population, snr: what the signals are drawn from.
         sample_rate: Hz.
         window, margin: samples.
-        approximant: see `gwbench.data.waveforms.polarizations`.
+        coincident: whether a window has the same time in all channels; otherwise each channel starts at a time of its
+            own, `SLIDE` seconds or more from the others'.
+        glitches: simulated transients in any window, if there are to be some.
     """
 
-    noise: Mapping[str, Sequence[Sequence[Array]]]
+    noise: Mapping[str, Sequence[Sequence[NoiseStretch]]]
+    psds: PsdTable
+    signals: SignalModel
     detectors: tuple[str, ...]
-    psds: tuple[Array, float]
-    population: Population
-    snr: SnrDistribution
     sample_rate: float
     window: int
     margin: int
-    approximant: str = "IMRPhenomXAS"
+    coincident: bool = False
+    glitches: Glitches | None = None
 
-    def block(self, rng: np.random.Generator, n: int, split: str, start: int) -> Block:
+    def block(self, rng: np.random.Generator, split: str, start: int, n: int) -> Block:
         """`n` windows, `n // 2` of them with a signal, in random order.
 
-        Each channel of a window starts at a time of its own (a time slide).
+        Among the parameters is `noise_gps_H1`, and so on: the GPS time at which the strain of the window, without its
+        margin, begins in each channel.
+
+        Raises:
+            UserError: channels whose time does not suffice to keep them apart.
         """
-        size = self.window + 2 * self.margin
-        return inject(
+        noise, gps = self.windows(rng, split, n)
+        made = inject(
             rng,
-            n,
             split,
             start,
-            lambda: np.stack([draw(rng, stretches, size, n) for stretches in self.noise[split]], axis=1),
-            population=self.population,
-            snr=self.snr,
-            detectors=self.detectors,
+            n,
+            noise,
+            signals=self.signals,
+            glitches=self.glitches,
             psds=self.psds,
+            detectors=self.detectors,
             sample_rate=self.sample_rate,
             window=self.window,
             margin=self.margin,
-            approximant=self.approximant,
+        )
+        begins = gps + self.margin / self.sample_rate
+        times = {f"noise_gps_{name}": begins[:, channel] for channel, name in enumerate(self.detectors)}
+        return replace(made, parameters={**made.parameters, **times})
+
+    def windows(self, rng: np.random.Generator, split: str, n: int) -> tuple[Noise, Array]:
+        """`n` windows without signals, and the GPS times [n, D] of their first samples, margin included."""
+        size = self.window + 2 * self.margin
+        channels = self.noise[split]
+        which, first, gps = self._starts(rng, split, n, size)
+        strain = np.empty((n, len(channels), size), np.float32)
+        rows = np.empty((n, len(channels)), np.int64)
+        for channel, stretches in enumerate(channels):
+            for row in range(n):
+                stretch, begin = stretches[which[row, channel]], first[row, channel]
+                strain[row, channel] = stretch.strain[begin : begin + size]
+                rows[row, channel] = stretch.row(begin + size // 2)
+        return Noise(strain, rows), gps
+
+    def _starts(self, rng: np.random.Generator, split: str, n: int, size: int) -> tuple[Array, Array, Array]:
+        """For each window and channel [n, D]: which stretch, its first sample there, and the GPS time of that."""
+        channels = self.noise[split]
+        which, first = np.empty((2, n, len(channels)), np.int64)
+        gps = np.empty((n, len(channels)))
+        waiting = np.arange(n)
+        for _ in range(TRIES):
+            drawn: tuple[Array, Array] | None = None
+            for channel, stretches in enumerate(channels):
+                if drawn is None or not self.coincident:
+                    drawn = draw_starts(rng, [len(stretch.strain) for stretch in stretches], size, len(waiting))
+                which[waiting, channel], first[waiting, channel] = drawn
+                begins = np.array([stretch.gps for stretch in stretches])
+                gps[waiting, channel] = begins[drawn[0]] + drawn[1] / self.sample_rate
+            if self.coincident:
+                return which, first, gps
+            apart = np.diff(np.sort(gps[waiting], axis=1), axis=1)
+            waiting = waiting[(apart < SLIDE).any(axis=1)]
+            if not len(waiting):
+                return which, first, gps
+        raise UserError(
+            f"The channels of the {split} split hold too little time to be slid against each other by {SLIDE:g} s. "
+            "Give more files in dataset.path, fewer dataset.detectors, or dataset.background=coincident."
         )
 
 
-def noise_psds(channels: Sequence[Sequence[Array]], sample_rate: float) -> tuple[Array, float]:
-    """PSDs of real strain by the median of half-overlapping Hann periodograms, which glitches hardly move.
-
-    Args:
-        channels: for each of D channels, stretches of strain [samples], one of them of half a second at least.
-        sample_rate: Hz.
-
-    Returns:
-        [D, F] one-sided, in 1/Hz, and the Hz between bins. Above `PASSBAND` of the Nyquist frequency, where an
-        anti-alias filter may have taken the noise away, it is 0, so that no signal seems loud there.
-    """
-    # All channels share the grid that the shortest can fill.
-    seconds = next(
-        (length for length in PERIODOGRAMS if all(_count(c, length * sample_rate) >= ENOUGH for c in channels)),
-        PERIODOGRAMS[-1],
-    )
-    size = round(seconds * sample_rate)
-    rows = []
-    for stretches in channels:
-        pieces = [part[at : at + size] for part in stretches for at in range(0, len(part) - size + 1, size // 2)]
-        chosen = np.linspace(0, len(pieces) - 1, min(len(pieces), MOST)).round().astype(int)
-        windows = np.stack([pieces[position] for position in chosen])[:, None]
-        frequencies, psd = median_psd(windows, sample_rate=sample_rate, segment=size, detectors=("",), max_windows=MOST)
-        rows.append(np.where(frequencies <= PASSBAND * sample_rate / 2, psd[0], 0.0))
-    return np.stack(rows), sample_rate / size
-
-
-def _count(stretches: Sequence[Array], size: float) -> int:
-    """Periodograms of `size` samples that fit, overlapping by half."""
-    return sum(max(0, int((len(part) - size) // (size / 2)) + 1) for part in stretches)
-
-
-def draw(rng: np.random.Generator, stretches: Sequence[Array], size: int, count: int) -> Array:
-    """Windows that start anywhere in the stretches, each start equally probable.
+def draw_starts(rng: np.random.Generator, lengths: Sequence[int], size: int, count: int) -> tuple[Array, Array]:
+    """Windows that start anywhere in some stretches, each start equally probable.
 
     Args:
         rng: the only source of randomness.
-        stretches: strain [samples], each of at least `size` samples.
+        lengths: samples of each stretch, each at least `size`.
         size: samples of a window.
         count: windows.
 
     Returns:
-        [count, size] float32.
+        [count] which stretch, and [count] the first sample in it.
     """
-    starts = np.array([len(stretch) - size + 1 for stretch in stretches])
+    starts = np.asarray(lengths) - size + 1
     ends = np.cumsum(starts)
-    windows = np.empty((count, size), dtype=np.float32)
-    for row, position in enumerate(rng.integers(ends[-1], size=count)):
-        which = int(np.searchsorted(ends, position, side="right"))
-        first = int(position - (ends[which] - starts[which]))
-        windows[row] = stretches[which][first : first + size]
-    return windows
+    positions = rng.integers(ends[-1], size=count)
+    which = np.searchsorted(ends, positions, side="right")
+    return which, positions - (ends - starts)[which]
+
+
+__all__ = ["SLIDE", "Injections", "draw_starts"]

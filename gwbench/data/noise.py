@@ -7,7 +7,9 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gwbench.data.psd import NOISE_F_LOW, check_name
+import numpy as np
+
+from gwbench.data.psd import NOISE_F_LOW, check_name, psd_values
 from gwbench.errors import UserError, did_you_mean
 from gwbench.progress import Progress
 from gwbench.seeds import integer
@@ -24,6 +26,9 @@ STRETCH_SECONDS = 256
 
 At 2048 Hz a whitened stretch takes 2 MiB; one under the seed conditioning, whose windows share no sample, 8 MiB.
 """
+
+PSD_SECONDS = 128
+"""One over the Hz between the bins of the PSD that colours it, as `pycbc.noise.reproduceable.noise_from_string` has."""
 
 MIN_WINDOWS = 16
 """Independent windows that a stretch holds at least, however long a window is."""
@@ -80,16 +85,22 @@ class PycbcNoise:
         It depends on nothing but the run's seed, the detector, the PSD and the length, so two sources that
         share a PSD share its noise.
         """
-        from pycbc.noise.reproduceable import noise_from_string
+        from pycbc.noise.reproduceable import colored_noise
+        from pycbc.types import FrequencySeries
 
-        series = noise_from_string(
-            name,
+        rate = self._conditioner.sample_rate
+        low = min(NOISE_F_LOW, self._conditioner.settings.low / 2)
+        psd = psd_values(name, rate, round(PSD_SECONDS * rate), low).copy()
+        last = np.flatnonzero(psd)[-1]
+        psd[last + 1 :] = psd[last]  # where a file ends, pycbc would go on with the PSD's maximum
+        series = colored_noise(
+            FrequencySeries(psd, delta_f=1 / PSD_SECONDS),
             0,
             self.seconds,
             # pycbc seeds a Mersenne twister, which takes 32 bits.
             seed=integer(self._seed, "noise", zlib.crc32(f"{detector} {name}".encode())) % 2**32,
-            sample_rate=self._conditioner.sample_rate,
-            low_frequency_cutoff=min(NOISE_F_LOW, self._conditioner.settings.low / 2),
+            sample_rate=rate,
+            low_frequency_cutoff=low,
         )
         values: Array = series.numpy()
         return values

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -131,6 +132,43 @@ def overlapping(pools: Mapping[str, Sequence[Stretch]]) -> list[list[str]]:
         groups[-1].append(name)
         reached = max(reached, end)
     return groups
+
+
+def common(pools: Sequence[Sequence[Stretch]], shortest: int = 1) -> list[list[Stretch]]:
+    """The time that all pools hold.
+
+    Args:
+        pools: at least one, each without overlaps, in order of time.
+        shortest: parts of fewer samples are dropped.
+
+    Returns:
+        For every pool, equally many stretches; those in the same place have equal lengths and begin at the same
+        time, to a sample.
+    """
+    together = [[part] for part in pools[0]]
+    for pool in pools[1:]:
+        ends = [part.gps[1] for part in pool]
+        longer = []
+        for parts in together:
+            begin, end = _span(parts)
+            for part in islice(pool, bisect_right(ends, begin), None):
+                if part.gps[0] >= end:
+                    break
+                longer.append([*parts, part])
+        together = longer
+    aligned: list[list[Stretch]] = [[] for _ in pools]
+    for parts in together:
+        cut = [part.between(*_span(parts)) for part in parts]
+        length = min(map(len, cut))
+        if length >= shortest:
+            for stretches, part in zip(aligned, cut, strict=True):
+                stretches.append(replace(part, stop=part.start + length))
+    return aligned
+
+
+def _span(parts: Sequence[Stretch]) -> tuple[float, float]:
+    """The time that all of them hold."""
+    return max(part.gps[0] for part in parts), min(part.gps[1] for part in parts)
 
 
 def _without_copy(piece: Stretch, earlier: Stretch) -> list[Stretch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gwbench.data.segments import Stretch, cut_times, divide, overlapping, seconds
+from gwbench.data.segments import Stretch, common, cut_times, divide, overlapping, seconds
 from gwbench.errors import UserError
 
 Shares = dict[str, tuple[list[Stretch], ...]]
@@ -51,6 +51,32 @@ def share_out(
             if not taken.get((split, channel)):
                 raise _too_little(split, channel, pools[source], shortest / sample_rate)
     return {split: tuple(taken[split, channel] for channel in sources) for split in fractions}
+
+
+def share_together(
+    pools: Mapping[str, Sequence[Stretch]],
+    fractions: Mapping[str, float],
+    guard: float,
+    shortest: int,
+    sample_rate: float,
+) -> Shares:
+    """Cut the time that all pools hold into splits, in order of time; each pool is a channel.
+
+    Args:
+        pools: good stretches of every channel.
+        fractions, guard, shortest, sample_rate: as in `share_out`.
+
+    Returns:
+        For every split and channel equally many stretches, simultaneous in the same place.
+
+    Raises:
+        UserError: a split gets no stretch of `shortest` samples that all channels hold.
+    """
+    aligned = common(list(pools.values()))
+    name = " and ".join(pools) + " together"
+    # Grids of samples that do not coincide cost a sample when the other channels are cut along the first.
+    shares = share_out({name: aligned[0]}, {name: name}, fractions, guard, shortest + 1, sample_rate)
+    return {split: tuple(common([stretches[0], *aligned[1:]], shortest)) for split, stretches in shares.items()}
 
 
 def _too_little(split: str, channel: str, pool: Sequence[Stretch], needed: float) -> UserError:

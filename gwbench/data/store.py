@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwbench.data.store_bytes import StrainRows, positions_of
 from gwbench.data.store_layout import (
     LAYOUT_VERSION,
     SPLITS,
@@ -20,6 +22,7 @@ from gwbench.data.store_layout import (
     canonical_json,
     content_hash,
 )
+from gwbench.data.store_structure import first_byte
 from gwbench.data.store_writer import write_store
 from gwbench.errors import UserError
 
@@ -48,6 +51,8 @@ class StoreHeader:
         content_hash: as computed when the file was written.
         notes: what a reader of the record must know.
         recipe: what the data were made from.
+        left_out: by split, the `count` of windows that could not be given, and the `reasons` of the first of them
+            by position; without splits that are whole.
     """
 
     layout: int
@@ -61,19 +66,25 @@ class StoreHeader:
     content_hash: str
     notes: tuple[str, ...]
     recipe: dict[str, Any]
+    left_out: dict[str, Any]
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """Windows per split that the dataset was to have, those left out included."""
+        return {name: size + self.left_out.get(name, {"count": 0})["count"] for name, size in self.sizes.items()}
 
 
 class StoredStrain:
     """Strain of one split, read on demand; a `contracts.StrainReader`.
 
-    Can be pickled and forked: every process opens the file for itself, at its first read.
+    HDF5 says where the strain lies; it is read from there directly, which is several times quicker, and holds
+    nothing in memory. Can be pickled, forked and used by several threads: the file is opened at the first read.
     """
 
     def __init__(self, path: Path, split: str, shape: tuple[int, int, int]) -> None:
         self.shape = shape
         self._path, self._split = path, split
-        self._file: Any = None
-        self._process = 0
+        self._opened: StrainRows | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -85,46 +96,25 @@ class StoredStrain:
             IndexError: a position outside the split.
             UserError: the file has gone, or is damaged.
         """
-        if isinstance(index, slice) and index.step in (None, 1):
-            with _reading(self._path):
-                return np.asarray(self._dataset()[index], dtype=np.float32)
-        positions = _positions(index, len(self))
-        order = np.argsort(positions, kind="stable")
-        ordered = positions[order]
-        # HDF5 is quick at consecutive windows and slow at lists of positions.
-        bounds = np.flatnonzero(np.diff(ordered) != 1) + 1
-        strain = np.empty((len(positions), *self.shape[1:]), dtype=np.float32)
+        plain = isinstance(index, slice) and index.step in (None, 1)
         with _reading(self._path):
-            dataset = self._dataset()
-            for run in np.split(np.arange(len(order)), bounds) if len(order) else ():
-                first, last = int(ordered[run[0]]), int(ordered[run[-1]])
-                strain[order[run]] = dataset[first : last + 1]
-        return strain
+            return self._rows()[index if plain else positions_of(index, len(self))]
 
-    def _dataset(self) -> Any:
-        if self._file is None or self._process != os.getpid():
-            self._file, self._process = _open(self._path), os.getpid()
-        return self._file[self._split]["strain"]
+    def _rows(self) -> StrainRows:
+        if self._opened is None:
+            with _open(self._path) as file:
+                _header(file, self._path)
+                strain = file[self._split]["strain"]
+                if strain.shape != self.shape:
+                    raise _damaged(self._path, f"has changed: its {self._split} strain is {strain.shape} now")
+                # Of this very file, should another have taken its name since.
+                descriptor = os.dup(file.id.get_vfd_handle())
+                self._opened = StrainRows(descriptor, first_byte(strain), self.shape)
+                weakref.finalize(self._opened, os.close, descriptor)
+        return self._opened
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None}
-
-
-def _positions(index: slice | Array, count: int) -> Array:
-    """Positions [n] in 0..count-1 of a slice, of integers that may count from the end, or of a mask."""
-    if isinstance(index, slice):
-        return np.arange(count)[index]
-    given = np.asarray(index)
-    if given.dtype == bool and given.shape == (count,):
-        return np.flatnonzero(given)
-    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-        raise IndexError(f"strain is read by a slice or a 1-d array of positions, not {given.dtype} {given.shape}")
-    positions = given.astype(np.int64)
-    positions[positions < 0] += count
-    outside = (positions < 0) | (positions >= count)
-    if outside.any():
-        raise IndexError(f"position {given[np.argmax(outside)]} is outside the {count} windows of the split")
-    return positions
+        return {**self.__dict__, "_opened": None}
 
 
 def read_header(path: Path) -> StoreHeader:
@@ -191,9 +181,16 @@ def verify_store(path: Path, progress: Progress) -> Verification:
     """
     with _reading(path), _open(path) as file:
         header = _header(file, path)
-        splits = {name: StoredSplit.of(file[name]) for name in SPLITS}
+        splits = {name: _direct(file, name) for name in SPLITS}
         computed = content_hash(splits, header.detectors, header.sample_rate, header.margin, progress)
     return Verification(header.content_hash, computed)
+
+
+def _direct(file: Any, split: str) -> StoredSplit:
+    """A split, its strain read as `StoredStrain` reads it."""
+    stored = StoredSplit.of(file[split])
+    rows = StrainRows(file.id.get_vfd_handle(), first_byte(stored.strain), stored.strain.shape)
+    return replace(stored, strain=rows)
 
 
 @contextmanager
@@ -256,6 +253,7 @@ def _decode_header(file: Any, path: Path) -> StoreHeader:
         content_hash=str(attributes["content_hash"]),
         notes=tuple(json.loads(attributes["notes"])),
         recipe=json.loads(attributes["recipe"]),
+        left_out=json.loads(attributes["left_out"]),
     )
 
 
@@ -269,6 +267,7 @@ def _check_structure(file: Any, path: Path, detectors: int) -> int:
         expected += [(stored.snr, "<f4", (count,))]
         expected += [(values, "<f8", (count,)) for values in stored.parameters.values()]
         for dataset, dtype, shape in expected:
+            first_byte(dataset)
             if dataset.dtype != np.dtype(dtype) or dataset.shape != shape:
                 found = f"{dataset.dtype} {dataset.shape}"
                 raise _damaged(path, f"has {dataset.name} as {found}, expected {np.dtype(dtype)} {shape}")

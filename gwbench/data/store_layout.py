@@ -1,17 +1,34 @@
 """The HDF5 file that holds a dataset: its layout and its content hash.
 
-Layout, version 1 (`N` windows of a split, `D` detectors, `T` samples of a window)::
+Layout, version 2 (`N` windows of a split, `D` detectors, `T` samples of a window)::
 
     /                   attributes: gwbench_layout, gwbench_version, created (UTC), detectors [D] (names),
                         sample_rate (Hz), margin (samples), notes (JSON list), recipe (canonical JSON),
-                        content_hash (SHA-256), complete (written last)
+                        left_out (JSON, by split: how many windows could not be given, and why the first of them),
+                        content_hash (SHA-256), complete
     /train /val /test
         strain          [N, D, T + 2 margin] float32, in chunks of one or a few whole windows
         label           [N] int8: 1 signal, 0 noise, -1 unlabelled
         snr             [N] float32: optimal network SNR, NaN where unknown
         parameters/     one [N] float64 for every known parameter of the signals
 
-Nothing is compressed: strain is noise, and random windows must be quick to read.
+Nothing is compressed: strain is noise, and random windows must be quick to read. For the same reason the chunks
+of a dataset follow each other in the file without a gap (HDF5's "implicit" chunk index, which takes no room and
+needs HDF5 1.10): window `i` starts `i` times a window's bytes after the first.
+
+To read a file without gwbench::
+
+    import h5py
+    import numpy as np
+
+    with h5py.File("dataset.h5") as file:
+        rate, margin = file.attrs["sample_rate"], file.attrs["margin"]
+        detectors = list(file.attrs["detectors"])
+        train = file["train"]
+        strain = train["strain"][:16, :, margin : train["strain"].shape[-1] - margin]
+        label, snr = train["label"][:], train["snr"][:]
+        parameters = {name: values[:] for name, values in train["parameters"].items()}
+    time = np.arange(strain.shape[-1]) / rate
 """
 
 from __future__ import annotations
@@ -29,17 +46,24 @@ if TYPE_CHECKING:
     from gwbench.contracts import StrainReader
     from gwbench.progress import Progress
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 SPLITS = ("train", "val", "test")
+"""The splits in the order in which they are made, and that numbers them in seed sequences."""
+
 HASH_BYTES = 8 * 1024 * 1024
 """Strain is hashed in pieces of about this size."""
 
 Array = NDArray[Any]
 
 
+def column_types(parameters: Iterable[str]) -> dict[str, str]:
+    """The type of every dataset of a split but the strain, by its path within the split."""
+    return {"label": "|i1", "snr": "<f4"} | {f"parameters/{name}": "<f8" for name in sorted(parameters)}
+
+
 @dataclass(frozen=True)
 class StoredSplit:
-    """The HDF5 datasets of one split."""
+    """What a file holds of one split: HDF5 datasets, or arrays."""
 
     strain: Any
     label: Any
@@ -99,11 +123,11 @@ def content_hash(
     with progress.task("Hash data", sum(len(splits[name].label) for name in SPLITS), "windows") as task:
         for name in SPLITS:
             split = splits[name]
-            small = {"label": (split.label, "|i1"), "snr": (split.snr, "<f4")}
-            small |= {f"parameters/{key}": (split.parameters[key], "<f8") for key in sorted(split.parameters)}
-            for key, (values, dtype) in small.items():
-                digest.update(_json_line([name, key, dtype, list(values.shape)]))
-                digest.update(np.ascontiguousarray(values[:], dtype=dtype).data)
+            columns = {"label": split.label, "snr": split.snr}
+            columns |= {f"parameters/{key}": values for key, values in split.parameters.items()}
+            for key, dtype in column_types(split.parameters).items():
+                digest.update(_json_line([name, key, dtype, list(columns[key].shape)]))
+                digest.update(np.ascontiguousarray(columns[key][:], dtype=dtype).data)
             shape = split.strain.shape
             digest.update(_json_line([name, "strain", "<f4", list(shape)]))
             step = max(1, HASH_BYTES // (4 * shape[1] * shape[2]))

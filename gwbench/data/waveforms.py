@@ -1,28 +1,30 @@
-"""Gravitational waves at the detectors, in the frequency domain: polarisations by LAL, projection by pycbc."""
+"""Polarisations of gravitational waves in the frequency domain, from any approximant of LAL or pycbc."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gwbench.data.population import REFERENCE_GPS
-from gwbench.data.psd import usable
+from gwbench.data.lal_calls import approximant_number, quiet_lal, refused
 from gwbench.errors import UserError, did_you_mean
 
-Float = NDArray[np.float64]
 Complex = NDArray[np.complexfloating[Any, Any]]
+Source = Literal["lal-fd", "pycbc-fd", "pycbc-td"]
+"""Where an approximant comes from."""
 
 REFERENCE_DISTANCE = 1.0
 """Mpc; the luminosity distance of `polarizations`. Strain goes as its inverse."""
 
-_LAL_LOCK = threading.Lock()
-"""LAL's debug level is global: without a lock one thread would restore what another has just silenced."""
+SPINS = ("spin_1x", "spin_1y", "spin_1z", "spin_2x", "spin_2y", "spin_2z")
+
+TAPER = (0.6, 0.8)
+"""Parts of f_low between which a time series is faded in, so that its start does not ring above f_low."""
+
+EXAMPLES = ("IMRPhenomXAS", "IMRPhenomD", "IMRPhenomXP", "IMRPhenomXPHM", "IMRPhenomT")
 
 
 def polarizations(
@@ -33,15 +35,16 @@ def polarizations(
     f_low: float = 20.0,
     f_final: float,
 ) -> Complex:
-    """Plus and cross polarisations of aligned-spin binaries at `REFERENCE_DISTANCE`.
+    """Plus and cross polarisations of quasi-circular binaries at `REFERENCE_DISTANCE`.
 
-    LAL is called directly: `pycbc.waveform` would make the same call and takes over a second to import.
+    Frequency-domain approximants of LAL are called directly: `pycbc.waveform` would make the same call and takes over
+    a second to import. Whatever else pycbc offers comes through pycbc; a waveform in the time domain is tapered at its
+    start and transformed.
 
     Args:
-        params: `mass_1`, `mass_2` (solar masses), `spin_1z`, `spin_2z`, `inclination`, `phase` (radians),
-            each [n].
-        approximant: name of a frequency-domain approximant of LAL. The default is Pratten et al.,
-            arXiv:2001.11412.
+        params: `mass_1`, `mass_2` (solar masses), `inclination`, `phase` (radians), each [n], and the dimensionless
+            spins `spin_1x` to `spin_2z`, of which those that are missing are zero.
+        approximant: a name that pycbc knows. The default is Pratten et al., arXiv:2001.11412.
         delta_f: Hz between bins; `1 / delta_f` must be longer than the signal.
         f_low: Hz; zero below it.
         f_final: Hz, of the last bin.
@@ -51,33 +54,49 @@ def polarizations(
         within a few milliseconds of the amplitude's peak; `phase` is that at `f_low`.
 
     Raises:
-        UserError: no such approximant, or LAL refuses the parameters.
+        UserError: no such approximant, or it refuses the parameters.
     """
-    import lal
+    source = approximant_source(approximant)
+    make = {"lal-fd": _by_lal, "pycbc-fd": _by_pycbc, "pycbc-td": _from_time_domain}[source]
+    first, bins = int(np.ceil(f_low / delta_f - 1e-9)), round(f_final / delta_f) + 1
+    columns = ("mass_1", "mass_2", *SPINS, "inclination", "phase")
+    missing = np.zeros_like(params["mass_1"], np.float64)
+    rows = np.stack([np.asarray(params.get(name, missing), np.float64) for name in columns], axis=-1)
+    waves = np.zeros((len(rows), 2, bins), np.complex64)
+    for wave, row in zip(waves, rows.tolist(), strict=True):
+        try:
+            both = make(approximant, row, delta_f, f_low, f_final)
+        except (RuntimeError, ValueError) as error:
+            spins = row[2:8] if any(row[2:4] + row[5:7]) else (row[4], row[7])
+            raise refused(approximant, row[0], row[1], spins, error) from error
+        for polarization, values in zip(wave, both, strict=True):
+            polarization[first : len(values)] = values[first:bins]
+    return waves
+
+
+@cache
+def approximant_source(name: str) -> Source:
+    """Who makes an approximant, in which domain.
+
+    Raises:
+        UserError: nobody does.
+    """
     import lalsimulation as lalsim
 
-    identity = _approximant(approximant)
-    bins = round(f_final / delta_f) + 1
-    columns = ("mass_1", "mass_2", "spin_1z", "spin_2z", "inclination", "phase")
-    rows = np.stack([np.asarray(params[name], np.float64) for name in columns], axis=-1)
-    waves = np.zeros((len(rows), 2, bins), np.complex64)
-    distance = REFERENCE_DISTANCE * 1e6 * lal.PC_SI
-    with _quiet_lal():
-        for wave, (mass_1, mass_2, spin_1z, spin_2z, inclination, phase) in zip(waves, rows, strict=True):
-            masses, spins = (mass_1 * lal.MSUN_SI, mass_2 * lal.MSUN_SI), (0.0, 0.0, spin_1z, 0.0, 0.0, spin_2z)
-            angles = (inclination, phase, 0.0, 0.0, 0.0)
-            try:
-                plus, cross = lalsim.SimInspiralChooseFDWaveform(
-                    *masses, *spins, distance, *angles, delta_f, f_low, f_final, f_low, None, identity
-                )
-            except RuntimeError as error:
-                raise UserError(
-                    f"{approximant} gives no waveform for masses {mass_1:g} and {mass_2:g} solar masses, spins "
-                    f"{spin_1z:g} and {spin_2z:g} ({error}); choose narrower ranges or another approximant."
-                ) from error
-            wave[0, : plus.data.length] = plus.data.data[:bins]
-            wave[1, : cross.data.length] = cross.data.data[:bins]
-    return waves
+    number = approximant_number(name)
+    if number >= 0 and lalsim.SimInspiralImplementedFDApproximants(number):
+        return "lal-fd"
+    from pycbc.waveform import fd_approximants, td_approximants
+
+    if name in fd_approximants():
+        return "pycbc-fd"
+    if name in td_approximants():
+        return "pycbc-td"
+    known = [*EXAMPLES, *fd_approximants(), *td_approximants()]
+    raise UserError(
+        f"Approximant {name!r} is none of pycbc's: expected a name such as {', '.join(EXAMPLES)}, or another of "
+        f"pycbc.waveform.fd_approximants() and td_approximants().{did_you_mean(name, known)}"
+    )
 
 
 def longest_signal(mass: float, spin: float, f_low: float) -> float:
@@ -88,151 +107,90 @@ def longest_signal(mass: float, spin: float, f_low: float) -> float:
         spin: of either component, along the orbital angular momentum.
         f_low: Hz.
     """
+    return signal_seconds(mass, mass, spin, spin, f_low=f_low)
+
+
+def signal_seconds(mass_1: float, mass_2: float, spin_1z: float, spin_2z: float, *, f_low: float) -> float:
+    """LAL's upper bound, in seconds, on the time a binary takes from `f_low` Hz to coalescence."""
     import lal
     import lalsimulation as lalsim
 
-    component = mass * lal.MSUN_SI
-    return float(lalsim.SimInspiralChirpTimeBound(f_low, component, component, spin, spin))
+    return float(lalsim.SimInspiralChirpTimeBound(f_low, mass_1 * lal.MSUN_SI, mass_2 * lal.MSUN_SI, spin_1z, spin_2z))
 
 
-def project(
-    polarizations: Complex,
-    params: Mapping[str, NDArray[Any]],
-    detectors: Sequence[str],
-    *,
-    times: NDArray[Any],
-    delta_f: float,
-    gps: float = REFERENCE_GPS,
-) -> Complex:
-    """What each detector sees: antenna patterns, and the arrival time as a phase.
-
-    Antenna patterns and delays are held at `gps`; over a few seconds the earth turns by 1e-4 rad.
-
-    Args:
-        polarizations: [n, 2, F], coalescence at time zero.
-        params: `ra`, `dec`, `polarization` (radians), each [n].
-        detectors: D names that pycbc knows.
-        times: [n] coalescence at the centre of the earth, in seconds from the start of the time series.
-        delta_f: Hz between bins.
-        gps: GPS time of the earth's rotation.
-
-    Returns:
-        [n, D, F], in the precision of `polarizations`.
-
-    Raises:
-        UserError: unknown detector.
-    """
-    response, delay = detector_response(params, detectors, gps=gps)
-    dtype = polarizations.dtype
-    waves = response[..., 0, None].astype(dtype.type(0).real.dtype) * polarizations[:, None, 0]
-    waves += response[..., 1, None].astype(dtype.type(0).real.dtype) * polarizations[:, None, 1]
-    waves *= _time_shift(np.asarray(times)[:, None] + delay, delta_f, polarizations.shape[-1]).astype(dtype, copy=False)
-    return waves
-
-
-def detector_response(
-    params: Mapping[str, NDArray[Any]], detectors: Sequence[str], *, gps: float = REFERENCE_GPS
-) -> tuple[Float, Float]:
-    """Antenna patterns and light travel times.
-
-    Args:
-        params: `ra`, `dec`, `polarization` (radians), each [n].
-        detectors: D names that pycbc knows.
-        gps: GPS time of the earth's rotation.
-
-    Returns:
-        Antenna patterns [n, D, 2] (plus, cross), and seconds from the centre of the earth [n, D].
-
-    Raises:
-        UserError: unknown detector.
-    """
-    ra, dec, polarization = (np.asarray(params[name], np.float64) for name in ("ra", "dec", "polarization"))
-    instruments = [_detector(name) for name in detectors]
-    patterns = [np.stack(one.antenna_pattern(ra, dec, polarization, gps), axis=-1) for one in instruments]
-    delays = [one.time_delay_from_earth_center(ra, dec, gps) for one in instruments]
-    return np.stack(patterns, axis=1), np.stack(delays, axis=1)
-
-
-def optimal_snr(strain_fd: Complex, psds: NDArray[Any], delta_f: float) -> Float:
-    """Optimal SNR per detector, sqrt(4 sum |h|^2 / S delta_f), the convention of `pycbc.filter.sigma`.
-
-    Args:
-        strain_fd: [n, D, F] Fourier transform of strain, in 1/Hz.
-        psds: [D, F] one-sided, in 1/Hz; bins that are zero or not finite do not count.
-        delta_f: Hz between bins.
-
-    Returns:
-        float64 [n, D].
-    """
-    valid = usable(psds)
-    # |h|^2 of strain underflows in float32; h / sqrt(S) does not.
-    weight = np.where(valid, np.sqrt(4 * delta_f / np.where(valid, psds, 1.0)), 0.0)
-    whitened = strain_fd * weight.astype(strain_fd.real.dtype)
-    power = np.sum(np.square(whitened.real) + np.square(whitened.imag), axis=-1)
-    return np.asarray(np.sqrt(power), np.float64)
-
-
-def _time_shift(times: Float, delta_f: float, bins: int) -> Complex:
-    """exp(-2 pi i f t), complex64 [..., bins].
-
-    Bin k = coarse * stride + fine, so two short exponentials and their outer product replace a long one.
-    """
-    stride = int(np.ceil(np.sqrt(bins)))
-    angle = -2j * np.pi * delta_f * times[..., None]
-    steps = np.arange(stride)
-    coarse = np.exp(angle * (steps * stride)).astype(np.complex64)
-    fine = np.exp(angle * steps).astype(np.complex64)
-    product = coarse[..., :, None] * fine[..., None, :]
-    return np.asarray(product.reshape(*times.shape, stride * stride)[..., :bins])
-
-
-@cache
-def _detector(name: str) -> Any:
-    from pycbc.detector import Detector, get_available_detectors
-
-    known = get_available_detectors()
-    if name not in known:
-        raise UserError(f"Unknown detector {name!r}: expected H1, L1, V1 or K1.{did_you_mean(name.upper(), known)}")
-    return Detector(name)
-
-
-@cache
-def _approximant(name: str) -> int:
+def _by_lal(approximant: str, row: list[float], delta_f: float, f_low: float, f_final: float) -> tuple[Any, Any]:
+    import lal
     import lalsimulation as lalsim
 
-    with _quiet_lal():
-        try:
-            identity = int(lalsim.SimInspiralGetApproximantFromString(name))
-        except RuntimeError:
-            identity = -1
-        if identity < 0 or not lalsim.SimInspiralImplementedFDApproximants(identity):
-            known = ("IMRPhenomXAS", "IMRPhenomD", "IMRPhenomXHM")
-            raise UserError(
-                f"Approximant {name!r} is not a frequency-domain approximant of LAL: expected a name such as "
-                f"{', '.join(known)}.{did_you_mean(name, known)}"
-            )
-    return identity
+    mass_1, mass_2, *spins, inclination, phase = row
+    with quiet_lal():
+        plus, cross = lalsim.SimInspiralChooseFDWaveform(
+            mass_1 * lal.MSUN_SI,
+            mass_2 * lal.MSUN_SI,
+            *spins,
+            REFERENCE_DISTANCE * 1e6 * lal.PC_SI,
+            inclination,
+            phase,
+            *(0.0, 0.0, 0.0),  # longitude of the ascending node, eccentricity, mean anomaly
+            delta_f,
+            f_low,
+            f_final,
+            f_low,
+            None,
+            approximant_number(approximant),
+        )
+    return plus.data.data, cross.data.data
 
 
-@contextmanager
-def _quiet_lal() -> Iterator[None]:
-    """Keep LAL from writing to stderr what it also raises."""
+def _by_pycbc(approximant: str, row: list[float], delta_f: float, f_low: float, f_final: float) -> tuple[Any, Any]:
+    from pycbc.waveform import get_fd_waveform
+
+    with quiet_lal():
+        plus, cross = get_fd_waveform(
+            approximant=approximant, delta_f=delta_f, f_final=f_final, **_pycbc_arguments(row, f_low)
+        )
+    return plus.numpy(), cross.numpy()
+
+
+def _from_time_domain(
+    approximant: str, row: list[float], delta_f: float, f_low: float, f_final: float
+) -> tuple[Any, ...]:
+    """The transforms of a time series whose end is at most 1 / delta_f after its start."""
+    from pycbc.waveform import get_td_waveform
+
+    rate = 2 * f_final
+    samples = round(rate / delta_f)
+    start, full = (part * f_low for part in TAPER)
+    ramp = round((_newtonian_seconds(row[0], row[1], start) - _newtonian_seconds(row[0], row[1], full)) * rate)
+    with quiet_lal():
+        series = get_td_waveform(
+            approximant=approximant, delta_t=1 / rate, **{**_pycbc_arguments(row, f_low), "f_lower": start}
+        )
+    transforms = []
+    for one in series:
+        # What the grid cannot hold lies below f_low.
+        kept = one[max(0, len(one) - samples) :]
+        grid = np.zeros(samples)
+        grid[: len(kept)] = kept.numpy()
+        ramp = min(ramp, len(kept))
+        grid[:ramp] *= np.sin(np.linspace(0, np.pi / 2, ramp)) ** 2
+        lag = np.arange(samples // 2 + 1) * delta_f * float(kept.start_time)
+        transforms.append(np.fft.rfft(grid) / rate * np.exp(-2j * np.pi * lag))
+    return tuple(transforms)
+
+
+def _newtonian_seconds(mass_1: float, mass_2: float, frequency: float) -> float:
+    """From a frequency in Hz to coalescence, by the quadrupole formula (Peters 1964)."""
     import lal
 
-    with _LAL_LOCK:
-        level = lal.GetDebugLevel()
-        lal.ClobberDebugLevel(0)
-        try:
-            yield
-        finally:
-            lal.ClobberDebugLevel(level)
+    chirp_mass = (mass_1 * mass_2) ** 0.6 / (mass_1 + mass_2) ** 0.2 * lal.MTSUN_SI
+    return float(5 / 256 * (np.pi * frequency) ** (-8 / 3) * chirp_mass ** (-5 / 3))
 
 
-__all__ = [
-    "REFERENCE_DISTANCE",
-    "detector_response",
-    "longest_signal",
-    "optimal_snr",
-    "polarizations",
-    "project",
-]
+def _pycbc_arguments(row: list[float], f_low: float) -> dict[str, float]:
+    names = ("mass1", "mass2", "spin1x", "spin1y", "spin1z", "spin2x", "spin2y", "spin2z", "inclination", "coa_phase")
+    given = dict(zip(names, row, strict=True))
+    return {**given, "distance": REFERENCE_DISTANCE, "f_lower": f_low, "f_ref": f_low}
+
+
+__all__ = ["EXAMPLES", "REFERENCE_DISTANCE", "approximant_source", "longest_signal", "polarizations", "signal_seconds"]

@@ -56,6 +56,53 @@ READ_CHUNK = 64
 """Windows read at once to measure the PSD."""
 
 
+def median_psds(
+    strain: StrainReader,
+    *,
+    sample_rate: float,
+    segments: Sequence[int],
+    detectors: Sequence[str],
+    max_windows: int = 512,
+) -> list[tuple[Array, Array]]:
+    """Median-Welch PSD of every detector: Hann segments overlapping by half, over windows evenly spaced in N.
+
+    The median, corrected for its bias under an exponential distribution (Allen et al. 2012, appendix B), hardly
+    feels the signals and glitches that some of the segments hold.
+
+    Args:
+        strain: [N, D, samples]; every window is read once.
+        sample_rate: Hz.
+        segments: samples per segment, for every PSD asked for.
+        detectors: names, for the error message.
+        max_windows: most windows read.
+
+    Returns:
+        For every one of `segments`: frequencies [F] in Hz and the one-sided PSD [D, F] in 1/Hz, float64.
+
+    Raises:
+        UserError: NaN or infinite strain.
+    """
+    from scipy import signal
+
+    positions = np.unique(np.linspace(0, strain.shape[0] - 1, min(max_windows, strain.shape[0])).round().astype(int))
+    powers: list[list[Array]] = [[] for _ in segments]
+    for start in range(0, len(positions), READ_CHUNK):
+        index = positions[start : start + READ_CHUNK]
+        scaled = np.asarray(strain[index], dtype=np.float64) * SCALE
+        refuse_non_finite(scaled, detectors, "train", index)
+        for parts, segment in zip(powers, segments, strict=True):
+            _, _, power = signal.spectrogram(
+                scaled, sample_rate, window="hann", nperseg=segment, noverlap=segment // 2, detrend=False
+            )
+            parts.append(np.moveaxis(power, 0, -1).reshape(len(detectors), segment // 2 + 1, -1))
+    found = []
+    for parts, segment in zip(powers, segments, strict=True):
+        power = np.concatenate(parts, axis=-1)
+        psd = np.median(power, axis=-1) / _median_bias(power.shape[-1]) / SCALE**2
+        found.append((np.fft.rfftfreq(segment, 1 / sample_rate), psd))
+    return found
+
+
 def median_psd(
     strain: StrainReader,
     *,
@@ -64,38 +111,10 @@ def median_psd(
     detectors: Sequence[str],
     max_windows: int = 512,
 ) -> tuple[Array, Array]:
-    """Median-Welch PSD of every detector: Hann segments overlapping by half, over windows evenly spaced in N.
-
-    The median, corrected for its bias under an exponential distribution (Allen et al. 2012, appendix B), hardly
-    feels the signals and glitches that some of the segments hold.
-
-    Args:
-        strain: [N, D, samples].
-        sample_rate: Hz.
-        segment: samples per segment.
-        detectors: names, for the error message.
-        max_windows: most windows read.
-
-    Returns:
-        frequencies [F] in Hz and the one-sided PSD [D, F] in 1/Hz, float64.
-
-    Raises:
-        UserError: NaN or infinite strain.
-    """
-    from scipy import signal
-
-    positions = np.unique(np.linspace(0, strain.shape[0] - 1, min(max_windows, strain.shape[0])).round().astype(int))
-    powers = []
-    for start in range(0, len(positions), READ_CHUNK):
-        index = positions[start : start + READ_CHUNK]
-        scaled = np.asarray(strain[index], dtype=np.float64) * SCALE
-        refuse_non_finite(scaled, detectors, "train", index)
-        frequencies, _, power = signal.spectrogram(
-            scaled, sample_rate, window="hann", nperseg=segment, noverlap=segment // 2, detrend=False
-        )
-        powers.append(np.moveaxis(power, 0, -1).reshape(len(detectors), len(frequencies), -1))
-    power = np.concatenate(powers, axis=-1)
-    return frequencies, np.median(power, axis=-1) / _median_bias(power.shape[-1]) / SCALE**2
+    """`median_psds` for segments of one length."""
+    return median_psds(
+        strain, sample_rate=sample_rate, segments=(segment,), detectors=detectors, max_windows=max_windows
+    )[0]
 
 
 def _median_bias(count: int) -> float:

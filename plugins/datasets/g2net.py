@@ -6,16 +6,16 @@ import csv
 import hashlib
 import io
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gwbench import seeds
-from gwbench.contracts import Array, DataContext, Dataset, Split, StrainSplits
+from gwbench.contracts import Array, DataContext, Dataset, Layout, Split, StrainSplits
+from gwbench.data.npy_folder import ID, FolderWindows, NpyFolder, Scan, file_bytes, npy_path, require_even, scan
 from gwbench.errors import UserError
 from gwbench.files import file_digest
 from gwbench.progress import Progress
@@ -23,69 +23,36 @@ from gwbench.registry import register
 
 DETECTORS = ("H1", "L1", "V1")
 SAMPLE_RATE = 2048.0
-WINDOW = 4096
-FILE_BYTES = 128 + len(DETECTORS) * WINDOW * 8
-"""A .npy header and float64 strain."""
+WINDOW = (len(DETECTORS), 4096)
 
 LABELS = "training_labels.csv"
-ID = re.compile(r"[0-9a-zA-Z]{3,}")
-
-
-class NpyFolder:
-    """Strain [N, 3, 4096] in one file per window, read on demand.
-
-    Args:
-        root: the folder that holds a/b/c/abc*.npy.
-        ids: [N] file names without suffix, as text.
-    """
-
-    def __init__(self, root: Path, ids: Array) -> None:
-        self._root, self._ids = root, ids
-        self.shape = (len(ids), len(DETECTORS), WINDOW)
-
-    def __getitem__(self, index: slice | Array, /) -> Array:
-        """[n, 3, 4096] float32.
-
-        Raises:
-            UserError: a file is truncated, pickled, of another shape or type, or holds a number that is not
-            finite.
-        """
-        chosen = self._ids[index]
-        strain = np.empty((len(chosen), *self.shape[1:]), dtype=np.float32)
-        for row, name in enumerate(chosen):
-            strain[row] = self._read(_file(self._root, str(name)))
-        return strain
-
-    def _read(self, path: Path) -> Array:
-        try:
-            with path.open("rb") as file:
-                window: Array = np.lib.format.read_array(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(
-                f"{path} cannot be read as .npy: it is truncated, pickled or no .npy file ({error}). "
-                "Download it again or delete it."
-            ) from None
-        if window.shape != self.shape[1:] or window.dtype.kind != "f":
-            raise UserError(
-                f"{path} holds {window.dtype} of shape {window.shape}; expected float64 of shape "
-                f"{self.shape[1:]}. Download it again or delete it."
-            )
-        if not np.isfinite(window).all():
-            raise UserError(f"{path} holds NaN or infinite strain. Download it again or delete it.")
-        return window
-
+STRAIN = "train"
 
 SAMPLED = 64
-"""Files, evenly spaced in order of id, whose content counts in the fingerprint."""
+"""About so many files, evenly spaced in order of id, count with their content in the fingerprint."""
 
 
 class _Folder(NamedTuple):
-    """What a scan of the folder found; `ids` sorted, `labels` [len(ids)] with -1 for a file without one."""
+    """What a folder holds: files in order of id, labels [N] with -1 for a file without one."""
 
-    ids: list[str]
+    root: Path
+    files: Scan
     labels: Array
     without_file: int
     labels_digest: str
+
+
+class _Parts(NamedTuple):
+    """The files of every split and their labels."""
+
+    strain: dict[str, NpyFolder]
+    labels: dict[str, Array]
+    digest: str
+
+
+def _tidy(path: str) -> str:
+    """One spelling of a path, so that `~/x/` finds what was imported from `/home/me/x`."""
+    return os.path.normpath(Path(path).expanduser()) if path else path
 
 
 @register(
@@ -100,20 +67,26 @@ class G2Net(Dataset):
 
     The folder holds `training_labels.csv` (columns id, target) and `train/a/b/c/abc*.npy`. A split is a hash of
     id and seed, so that a file keeps its split when more files arrive. Files without a label join the training
-    split and serve pre-training only; ids without a file are counted in the notes. The content hash covers ids,
-    labels, splits and file sizes, not the 80 GB of strain itself.
+    split and serve pre-training only; ids without a file are counted in the notes.
+
+    `gwbench data import g2net DIR` copies the strain into the store, as float32 and without the files that are
+    damaged, which it counts and names; runs with the same settings use the store from then on. Without an import
+    the files are read where they lie, and a damaged one stops the run; the content hash then covers ids, labels,
+    splits and file sizes, not the 80 GB of strain.
 
     Args:
-        path: the folder.
+        path: the folder. Symbolic links in it are followed.
         val_fraction: share of the labelled files in the validation split.
         test_fraction: share of the labelled files in the test split.
         limit: use this many files only, drawn by the data seed.
     """
 
+    places: ClassVar = ("path",)
+
     def __init__(
         self,
         *,
-        path: str = "",
+        path: Annotated[str, AfterValidator(_tidy)] = "",
         val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1,
         test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1,
         limit: Annotated[int, Field(gt=0)] | None = None,
@@ -130,88 +103,118 @@ class G2Net(Dataset):
     def fingerprint(self) -> Mapping[str, str]:
         """Digests of the labels file, of the names and sizes of the strain files, and of a sample of them."""
         folder = self._scan(Progress())
-        files = hashlib.sha256(f"{FILE_BYTES} {' '.join(folder.ids)}".encode())
-        root = Path(self.path).expanduser() / "train"
-        for name in folder.ids[:: max(1, len(folder.ids) // SAMPLED)]:
-            files.update(file_digest(_file(root, name)).encode())
-        return {LABELS: folder.labels_digest, "train": files.hexdigest()}
+        ids, odd = folder.files
+        files = hashlib.sha256(f"{file_bytes(WINDOW)} {ids.dtype} {sorted(odd.items())} ".encode())
+        files.update(ids.tobytes())
+        for name in map(bytes.decode, ids[:: max(1, len(ids) // SAMPLED)].tolist()):
+            files.update(b"odd" if name in odd else _digest(npy_path(folder.root / STRAIN, name)).encode())
+        return {LABELS: folder.labels_digest, STRAIN: files.hexdigest()}
 
     def load(self, context: DataContext) -> StrainSplits:
-        """Scan the folder and split its files.
+        """Split the files, and open them in the store or where they lie.
 
         Raises:
             UserError: the folder, its labels or a file is not as described, or a split is empty.
         """
         folder = self._scan(context.progress)
-        parts, digest = self._assign(folder, context.seed), hashlib.sha256()
-        splits = {}
-        for name, positions in parts.items():
-            ids, labels = [folder.ids[position] for position in positions], folder.labels[positions]
-            if not (labels >= 0).any():
-                raise UserError(
-                    f"The {name} split of {self.path} has no labelled file ({len(folder.ids)} files, "
-                    f"{int((folder.labels >= 0).sum())} labelled). Add files, or raise dataset.limit or the "
-                    "fractions."
-                )
-            digest.update(f"{name} {FILE_BYTES}\n".encode())
-            digest.update("".join(f"{i} {label}\n" for i, label in zip(ids, labels, strict=True)).encode())
-            reader = NpyFolder(Path(self.path).expanduser() / "train", np.array(ids))
-            splits[name] = Split(reader, labels, np.full(len(ids), np.nan, dtype=np.float32))
+        parts = self._assign(folder, context.seed)
         if folder.without_file:
             context.progress.say(f"{folder.without_file} ids of {LABELS} have no file in {self.path}.")
-        return StrainSplits(
-            splits["train"],
-            splits["val"],
-            splits["test"],
-            detectors=DETECTORS,
-            sample_rate=SAMPLE_RATE,
-            margin=0,
-            content_hash=digest.hexdigest(),
-            notes=self._notes(folder, splits["train"]),
-        )
+        notes = self._notes(folder, parts.labels["train"])
+        sizes = {name: len(labels) for name, labels in parts.labels.items()}
+        layout = Layout(DETECTORS, SAMPLE_RATE, WINDOW[1], 0, sizes, notes)
+        windows = FolderWindows(parts.strain, parts.labels)
+        stored = context.stored(layout, windows) if context.materialise else context.find(layout)
+        return _stream(folder, parts, notes) if stored is None else stored
 
     def _scan(self, progress: Progress) -> _Folder:
         if self._scanned is None:
             if not self.path:
                 raise UserError("The dataset g2net needs --set dataset.path=DIR, the folder of the G2Net challenge.")
             root = Path(self.path).expanduser()
-            for part, needed in ((root, "a folder"), (root / "train", "a folder"), (root / LABELS, "a file")):
+            for part, needed in ((root, "a folder"), (root / STRAIN, "a folder"), (root / LABELS, "a file")):
                 if not (part.is_file() if needed == "a file" else part.is_dir()):
                     raise UserError(
                         f"dataset.path={self.path}: {part} is not {needed}. Expected a G2Net folder with "
-                        f"{LABELS} and train/a/b/c/abc*.npy."
+                        f"{LABELS} and {STRAIN}/a/b/c/abc*.npy."
                     )
             known = read_labels(root / LABELS)
-            ids = _find(root / "train", progress)
-            labels = np.array([known.get(name, -1) for name in ids], dtype=np.int8)
+            files = scan(root / STRAIN, WINDOW, progress)
+            if not len(files.ids):
+                raise UserError(f"There is no file {STRAIN}/a/b/c/abc*.npy in {root}.")
+            found = (known.get(name.decode(), -1) for name in files.ids.tolist())
+            labels = np.fromiter(found, dtype=np.int8, count=len(files.ids))
             without = len(known) - int((labels >= 0).sum())
-            self._scanned = _Folder(ids, labels, without, file_digest(root / LABELS))
+            self._scanned = _Folder(root, files, labels, without, file_digest(root / LABELS))
         return self._scanned
 
-    def _assign(self, folder: _Folder, seed: int) -> dict[str, Array]:
-        """Positions of every split's files, in order of id."""
-        salt = seeds.integer(seed, "data")
-        digests = (hashlib.blake2b(f"{salt} {name}".encode(), digest_size=16).digest() for name in folder.ids)
+    def _assign(self, folder: _Folder, seed: int) -> _Parts:
+        """The files of every split, in order of id.
+
+        Raises:
+            UserError: a split has no labelled file.
+        """
+        ids, labels = folder.files.ids, folder.labels
+        salt = f"{seeds.integer(seed, 'data')} ".encode()
+        digests = (hashlib.blake2b(salt + name, digest_size=16).digest() for name in ids.tolist())
         draws = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
         chosen = np.sort(np.argsort(draws[:, 1], kind="stable")[: self.limit])
-        place = draws[chosen, 0] / 2.0**64
-        labelled = folder.labels[chosen] >= 0
+        place, labelled = draws[chosen, 0] / 2.0**64, labels[chosen] >= 0
         test = labelled & (place < self.test_fraction)
         val = labelled & ~test & (place < self.test_fraction + self.val_fraction)
-        return {"train": chosen[~test & ~val], "val": chosen[val], "test": chosen[test]}
+        parts, digest = _Parts({}, {}, ""), hashlib.sha256()
+        for name, member in {"train": ~test & ~val, "val": val, "test": test}.items():
+            positions = chosen[member]
+            parts.labels[name] = labels[positions]
+            if not (parts.labels[name] >= 0).any():
+                raise UserError(
+                    f"The {name} split of {self.path} has no labelled file ({len(ids)} files, "
+                    f"{int((labels >= 0).sum())} labelled). Add files, or raise dataset.limit or the fractions."
+                )
+            parts.strain[name] = NpyFolder(folder.root / STRAIN, ids[positions], WINDOW)
+            digest.update(f"{name} {file_bytes(WINDOW)} {ids.dtype} {len(positions)}\n".encode())
+            digest.update(ids[positions].tobytes() + parts.labels[name].tobytes())
+        return parts._replace(digest=digest.hexdigest())
 
-    def _notes(self, folder: _Folder, train: Split) -> tuple[str, ...]:
-        notes = [
-            "Splits are a hash of file name and seed; the SNR of signals is not known.",
-            "The content hash covers ids, labels, splits and file sizes, not the strain itself.",
-        ]
-        if self.limit is not None and self.limit < len(folder.ids):
-            notes.append(f"{self.limit} of {len(folder.ids)} files were drawn (dataset.limit).")
-        if unlabelled := int((train.label < 0).sum()):
+    def _notes(self, folder: _Folder, train: Array) -> tuple[str, ...]:
+        notes = ["Splits are a hash of file name and seed; the SNR of signals is not known."]
+        if self.limit is not None and self.limit < len(folder.labels):
+            notes.append(f"{self.limit} of {len(folder.labels)} files were drawn (dataset.limit).")
+        if unlabelled := int((train < 0).sum()):
             notes.append(f"{unlabelled} files without a label serve pre-training only.")
         if folder.without_file:
             notes.append(f"{folder.without_file} ids of {LABELS} have no file and are left out.")
         return tuple(notes)
+
+
+def _stream(folder: _Folder, parts: _Parts, notes: tuple[str, ...]) -> StrainSplits:
+    """The files, to be read where they lie.
+
+    Raises:
+        UserError: some are not of the expected size.
+    """
+    require_even(folder.root / STRAIN, folder.files, WINDOW)
+    splits = {
+        name: Split(strain, parts.labels[name], np.full(len(parts.labels[name]), np.nan, dtype=np.float32))
+        for name, strain in parts.strain.items()
+    }
+    streamed = "Streamed: the content hash covers ids, labels, splits and file sizes, not the strain itself."
+    return StrainSplits(
+        **splits,
+        detectors=DETECTORS,
+        sample_rate=SAMPLE_RATE,
+        margin=0,
+        content_hash=parts.digest,
+        notes=(*notes, streamed),
+    )
+
+
+def _digest(path: Path) -> str:
+    """Of a file's content, or of the fact that it cannot be read."""
+    try:
+        return file_digest(path)
+    except UserError:
+        return "unreadable"
 
 
 def read_labels(path: Path) -> dict[str, int]:
@@ -219,9 +222,12 @@ def read_labels(path: Path) -> dict[str, int]:
 
     Raises:
         UserError: the file is empty, not UTF-8 text or lacks a column; an id is malformed or there twice; a
-            target is neither 0 nor 1. The message names the line.
+            target is neither 0 nor 1; it cannot be read. The message names the line.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. Mend its permissions.") from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -232,14 +238,14 @@ def read_labels(path: Path) -> dict[str, int]:
     try:
         header = [column.strip() for column in next(rows, [])]
         if "id" not in header or "target" not in header:
-            found = ",".join(header) or "an empty line"
+            found = _short(header) or "an empty line"
             raise UserError(f"{path}, line 1: expected columns id,target; found {found}. Mend its first line.")
         where_id, where_target = header.index("id"), header.index("target")
         for row in filter(None, rows):
             name, target = ([*row, "", ""][where].strip() for where in (where_id, where_target))
             if len(row) != len(header) or not ID.fullmatch(name) or target not in ("0", "1"):
                 raise UserError(
-                    f"{path}, line {rows.line_num}: {','.join(row)!r} is not {','.join(header)} with an id of "
+                    f"{path}, line {rows.line_num}: {_short(row)!r} is not {_short(header)} with an id of "
                     "three or more letters and digits and a target of 0 or 1."
                 )
             if name in labels:
@@ -252,47 +258,7 @@ def read_labels(path: Path) -> dict[str, int]:
     return labels
 
 
-def _file(root: Path, name: str) -> Path:
-    return root / name[0] / name[1] / name[2] / f"{name}.npy"
-
-
-def _find(root: Path, progress: Progress) -> list[str]:
-    """Sorted ids of the files in a/b/c/abc*.npy, all of the expected size."""
-    ids: list[str] = []
-    odd: list[str] = []
-    first = _folders(root)
-    with progress.task("Find files", total=len(first), unit="folders") as task:
-        for a in first:
-            for leaf in (c for b in _folders(a) for c in _folders(b)):
-                prefix = "".join(Path(leaf).parts[-3:])
-                for entry in _windows(leaf):
-                    name = entry.name[: -len(".npy")]
-                    if not ID.fullmatch(name) or name[:3] != prefix:
-                        raise UserError(f"{entry.path} is out of place: expected train/a/b/c/abc*.npy.")
-                    ids.append(name)
-                    if entry.stat().st_size != FILE_BYTES:
-                        odd.append(f"{entry.path} ({entry.stat().st_size} bytes)")
-            task.advance()
-    if odd:
-        raise UserError(
-            f"{len(odd)} of {len(ids)} files are truncated or of another shape: {', '.join(sorted(odd)[:3])}"
-            f"{', ...' if len(odd) > 3 else ''}. Expected {FILE_BYTES} bytes, float64 of shape (3, {WINDOW}). "
-            "Download them again or delete them."
-        )
-    if not ids:
-        raise UserError(f"There is no file train/a/b/c/abc*.npy in {root.parent}.")
-    return sorted(ids)
-
-
-def _folders(path: Path | str) -> list[str]:
-    """Sub-folders whose name is one character."""
-    with os.scandir(path) as entries:
-        return sorted(entry.path for entry in entries if len(entry.name) == 1 and entry.is_dir())
-
-
-def _windows(path: str) -> Iterator[os.DirEntry[str]]:
-    """The .npy files of a folder, without the hidden ones that some systems leave."""
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.name.endswith(".npy") and not entry.name.startswith("."):
-                yield entry
+def _short(row: list[str]) -> str:
+    """A line as a message can show it."""
+    text = ",".join(row)
+    return text if len(text) <= 80 else f"{text[:80]}..."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,31 @@ from gwbench.progress import Progress
 LAYOUT = Layout(("H1", "L1"), 2048.0, 64, 8, {"train": 1200, "val": 4, "test": 4}, notes=("Quiet [noise].",))
 
 
-def blocks() -> Iterator[Block]:
-    for name, count in LAYOUT.sizes.items():
-        yield Block(name, 0, np.ones((count, 2, 80), "f4"), np.zeros(count, "i1"), np.zeros(count, "f4"))
+class Ones:
+    """Windows of ones; those of the validation split cannot be had where `fails` is true."""
+
+    def __init__(self, fails: bool = False, bad: bool = False) -> None:
+        self.fails, self.bad = fails, bad
+
+    def block(self, rng: np.random.Generator, split: str, start: int, n: int) -> Block:
+        if self.fails and split == "val":
+            raise KeyboardInterrupt
+        left_out = {1: "b.npy is cut off"} if self.bad and split == "val" else {}
+        n -= len(left_out)
+        return Block(split, start, np.ones((n, 2, 80), "f4"), np.zeros(n, "i1"), np.zeros(n, "f4"), {}, left_out)
+
+
+def make(name: str, windows: Ones) -> Path:
+    recipe = dataset_recipe(name, 1, {"mass": 30.0}, 0, {})
+    CacheContext(0, 1, Progress(), CacheDir(), recipe).stored(LAYOUT, windows)
+    return CacheDir().path(recipe)
 
 
 @pytest.fixture
 def entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Two entries of a cache that GWBENCH_CACHE names."""
     monkeypatch.setenv("GWBENCH_CACHE", str(tmp_path))
-    paths = []
-    for name in ("alpha", "beta"):
-        recipe = dataset_recipe(name, 1, {"mass": 30.0}, 0, {})
-        CacheContext(0, 1, Progress(), CacheDir(), recipe).stored(LAYOUT, blocks)
-        paths.append(CacheDir().path(recipe))
-    return paths
+    return [make(name, Ones()) for name in ("alpha", "beta")]
 
 
 def call(*words: str, answer: str | None = None) -> Result:
@@ -119,6 +128,28 @@ def test_clear(entries: list[Path]) -> None:
     assert call("clear", "--all", "--yes").exit_code == 0
     assert not list(entries[0].parent.iterdir())
     assert call("clear", "--all", "--yes").exit_code == 0
+
+
+def test_an_unfinished_dataset(entries: list[Path]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make("gamma", Ones(fails=True))
+    assert "unfinished, 1,200 of 1,208 windows" in call("list").output
+    assert [entry["unfinished"] for entry in json.loads(call("list", "--json").output)] == [None, None, [1200, 1208]]
+    assert "unfinished, 1,200 of 1,208 windows" in call("info", "gamma").output
+    result = call("verify", "--all")
+    assert (result.exit_code, result.output.count("\n")) == (0, 2)
+    refused(call("verify", "gamma"), "the command that makes it goes on from there")
+    assert "Removed 1 dataset" in call("clear", "gamma", "--yes").output
+    assert len(list(entries[0].parent.glob(".gamma*"))) == 0
+
+
+def test_info_tells_what_is_left_out(entries: list[Path]) -> None:
+    make("gamma", Ones(bad=True))
+    output = call("info", "gamma").output
+    assert "1 of val, such as" in output
+    assert "1: b.npy is cut off" in output
+    assert "1 window could not be read and is left out." in output
+    assert "left out" not in call("info", "alpha").output
 
 
 def test_verbs_import_nothing_heavy(entries: list[Path]) -> None:

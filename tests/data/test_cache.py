@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +30,7 @@ from gwbench.data.cache import (
 from gwbench.data.store import DamagedStoreError
 from gwbench.errors import UserError
 from gwbench.progress import Progress
+from tests.data.toy_windows import ToyWindows, asked
 
 LAYOUT = Layout(("H1", "L1"), 128.0, window=64, margin=8, sizes={"train": 12, "val": 4, "test": 4})
 
@@ -47,6 +48,8 @@ class Said(Progress):
 class Toy:
     """A dataset of noise that counts how often it is made."""
 
+    bad: tuple[int, ...] = ()
+
     def __init__(self, root: Path, seed: int = 0, **parameters: Any) -> None:
         self.made = 0
         self.progress = Said()
@@ -55,15 +58,15 @@ class Toy:
         self.context = CacheContext(seed, 1, self.progress, self.cache, recipe)
         self.path = self.cache.path(recipe)
 
-    def blocks(self) -> Iterator[Block]:
-        self.made += 1
-        rng = np.random.default_rng(self.context.seed)
-        for name, count in LAYOUT.sizes.items():
-            strain = rng.standard_normal((count, 2, 80), dtype=np.float32)
-            yield Block(name, 0, strain, np.zeros(count, np.int8), np.full(count, np.nan, np.float32))
+    def block(self, rng: np.random.Generator, split: str, start: int, n: int) -> Block:
+        self.made += split == "train" and start == 0
+        strain = rng.standard_normal((n, 2, 80), dtype=np.float32)
+        kept = [at for at in range(n) if start + at not in self.bad]
+        label, snr = np.zeros(len(kept), np.int8), np.full(len(kept), np.nan, np.float32)
+        return Block(split, start, strain[kept], label, snr, {}, dict.fromkeys(set(self.bad) & set(range(n)), "bad"))
 
     def load(self, layout: Layout = LAYOUT) -> Any:
-        return self.context.stored(layout, self.blocks)
+        return self.context.stored(layout, self)
 
 
 def hidden(root: Path, suffix: str) -> list[Path]:
@@ -104,6 +107,10 @@ def test_context_of_a_plugin(tmp_path: Path) -> None:
     context = CacheContext.of(plugin, {"a": 1}, 5, {"f": "d"}, root=tmp_path, workers=None, progress=Progress())
     assert context.recipe == dataset_recipe("toy", 3, {"a": 1}, 5, {"f": "d"}, "5e1f")
     assert (context.seed, context.cache.root) == (5, tmp_path)
+    assert not context.materialise
+    assert CacheContext.of(
+        plugin, {}, 5, {}, root=tmp_path, workers=1, progress=Progress(), materialise=True
+    ).materialise
     assert context.workers == usable_cores() == len(os.sched_getaffinity(0))
 
 
@@ -136,27 +143,63 @@ def test_entry_that_cannot_be_trusted_is_made_again(tmp_path: Path, spoil: str) 
     assert "made again" in toy.progress.lines[0]
 
 
-def test_failed_generation_leaves_nothing(tmp_path: Path) -> None:
+def test_failed_generation_is_gone_on_with(tmp_path: Path) -> None:
     toy = Toy(tmp_path)
+    expected = Toy(tmp_path / "whole").load().content_hash
+    made = toy.block
 
-    def failing() -> Iterator[Block]:
-        yield from list(toy.blocks())[:2]
-        raise KeyboardInterrupt
+    def failing(rng: np.random.Generator, split: str, start: int, n: int) -> Block:
+        if split == "val":
+            raise KeyboardInterrupt
+        return made(rng, split, start, n)
 
-    with pytest.raises(KeyboardInterrupt):
-        toy.context.stored(LAYOUT, failing)
-    assert not toy.cache.list_entries()
-    assert not hidden(tmp_path, ".partial")
-    assert toy.load().train.strain.shape == (12, 2, 80)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy, "block", failing)
+        with pytest.raises(KeyboardInterrupt):
+            toy.load()
+    (entry,) = toy.cache.list_entries()
+    assert (entry.header, entry.unfinished) == (None, (12, 20))
+    assert entry.problem == "unfinished, 12 of 20 windows"
+    assert toy.cache.entry_info("toy").path == toy.path
+    with pytest.raises(UserError, match="unfinished, 12 of 20 windows: the command that makes it goes on"):
+        toy.cache.verify("toy", Progress())
+    assert toy.context.find(LAYOUT) is None
+    assert toy.load().content_hash == expected
+    assert toy.made == 1
+    assert toy.cache.list_entries()[0].unfinished is None
+
+
+def test_find_makes_nothing(tmp_path: Path) -> None:
+    toy = Toy(tmp_path / "none")
+    assert toy.context.find(LAYOUT) is None
+    assert not (tmp_path / "none").exists()
+    made = toy.load()
+    found = toy.context.find(LAYOUT)
+    assert found is not None
+    assert found.content_hash == made.content_hash
+    assert toy.context.find(Layout(("H1", "V1"), 128.0, 64, 8, LAYOUT.sizes)) is None
+    toy.path.write_bytes(b"damaged")
+    assert toy.context.find(LAYOUT) is None
+    assert toy.made == 1
+
+
+def test_windows_left_out_do_not_make_an_entry_a_stranger(tmp_path: Path) -> None:
+    toy = Toy(tmp_path)
+    toy.bad = (2, 3)
+    splits = toy.load()
+    assert splits.sizes == {"train": 10, "val": 2, "test": 2}
+    assert toy.load().content_hash == splits.content_hash
+    assert toy.made == 1
+    assert "made again" not in " ".join(toy.progress.lines)
 
 
 SLOW = """
 import sys, time
 from pathlib import Path
-import numpy as np
-from gwbench.contracts import Block, Layout
+from gwbench.contracts import Layout
 from gwbench.data.cache import CacheContext, CacheDir, dataset_recipe
 from gwbench.progress import Progress
+from tests.data.toy_windows import ToyWindows
 
 root, log, gate = map(Path, sys.argv[1:])
 
@@ -168,70 +211,83 @@ def note(line):
     with log.open("a") as file:
         file.write(line + "\\n")
 
-def blocks():
-    note("making")
-    for name in ("train", "val", "test"):
-        yield Block(name, 0, np.ones((3, 1, 8), "f4"), np.zeros(3, "i1"), np.zeros(3, "f4"))
-        note("block")
-        while not gate.exists():
-            time.sleep(0.02)
+class Windows(ToyWindows):
+    def block(self, *place):
+        block = super().block(*place)
+        while not gate.exists() and len(log.read_text().splitlines()) > 2:
+            time.sleep(0.01)
+        return block
 
 cache = CacheDir(root)
 context = CacheContext(0, 1, Log(), cache, dataset_recipe("slow", 1, {}, 0, {}))
-layout = Layout(("H1",), 8.0, 8, 0, {"train": 3, "val": 3, "test": 3})
-note("hash " + context.stored(layout, blocks).content_hash)
+layout = Layout(("H1", "L1"), 64.0, 64, 8, {"train": 3000, "val": 300, "test": 3})
+try:
+    note("hash " + context.stored(layout, Windows(log, 0.05)).content_hash)
+except KeyboardInterrupt:
+    sys.exit(3)
 """
 
 
 def start(root: Path, log: Path, gate: Path) -> subprocess.Popen[bytes]:
-    """A process that makes one block and goes on once `gate` exists."""
+    """A process that makes 15 blocks, two at once and the others when `gate` exists."""
     return subprocess.Popen([sys.executable, "-c", SLOW, str(root), str(log), str(gate)])
 
 
-def wait_for(log: Path, text: str) -> None:
+def wait_for(ready: Callable[[], bool]) -> None:
     limit = time.monotonic() + 60
-    while not (log.exists() and text in log.read_text()):
-        assert time.monotonic() < limit, f"no {text!r}"
-        time.sleep(0.02)
+    while not ready():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
-def test_killed_process_leaves_nothing_that_is_trusted(tmp_path: Path) -> None:
+def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path: Path) -> None:
     root, log, gate = tmp_path / "cache", tmp_path / "log", tmp_path / "gate"
+    rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
     process = start(root, log, gate)
-    wait_for(log, "block")
-    with pytest.raises(BusyEntryError, match="being made by another process"), CacheDir(root).lock(partial_of(root)):
+    wait_for(lambda: len(asked(log)) == 3)
+    held = root / hidden(root, ".partial")[0].name[1:].removesuffix(".partial")
+    with pytest.raises(BusyEntryError, match="being made by another process"), CacheDir(root).lock(held):
         pass
-    CacheDir(root).clear()
-    assert len(hidden(root, ".partial")) == 1
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert CacheDir(root).list_entries() == []
-    assert len(hidden(root, ".partial")) == 1
+    with pytest.raises(BusyEntryError):
+        CacheDir(root).clear([held.stem])
+    assert CacheDir(root).clear() == []
+    (entry,) = CacheDir(root).list_entries()
+    assert entry.unfinished == (512, 3303)
 
     gate.touch()
-    second = start(root, log, gate)
-    assert second.wait(timeout=60) == 0
-    assert len(CacheDir(root).list_entries()) == 1
-    assert not hidden(root, ".partial")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 3)):
+        before = len(asked(log))
+        process = start(root, log, gate)
+        wait_for(lambda before=before: len(asked(log)) > before + 1)  # type: ignore[misc]
+        time.sleep(rng.uniform(0, 0.1))
+        process.send_signal(number)
+        assert process.wait(timeout=60) == code
+    assert start(root, log, gate).wait(timeout=60) == 0
+
+    made = asked(log)
+    assert set(made) == {*(("train", start) for start in range(0, 3000, 256)), ("val", 0), ("val", 256), ("test", 0)}
+    # Of all blocks, only that in hand at the moment of an interruption is made again.
+    assert len(made) <= 15 + 3
+    assert max(made.count(place) for place in made) <= 2
+    whole = CacheContext(0, 1, Progress(), CacheDir(tmp_path / "whole"), {"dataset": "whole"})
+    expected = whole.stored(Layout(("H1", "L1"), 64.0, 64, 8, {"train": 3000, "val": 300, "test": 3}), ToyWindows())
+    assert log.read_text().splitlines()[-1] == f"hash {expected.content_hash}"
+    assert not hidden(root, ".partial") + hidden(root, ".journal")
     assert CacheDir(root).verify("slow", Progress()).ok
-
-
-def partial_of(root: Path) -> Path:
-    """The entry behind the only partial file."""
-    (partial,) = hidden(root, ".partial")
-    return root / partial.name[1:].rsplit(".", 2)[0]
 
 
 def test_two_processes_make_it_once(tmp_path: Path) -> None:
     root, logs, gate = tmp_path / "cache", [tmp_path / "first", tmp_path / "second"], tmp_path / "gate"
     first = start(root, logs[0], gate)
-    wait_for(logs[0], "block")
+    wait_for(lambda: len(asked(logs[0])) == 3)
     second = start(root, logs[1], gate)
-    wait_for(logs[1], "waiting for it")
+    wait_for(lambda: logs[1].exists() and "waiting for it" in logs[1].read_text())
     gate.touch()
     assert (first.wait(timeout=60), second.wait(timeout=60)) == (0, 0)
+    assert (len(asked(logs[0])), len(asked(logs[1]))) == (15, 0)
     made, waited = (log.read_text().splitlines() for log in logs)
-    assert (made[0], made.count("making"), waited.count("making")) == ("making", 1, 0)
     assert made[-1] == waited[-1]
     assert made[-1].startswith("hash ")
 
@@ -239,11 +295,13 @@ def test_two_processes_make_it_once(tmp_path: Path) -> None:
 def test_clear_removes_what_a_killed_process_left(tmp_path: Path) -> None:
     toy = Toy(tmp_path)
     toy.load()
-    (tmp_path / ".toy-0000000000000000.h5.12-abcd.partial").write_bytes(b"x")
-    (tmp_path / f".{toy.path.name}.12-abcd.partial").write_bytes(b"x")
+    for name in ("toy-0000000000000000", toy.path.stem):
+        (tmp_path / f".{name}.h5.partial").write_bytes(b"x")
+        (tmp_path / f".{name}.h5.journal").write_bytes(b"x")
     (tmp_path / "a note of the user's.txt").write_text("stays")
+    assert [entry.problem for entry in toy.cache.list_entries()] == ["unfinished, 0 of 0 windows", ""]
     removed = toy.cache.clear()
-    assert [entry.name for entry in removed] == [toy.path.stem]
+    assert [entry.name for entry in removed] == ["toy-0000000000000000", toy.path.stem]
     assert [path.name for path in tmp_path.iterdir()] == ["a note of the user's.txt"]
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -207,6 +207,44 @@ def test_seed_recipe_is_scipys(train: Array, fresh: Array) -> None:
     np.testing.assert_allclose(out, expected, atol=1e-5 * expected.std())
 
 
+def test_seed_recipe_is_scipys_for_long_stretches_too(train: Array, fresh: Array) -> None:
+    stretch = fresh[:4, 1].reshape(-1)
+    found = fit(train, method="seed").condition_stretch(stretch, 1).numpy().reshape(-1, WINDOW)
+    sections = signal.butter(8, [20, 600], "bandpass", fs=RATE, output="sos")
+    windows = np.lib.stride_tricks.sliding_window_view(stretch.astype(np.float64), WINDOW)[:: WINDOW // 4]
+    expected = signal.sosfiltfilt(sections, windows * signal.windows.tukey(WINDOW, 0.1)) / 1e-21
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-5 * expected.std())
+
+
+@pytest.mark.parametrize("settings", [{}, {"method": "seed"}])
+@pytest.mark.parametrize("margin", [MARGIN, 0])
+def test_a_window_comes_out_the_same_bits_in_any_company(
+    train: Array, fresh: Array, settings: dict[str, Any], margin: int
+) -> None:
+    conditioner = fit(train[:64], margin=margin, **settings)
+    together = conditioner(fresh[:200])
+    for index in (np.array([7]), np.array([199, 7]), np.arange(150, 50, -1), np.arange(3, 68)):
+        assert torch.equal(conditioner(fresh[index]), together[index])
+
+
+def test_the_training_windows_are_read_once(train: Array) -> None:
+    class Counting:
+        shape = (len(train), len(NAMES), train.shape[-1])
+        read: ClassVar[list[int]] = []
+
+        def __getitem__(self, index: slice | Array) -> Array:
+            self.read.extend(np.arange(len(train))[index].tolist())
+            part: Array = train[index]
+            return part
+
+    split = Split(Counting(), np.zeros(len(train), np.int8), np.zeros(len(train), np.float32))
+    settings = Conditioning()
+    conditioner = fit_conditioner(split, sample_rate=RATE, margin=MARGIN, detectors=tuple(NAMES), settings=settings)
+    assert sorted(Counting.read) == list(range(len(train)))
+    np.testing.assert_array_equal(conditioner.state()["psd"], fit(train).state()["psd"])
+
+
 @pytest.mark.parametrize("settings", [{}, {"method": "seed"}])
 @pytest.mark.parametrize("margin", [MARGIN, 0])
 def test_state_restores_the_operator(
@@ -287,3 +325,24 @@ def test_real_strain_comes_out_with_unit_variance(margin: int) -> None:
     assert 1 <= glitch.sum() <= 2
     assert abs(out[~glitch].var() - 1) < 0.05
     assert np.abs(out[~glitch]).max() < 10
+
+
+@pytest.mark.skipif("GWBENCH_TEST_DATA" not in os.environ, reason="GWBENCH_TEST_DATA is not set")
+@pytest.mark.parametrize("detector", ["H-H1", "L-L1"])
+def test_the_seed_recipe_is_scipys_on_strain_with_loud_low_frequencies(detector: str) -> None:
+    import h5py
+
+    folder = Path(os.environ["GWBENCH_TEST_DATA"]) / "gwosc"
+    with h5py.File(folder / f"{detector}_LOSC_4_V2-1126259446-32.hdf5") as file:
+        strain = file["strain/Strain"][:].astype(np.float32).reshape(-1, 1, 8192)
+    split = as_split(strain)
+    settings = Conditioning(method="seed")
+    found = fit_conditioner(split, sample_rate=4096, margin=0, detectors=("H1",), settings=settings)(strain).numpy()
+    sections = signal.butter(8, [20, 600], "bandpass", fs=4096, output="sos")
+    scaled = strain.astype(np.float64) / 1e-21
+    expected = signal.sosfiltfilt(sections, scaled * signal.windows.tukey(8192, 0.1))
+    # Outside the band lies forty times what is in it, and float32 resolves 6e-8 of the sum.
+    loud = np.sqrt((scaled**2).mean())
+    assert loud > 20 * expected.std()
+    np.testing.assert_allclose(found, expected, atol=1e-6 * loud)
+    assert (found - expected).std() < 1e-5 * expected.std()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gwbench.data.segments import Stretch, cut_times, divide, good_stretches, overlapping, seconds, without
+from gwbench.data.segments import Stretch, common, cut_times, divide, good_stretches, overlapping, seconds, without
 from gwbench.data.strain_files import StrainFile
 
 RATE = 64.0
@@ -80,3 +80,22 @@ def test_overlapping_groups() -> None:
         return good_stretches([make_file(start, length)])
 
     assert overlapping({"H1": pool(0, 10), "L1": pool(5, 10), "V1": pool(15, 5), "K1": []}) == [["H1", "L1"], ["V1"]]
+
+
+def test_common_time_of_three_detectors() -> None:
+    h1 = good_stretches([make_file(0, 100, good=[(0, 40), (50, 100)])])
+    l1 = good_stretches([make_file(20, 100, "L1")])
+    v1 = good_stretches([make_file(10, 20, "V1"), make_file(30, 60, "V1", good=[(0, 30), (31, 60)], seed=1)])
+    expected = [(20, 30), (30, 40), (50, 60), (61, 90)]
+    for stretches in common([h1, l1, v1]):
+        assert spans(stretches) == expected
+    for stretches in common([h1, l1, v1], shortest=int(10.5 * RATE)):
+        assert spans(stretches) == [(61, 90)]
+    assert common([h1, good_stretches([make_file(500, 10, "L1")])]) == [[], []]
+
+
+def test_common_time_on_grids_that_do_not_coincide_is_equally_long_in_all() -> None:
+    h1, l1 = (good_stretches([make_file(start, 10)]) for start in (0.0, 3 + 0.4 / RATE))
+    (first,), (second,) = common([h1, l1])
+    assert len(first) == len(second) == 7 * RATE - 1
+    assert abs(first.gps[0] - second.gps[0]) < 1 / RATE

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gwbench.data.segments import Stretch, seconds
-from gwbench.data.shares import Shares, share_out
+from gwbench.data.shares import Shares, share_out, share_together
 from gwbench.data.strain_files import StrainFile
 from gwbench.errors import UserError
 
@@ -66,3 +66,32 @@ def test_too_little_time_is_refused(length: float, split: str) -> None:
         UserError, match=rf"channel H1 in the {split} split: .* takes 2 s .* hold {length:.1f} s, at most"
     ):
         share({"": [stretch(0, length)]}, {"H1": ""})
+
+
+def together(pools: dict[str, list[Stretch]]) -> Shares:
+    return share_together(pools, FRACTIONS, 0.5, shortest=32, sample_rate=RATE)
+
+
+def test_what_all_channels_hold_is_shared_together() -> None:
+    shares = together({"H1": [stretch(0, 60), stretch(70, 50)], "L1": [stretch(20, 100)]})
+    # 90 s in common: 54, 18 and 18 s.
+    expected = {"train": [(20, 60), (70, 83.75)], "val": [(84.25, 101.75)], "test": [(102.25, 120)]}
+    for split, spans in expected.items():
+        assert [[part.gps for part in parts] for parts in shares[split]] == [spans, spans]
+
+
+def test_shares_together_are_equally_long_where_the_grids_of_samples_do_not_coincide() -> None:
+    shares = together({"H1": [stretch(0, 50)], "L1": [stretch(1.01, 50)], "V1": [stretch(0.53, 50)]})
+    for split in FRACTIONS:
+        lengths = {len(part) for parts in shares[split] for part in parts}
+        assert len(lengths) == 1
+        assert min(lengths) >= 32
+        starts = [parts[0].gps[0] for parts in shares[split]]
+        assert max(starts) - min(starts) < 1 / RATE
+
+
+def test_too_little_time_in_common_is_refused() -> None:
+    with pytest.raises(
+        UserError, match=r"channel H1 and L1 together in the train split: .* hold 1\.0 s, at most 1\.0 s"
+    ):
+        together({"H1": [stretch(0, 50)], "L1": [stretch(49, 50)]})

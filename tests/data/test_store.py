@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import pickle
 import shutil
-import subprocess
-import sys
+import signal
+import textwrap
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from gwbench.contracts import Block, Layout
-from gwbench.data import store, store_writer
+from gwbench.data import store, store_layout, store_structure
 from gwbench.data.store import DamagedStoreError, open_store, read_header, verify_store, write_store
 from gwbench.errors import UserError
 from gwbench.progress import Progress
@@ -50,7 +51,7 @@ def arrays() -> Arrays:
     return made
 
 
-def blocks(arrays: Arrays, size: int = 5, backwards: bool = False) -> list[Block]:
+def blocks(arrays: Arrays, size: int = 5) -> list[Block]:
     """The splits cut into blocks of `size` windows."""
     made = []
     for name, split in arrays.items():
@@ -58,14 +59,18 @@ def blocks(arrays: Arrays, size: int = 5, backwards: bool = False) -> list[Block
             part = {key: values[start : start + size] for key, values in split.items()}
             parameters = {key: part[key] for key in ("mass1", "distance")}
             made.append(Block(name, start, part["strain"], part["label"], part["snr"], parameters))
-    return made[::-1] if backwards else made
+    return made
+
+
+def write(path: Path, made: Iterable[Block], recipe: dict[str, Any] = RECIPE, layout: Layout = LAYOUT) -> str:
+    return write_store(path, layout, lambda done: made, recipe, Progress())
 
 
 @pytest.fixture
 def path(tmp_path: Path, arrays: Arrays) -> Path:
     """A finished data file."""
     target = tmp_path / "toy.h5"
-    write_store(target, LAYOUT, blocks(arrays), RECIPE, Progress())
+    write(target, blocks(arrays))
     return target
 
 
@@ -164,32 +169,32 @@ def test_hash_does_not_depend_on_how_the_file_is_written(
     path: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = read_header(path).content_hash
-    for size, backwards, chunk in ((1, False, 1), (37, True, 10**9), (4, True, 5000)):
-        monkeypatch.setattr(store_writer, "CHUNK_BYTES", chunk)
-        made = iter(blocks(arrays, size, backwards))
-        assert write_store(path, LAYOUT, made, {"another": "recipe"}, Progress()) == expected
+    for size, chunk in ((1, 1), (37, 10**9), (4, 5000)):
+        monkeypatch.setattr(store_structure, "CHUNK_BYTES", chunk)
+        assert write(path, blocks(arrays, size), {"another": "recipe"}) == expected
         assert verify_store(path, Progress()).ok
     with h5py.File(path) as file:
         assert file["train/strain"].chunks == (3, 3, 128)
         assert file["train/strain"].compression is None
 
     arrays["test"]["snr"][0] = 8.25
-    assert write_store(path, LAYOUT, blocks(arrays), RECIPE, Progress()) != expected
+    assert write(path, blocks(arrays)) != expected
 
 
 def test_empty_split(path: Path, arrays: Arrays) -> None:
     layout = Layout(DETECTORS, 256.0, 96, 16, {**SIZES, "val": 0})
-    made = [block for block in blocks(arrays) if block.split != "val"]
-    write_store(path, layout, made, RECIPE, Progress())
+    write(path, [block for block in blocks(arrays) if block.split != "val"], layout=layout)
     assert open_store(path).val.strain[:].shape == (0, 3, 128)
     assert verify_store(path, Progress()).ok
+    write(path, [], layout=Layout(DETECTORS, 256.0, 96, 16, dict.fromkeys(SIZES, 0)))
+    assert len(open_store(path).train) == 0
 
 
 @pytest.mark.parametrize("name", ["strain", "label", "snr", "parameters/mass1"])
 def test_bit_flip_is_found(path: Path, name: str) -> None:
     with h5py.File(path) as file:
         dataset = file["val"][name]
-        offset = dataset.id.get_chunk_info(0).byte_offset if dataset.chunks else dataset.id.get_offset()
+        offset = dataset.id.get_chunk_info(0).byte_offset
     content = bytearray(path.read_bytes())
     content[offset + 2 * (name != "label")] ^= 1
     path.write_bytes(content)
@@ -222,10 +227,12 @@ def with_nan(strain: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         (lambda b: replaced(b, snr=b.snr[:4]), r"snr of shape \(4,\)"),
         (lambda b: replaced(b, parameters={}), r"parameters \[\]; others have \['distance', 'mass1'\]"),
         (lambda b: replaced(b, split="training"), "split 'training'"),
-        (lambda b: replaced(b, start=4), "window 4 a second time"),
-        (lambda b: replaced(b, start=33), "outside the 37 windows"),
-        (lambda b: replaced(b, start=-1), "outside the 37 windows"),
-        (lambda b: None, "left out 5 of the 37 windows of its train split, the first at 5"),
+        (lambda b: replaced(b, label=b.label[:, None]), r"strain float32|labels"),
+        (lambda b: replaced(b, start=4), r"block train\[4:9\] where train\[5:\] of 37 windows is next"),
+        (lambda b: replaced(b, split="val"), r"block val\[5:10\] where train\[5:\]"),
+        (lambda b: replaced(b, left_out=dict.fromkeys(range(5, 50), "")), r"block train\[5:55\] where .* of 37"),
+        (lambda b: replaced(b, left_out={4: "bad"}), "leaves out window 4, which does not belong to it"),
+        (lambda b: None, r"block train\[10:15\] where train\[5:\]"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")
@@ -236,21 +243,24 @@ def test_blocks_that_do_not_fit(
     changed = change(made[1])
     made = [made[0], *([changed] if changed else []), *made[2:]]
     with pytest.raises(UserError, match=message):
-        write_store(tmp_path / "toy.h5", LAYOUT, made, RECIPE, Progress())
+        write(tmp_path / "toy.h5", made)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the dataset's own trouble"), RuntimeError()])
-def test_generator_that_fails_leaves_the_old_file(path: Path, arrays: Arrays, error: BaseException) -> None:
+def test_blocks_that_end_too_early(tmp_path: Path, arrays: Arrays) -> None:
+    with pytest.raises(UserError, match="5 of the 8 windows of its val split, and no more"):
+        write(tmp_path / "toy.h5", blocks(arrays)[: 8 + 1])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_before_the_first_block_leaves_the_old_file(path: Path) -> None:
     before = path.read_bytes()
 
-    def failing() -> Iterator[Block]:
-        yield from blocks(arrays)[:4]
-        raise error
+    def failing(done: int) -> list[Block]:
+        raise OSError("the dataset's own trouble")
 
-    with pytest.raises(type(error)) as caught:
-        write_store(path, LAYOUT, failing(), RECIPE, Progress())
-    assert caught.value is error
+    with pytest.raises(OSError, match="own trouble"):
+        write_store(path, LAYOUT, failing, RECIPE, Progress())
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -265,8 +275,8 @@ def test_generator_is_closed_when_a_block_is_refused(tmp_path: Path, arrays: Arr
             closed.append(True)
 
     generator = twice()
-    with pytest.raises(UserError, match="a second time"):
-        write_store(tmp_path / "toy.h5", LAYOUT, generator, RECIPE, Progress())
+    with pytest.raises(UserError, match="is next"):
+        write(tmp_path / "toy.h5", generator)
     assert closed == [True]
 
 
@@ -274,76 +284,33 @@ def test_not_enough_room(path: Path, arrays: Arrays, monkeypatch: pytest.MonkeyP
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 1000))
     with pytest.raises(UserError, match=r"No space left on device .*--cache-dir or GWBENCH_CACHE"):
-        write_store(path, LAYOUT, blocks(arrays), RECIPE, Progress())
+        write(path, blocks(arrays))
 
 
 def test_folder_that_cannot_be_written(path: Path, arrays: Arrays) -> None:
     for parent in (path, path.parent / "absent"):
         with pytest.raises(UserError, match=r"Cannot write .*toy\.h5.*--cache-dir"):
-            write_store(parent / "toy.h5", LAYOUT, blocks(arrays), RECIPE, Progress())
+            write(parent / "toy.h5", blocks(arrays))
 
 
-FULL_DISK = """
-import resource, sys
-from pathlib import Path
-import numpy as np
-from gwbench.contracts import Block, Layout
-from gwbench.data.store import write_store
-from gwbench.errors import UserError
-from gwbench.progress import Progress
+def test_ctrl_c_while_hdf5_writes(path: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
 
-limit = int(sys.argv[2])
-layout = Layout(("H1",), 256.0, 96, 16, {"train": 4000, "val": 0, "test": 0})
-
-def blocks():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    for start in range(0, 4000, 100):
-        yield Block("train", start, np.ones((100, 1, 128), "f4"), np.zeros(100, "i1"), np.zeros(100, "f4"))
-
-try:
-    write_store(Path(sys.argv[1]) / "toy.h5", layout, blocks(), {}, Progress())
-except UserError as error:
-    sys.exit(f"UserError: {error}")
-"""
-
-
-@pytest.mark.parametrize("limit", [0, 3_000, 1_000_000, 2_050_000])
-def test_disk_that_fills_up_while_writing(tmp_path: Path, limit: int) -> None:
-    """A limit on the size of files stands for the disk; HDF5 alone would bring the interpreter down."""
-    command = [sys.executable, "-c", FULL_DISK, str(tmp_path), str(limit)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.stderr.startswith("UserError: Cannot write"), done.stderr
-    assert "File too large" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.returncode == 1
-    assert not list(tmp_path.iterdir())
-
-
-def test_interrupt_inside_a_write_of_hdf5(tmp_path: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted:
-        def __init__(self, raw: Any) -> None:
-            self._raw = raw
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._raw, name)
-
+    class Memory(store_structure._Memory):
         def write(self, data: Any) -> int:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().write(data)
 
-    class Sink(store_writer._Sink):
-        def __init__(self, path: Path) -> None:
-            super().__init__(path)
-            self.raw: Any = Interrupted(self.raw)
-
-    monkeypatch.setattr(store_writer, "_Sink", Sink)
+    monkeypatch.setattr(store_structure, "_Memory", Memory)
     with pytest.raises(KeyboardInterrupt):
-        write_store(tmp_path / "toy.h5", LAYOUT, blocks(arrays), RECIPE, Progress())
-    assert not list(tmp_path.iterdir())
+        write(path, blocks(arrays))
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_long_recipe(path: Path, arrays: Arrays) -> None:
     recipe = {"fingerprint": {f"file-{number}.hdf5": "0" * 64 for number in range(3000)}}
-    write_store(path, LAYOUT, blocks(arrays), recipe, Progress())
+    write(path, blocks(arrays), recipe)
     assert read_header(path).recipe == recipe
 
 
@@ -374,6 +341,20 @@ def spoil_incomplete(path: Path) -> None:
         file.attrs["complete"] = False
 
 
+def spoil_first_version(path: Path) -> None:
+    """Chunks wherever HDF5 had put them."""
+    with h5py.File(path, "w") as file:
+        file.attrs["gwbench_layout"] = 1
+
+
+def spoil_order(path: Path) -> None:
+    """The numbers are all there, and not where a window is looked for."""
+    with h5py.File(path, "r+") as file:
+        strain = file["val/strain"][:]
+        del file["val/strain"]
+        file.create_dataset("val/strain", data=strain, chunks=(1, 3, 128), compression="gzip")
+
+
 def spoil_group(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         del file["val"]
@@ -397,8 +378,10 @@ def spoil_recipe(path: Path) -> None:
         (spoil_text, "no HDF5 file"),
         (spoil_truncated, "truncated"),
         (spoil_emptied, "truncated"),
-        (spoil_other_version, "layout version 99, this gwbench reads version 1"),
+        (spoil_other_version, "layout version 99, this gwbench reads version 2"),
+        (spoil_first_version, "layout version 1, this gwbench reads version 2"),
         (spoil_incomplete, "incomplete"),
+        (spoil_order, "val/strain is not stored as plain whole windows"),
         (spoil_group, "does not hold what its layout promises"),
         (spoil_shape, r"/val/snr as float32 \(3,\), expected float32 \(8,\)"),
         (spoil_recipe, "does not hold what its layout promises"),
@@ -423,6 +406,51 @@ def test_files_out_of_reach(path: Path) -> None:
     path.unlink()
     with pytest.raises(UserError, match="There is no data file"):
         reader[:2]
+
+
+def test_the_documented_reader_needs_no_gwbench(path: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = (store_layout.__doc__ or "").partition("without gwbench::\n")[2]
+    code = textwrap.dedent(described).strip()
+    assert "gwbench" not in code
+    assert code.count("\n") + 1 - code.count("\n\n") <= 12
+    monkeypatch.chdir(path.parent)
+    path.rename("dataset.h5")
+    found: dict[str, Any] = {}
+    exec(code, found)
+    np.testing.assert_array_equal(found["strain"], arrays["train"]["strain"][:16, :, 16:112])
+    np.testing.assert_array_equal(found["label"], arrays["train"]["label"])
+    np.testing.assert_array_equal(found["snr"], arrays["train"]["snr"])
+    np.testing.assert_array_equal(found["parameters"]["mass1"], arrays["train"]["mass1"])
+    assert found["detectors"] == ["H1", "L1", "V1"]
+    assert found["time"][-1] == 95 / 256
+
+
+def test_plain_hdf5_reads_what_gwbench_reads(path: Path, arrays: Arrays) -> None:
+    with h5py.File(path) as file:
+        for name in SIZES:
+            np.testing.assert_array_equal(file[name]["strain"][:], arrays[name]["strain"])
+            np.testing.assert_array_equal(file[name]["strain"][3:5, 1, 7], arrays[name]["strain"][3:5, 1, 7])
+
+
+def test_a_full_sized_set_is_laid_out_and_opened_at_once(tmp_path: Path) -> None:
+    """560,000 windows: every one has its place, and the file's structure takes no room for it."""
+    layout = Layout(DETECTORS, 2048.0, 4096, 512, {"train": 560_000, "val": 0, "test": 100})
+    structure = store_structure.make_structure(layout, [f"parameter_{i}" for i in range(20)])
+    assert sum(len(piece) for _, piece in structure.writes) < 100_000
+    assert 560_000 * 3 * 5120 * 4 < structure.size < 1.01 * 560_000 * 3 * 5120 * 4
+    path = tmp_path / "large.h5"
+    with path.open("wb") as file:
+        for offset, piece in structure.writes:
+            file.seek(offset)
+            file.write(piece)
+        last = np.arange(3 * 5120, dtype="<f4")
+        file.seek(structure.offsets["train/strain"] + 559_999 * last.nbytes)
+        file.write(last.tobytes())
+        file.truncate(structure.size)
+    assert path.stat().st_blocks * 512 < 2_000_000
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["train/strain"][559_999].ravel(), last)
+        assert store_structure.first_byte(file["train/strain"]) == structure.offsets["train/strain"]
 
 
 def test_names_are_importable_from_one_place() -> None:

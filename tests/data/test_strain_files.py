@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gwbench.data.strain_files import ranges, read_strain
+from gwbench.data.strain_files import ranges, read_strain, strain_detector
 from gwbench.errors import UserError
 from gwbench.files import file_digest
 
@@ -102,6 +102,45 @@ def test_what_pycbc_saves_can_be_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(file.strain, noise(2))
 
 
+def test_the_dataset_asked_for_is_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.hdf", "w") as file:
+        for name, seed in (("H1:A", 1), ("H1:B", 2)):
+            file.create_dataset(name, data=noise(2, seed)).attrs.update({"x0": 7.0, "dx": 1 / RATE, "channel": name})
+    found = read_strain(tmp_path / "x.hdf", ("H1:B",))
+    np.testing.assert_array_equal(found.strain, noise(2, 2))
+    assert strain_detector(tmp_path / "x.hdf", ("H1:B",)) == "H1"
+    with pytest.raises(UserError, match=r"none of the channels asked for \(H1:C\). It holds H1:A, H1:B\."):
+        read_strain(tmp_path / "x.hdf", ("H1:C",))
+
+
+def test_the_detector_is_found_without_the_strain(tmp_path: Path) -> None:
+    path = write_gwosc(tmp_path / "x.hdf5", noise(3), [DQ_ALL] * 3, [INJ_NONE] * 3)
+    assert strain_detector(path) == "L1"
+    assert strain_detector(write_plain(tmp_path / "y.hdf", noise(1), delta_t=1 / RATE)) is None
+
+
+def test_damaged_files_end_in_one_message_or_are_read_as_they_were(tmp_path: Path) -> None:
+    """Bits flipped anywhere outside the strain itself: whatever h5py makes of them, it is told to the user."""
+    path = write_gwosc(tmp_path / "x.hdf5", noise(1), [DQ_ALL], [INJ_NONE])
+    whole, rng, messages = path.read_bytes(), np.random.default_rng(0), []
+    for place in rng.integers(len(whole), size=150):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            read_strain(path)
+        except UserError as error:
+            messages.append(str(error))
+    assert len(messages) > 5
+    assert all("x.hdf5" in message for message in messages)
+
+
+def test_a_file_knows_which_times_it_holds(tmp_path: Path) -> None:
+    file = read_strain(write_plain(tmp_path / "x.hdf", noise(4), start_time=100.0, delta_t=1 / RATE))
+    assert [time for time in (99.9, 100.0, 103.9, 104.0) if file.holds(time)] == [100.0, 103.9]
+    assert [time for time in (97.9, 98.0, 105.9, 106.0) if file.holds(time, 2.0)] == [98.0, 105.9]
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"There is no strain file .*gone\.hdf"):
         read_strain(tmp_path / "gone.hdf")
@@ -122,8 +161,15 @@ def test_a_file_without_strain_lists_what_it_has(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.hdf", "w") as file:
         file["mass1"] = np.zeros(3)
         file["group/mass2"] = np.zeros(3)
-    with pytest.raises(UserError, match=r"has no strain: .*found group/mass2 \(3,\) float64; mass1 \(3,\) float64"):
+    with pytest.raises(
+        UserError,
+        match=r"more than one channel that is known as strain. It holds group/mass2, mass1. .*dataset\.channel",
+    ):
         read_strain(tmp_path / "x.hdf")
+    with h5py.File(tmp_path / "counts.hdf", "w") as file:
+        file["counts"] = np.zeros(3, int)
+    with pytest.raises(UserError, match=r"has no strain: .*found counts \(3,\) int64"):
+        read_strain(tmp_path / "counts.hdf")
     with h5py.File(tmp_path / "empty.hdf", "w"):
         pass
     with pytest.raises(UserError, match="found no dataset"):
@@ -134,6 +180,11 @@ def test_a_file_without_strain_lists_what_it_has(tmp_path: Path) -> None:
 def test_a_file_without_a_sample_rate_is_refused(tmp_path: Path, attributes: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="has no sample rate: /data needs an attribute delta_t"):
         read_strain(write_plain(tmp_path / "x.hdf", noise(1), **attributes))
+
+
+def test_a_start_that_is_no_time_counts_as_none(tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "x.hdf", noise(1), delta_t=1 / RATE, start_time=float("nan"))
+    assert read_strain(path).gps_start == 0
 
 
 def test_an_attribute_that_is_no_number_is_named(tmp_path: Path) -> None:

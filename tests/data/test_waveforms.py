@@ -12,15 +12,9 @@ from pycbc.psd import from_string
 from pycbc.types import FrequencySeries
 from pycbc.waveform import get_fd_waveform, get_td_waveform
 
-from gwbench.data.population import REFERENCE_GPS, Population
-from gwbench.data.waveforms import (
-    REFERENCE_DISTANCE,
-    detector_response,
-    longest_signal,
-    optimal_snr,
-    polarizations,
-    project,
-)
+from gwbench.data.population import REFERENCE_GPS, load_population
+from gwbench.data.projection import detector_response, detector_waves, optimal_snr, project
+from gwbench.data.waveforms import REFERENCE_DISTANCE, approximant_source, longest_signal, polarizations
 from gwbench.errors import UserError
 
 DETECTORS = ("H1", "L1", "V1", "K1")
@@ -29,19 +23,23 @@ FREQUENCY = np.arange(8193) * DELTA_F
 
 
 def draw(n: int, seed: int = 0) -> dict[str, Any]:
-    return Population().sample(np.random.default_rng(seed), n)
+    return load_population("flat-bbh").sample(np.random.default_rng(seed), n)
 
 
 def pycbc_arguments(params: dict[str, Any], i: int) -> dict[str, Any]:
-    names = {"mass1": "mass_1", "mass2": "mass_2", "spin1z": "spin_1z", "spin2z": "spin_2z"}
+    names = {"mass1": "mass_1", "mass2": "mass_2"}
+    names |= {name.replace("_", ""): name for name in params if name.startswith("spin")}
     names |= {"inclination": "inclination", "coa_phase": "phase"}
     values = {ours: float(params[theirs][i]) for ours, theirs in names.items()}
-    return {**values, "distance": REFERENCE_DISTANCE, "f_lower": F_LOW}
+    return {**values, "distance": REFERENCE_DISTANCE, "f_lower": F_LOW, "f_ref": F_LOW}
 
 
-@pytest.mark.parametrize("approximant", ["IMRPhenomXAS", "IMRPhenomD"])
+@pytest.mark.parametrize("approximant", ["IMRPhenomXAS", "IMRPhenomD", "IMRPhenomXP", "IMRPhenomXPHM"])
 def test_polarizations_are_pycbcs(approximant: str) -> None:
-    params = draw(4)
+    precesses = approximant in ("IMRPhenomXP", "IMRPhenomXPHM")
+    # XPHM multibands its modes to within 1e-3, and lands elsewhere for masses rounded otherwise.
+    tolerance = 1e-3 if approximant == "IMRPhenomXPHM" else 1e-6
+    params = load_population("flat-precessing" if precesses else "flat-bbh").sample(np.random.default_rng(0), 4)
     waves = polarizations(params, approximant=approximant, delta_f=DELTA_F, f_final=F_FINAL)
     assert waves.shape == (4, 2, 8193)
     assert waves.dtype == np.complex64
@@ -52,7 +50,54 @@ def test_polarizations_are_pycbcs(approximant: str) -> None:
         for ours, series in zip(waves[i], theirs, strict=True):
             expected = series.numpy()
             expected[: int(F_LOW / DELTA_F)] = 0
-            np.testing.assert_allclose(ours, expected, atol=1e-6 * np.abs(expected).max())
+            np.testing.assert_allclose(ours, expected, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("approximant", "start", "low"), [("IMRPhenomT", 8.0, 22.0), ("IMRPhenomTPHM", 17.0, 60.0)])
+def test_time_domain_waveforms_are_pycbcs(approximant: str, start: float, low: float) -> None:
+    """Above where the starts of the series reach: with higher modes, further up."""
+    assert approximant_source(approximant) == "pycbc-td"
+    name = "flat-precessing" if approximant == "IMRPhenomTPHM" else "flat-bbh"
+    params = load_population(name).sample(np.random.default_rng(1), 3)
+    waves = polarizations(params, approximant=approximant, delta_f=DELTA_F, f_final=F_FINAL).astype(complex)
+    assert np.abs(waves[..., : int(F_LOW / DELTA_F)]).max() == 0
+    band = (low <= FREQUENCY) & (FREQUENCY <= 600)
+    ramp = 2048 if start < 10 else 256
+    for i in range(3):
+        arguments = {**pycbc_arguments(params, i), "f_lower": start}
+        both = get_td_waveform(approximant=approximant, delta_t=1 / 2048, **arguments)
+        for ours, series in zip(waves[i], both, strict=True):
+            grid = np.zeros(16 * 16384)
+            grid[: len(series)] = series.numpy()
+            grid[:ramp] *= np.sin(np.linspace(0, np.pi / 2, ramp)) ** 2
+            theirs = np.fft.rfft(grid)[::16] / 2048 * shift(float(series.start_time))
+            product = np.vdot(ours[band], theirs[band])
+            norms = np.linalg.norm(ours[band]), np.linalg.norm(theirs[band])
+            assert product.real / (norms[0] * norms[1]) > 0.999
+            assert norms[0] == pytest.approx(norms[1], rel=0.01)
+
+
+@pytest.mark.parametrize("approximant", ["IMRPhenomXAS", "IMRPhenomD", "IMRPhenomXP"])
+def test_the_short_way_and_the_long_way_agree(approximant: str) -> None:
+    params, times = draw(20, seed=3), np.linspace(1.0, 3.0, 20)
+    grid: dict[str, Any] = {"approximant": approximant, "delta_f": DELTA_F, "f_low": F_LOW, "f_final": F_FINAL}
+    short = detector_waves(params, DETECTORS, times=times, gps=1.3e9, **grid)
+    long = project(polarizations(params, **grid), params, DETECTORS, times=times, delta_f=DELTA_F, gps=1.3e9)
+    assert short.shape == long.shape == (20, 4, 8193)
+    assert short.dtype == np.complex64
+    scale = np.abs(long).max(axis=-1, keepdims=True)
+    assert (np.abs(short - long) < 1e-4 * scale).all()
+
+
+def test_the_earth_turns() -> None:
+    """A quarter of a sidereal day later the same sky position is seen as one 90 degrees east was."""
+    params = draw(20)
+    later = REFERENCE_GPS + 86164.0905 / 4
+    moved = {**params, "ra": params["ra"] - np.pi / 2}
+    for ours, expected in zip(
+        detector_response(params, DETECTORS, gps=later), detector_response(moved, DETECTORS), strict=True
+    ):
+        np.testing.assert_allclose(ours, expected, atol=2e-4)
 
 
 def test_antenna_patterns_and_delays_are_pycbcs() -> None:
@@ -76,57 +121,8 @@ def test_delays_and_patterns_have_physical_sizes() -> None:
     assert np.sum(response**2, axis=-1).mean() == pytest.approx(0.4, rel=0.03)
 
 
-def overlap(a: Any, b: Any, psd: Any) -> float:
-    band = psd > 0
-
-    def product(x: Any, y: Any) -> float:
-        return float(np.sum((x[band] * y[band].conj()).real / psd[band]))
-
-    return product(a, b) / float(np.sqrt(product(a, a) * product(b, b)))
-
-
-def transform(series: Any, start: float) -> Any:
-    """The Fourier transform, on our grid, of a time series that starts at `start` seconds."""
-    grid = np.zeros(16384)
-    grid[: len(series)] = series
-    return np.fft.rfft(grid) / 2048 * shift(start)
-
-
 def shift(seconds: float) -> Any:
     return np.exp(-2j * np.pi * FREQUENCY * seconds)
-
-
-def test_projected_strain_is_pycbcs_time_domain_strain() -> None:
-    """Overlap in 20-600 Hz with phase and time as they are, for every source and detector.
-
-    LAL's time-domain conditioning moves the amplitude's peak to time zero in whole samples, the same for both
-    polarisations. That number is read off the plus polarisation and held for all detectors.
-    """
-    params, tc = draw(4, seed=5), 5.0
-    waves = polarizations(params, delta_f=DELTA_F, f_final=F_FINAL).astype(complex)
-    projected = project(waves, params, DETECTORS, times=np.full(4, tc), delta_f=DELTA_F)
-    band = (FREQUENCY >= 20) & (FREQUENCY <= 600)
-    psd = np.where(band, from_string("aLIGOZeroDetHighPower", 8193, DELTA_F, 10.0), 0)
-    for i in range(4):
-        arguments = {**pycbc_arguments(params, i), "f_ref": F_LOW, "delta_t": 1 / 2048}
-        plus, cross = get_td_waveform(approximant="IMRPhenomXAS", **arguments)
-        theirs = transform(plus.numpy(), float(plus.start_time))
-        samples = np.arange(-10, 11)
-        scan = [overlap(waves[i, 0] * shift(s / 2048), theirs, psd) for s in samples]
-        moved = samples[np.argmax(scan)] / 2048
-        assert max(scan) > 0.999
-        plus.start_time += REFERENCE_GPS
-        cross.start_time += REFERENCE_GPS
-        sky = [float(params[key][i]) for key in ("ra", "dec", "polarization")]
-        for d, name in enumerate(DETECTORS):
-            series = Detector(name).project_wave(plus, cross, *sky)
-            theirs = transform(series.numpy(), float(series.start_time - REFERENCE_GPS) + tc)
-            ours = projected[i, d] * shift(moved)
-            assert overlap(ours, theirs, psd) > 0.99
-            assert np.linalg.norm(ours[band]) == pytest.approx(np.linalg.norm(theirs[band]), rel=0.01)
-            late = np.linspace(-5e-4, 5e-4, 41)
-            scan = [overlap(ours * shift(dt), theirs, psd) for dt in late]
-            assert abs(late[np.argmax(scan)]) <= 1e-4
 
 
 def test_projected_strain_is_pycbcs_frequency_domain_strain() -> None:
@@ -193,8 +189,6 @@ def test_unknown_names_are_explained(capfd: pytest.CaptureFixture[str]) -> None:
     params = draw(1)
     with pytest.raises(UserError, match="Did you mean 'IMRPhenomXAS'"):
         polarizations(params, approximant="IMRPhenomXASS", delta_f=DELTA_F, f_final=F_FINAL)
-    with pytest.raises(UserError, match=r"'SEOBNRv4'.* not a frequency-domain approximant"):
-        polarizations(params, approximant="SEOBNRv4", delta_f=DELTA_F, f_final=F_FINAL)
     with pytest.raises(UserError, match="gives no waveform for masses"):
         polarizations({**params, "spin_1z": np.array([1.5])}, delta_f=DELTA_F, f_final=F_FINAL)
     with pytest.raises(UserError, match="Unknown detector 'X9'"):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gwbench.contracts import Block, Layout, Split, StrainSplits
+from gwbench.contracts import Block, Layout, Split, StrainSplits, Windows
+from gwbench.data.generate import generate
 from gwbench.errors import UserError
 from gwbench.parameters import validate
 from gwbench.plugins.datasets.bbh import Bbh
@@ -24,12 +25,16 @@ class MemoryContext:
     seed: int = 0
     workers: int = 1
     progress: Progress = field(default_factory=Progress)
+    materialise: bool = False
     layout: Layout | None = None
 
-    def stored(self, layout: Layout, blocks: Callable[[], Iterator[Block]]) -> StrainSplits:
+    def find(self, layout: Layout) -> StrainSplits | None:
+        return None
+
+    def stored(self, layout: Layout, windows: Windows) -> StrainSplits:
         self.layout = layout
         parts: dict[str, list[Block]] = {name: [] for name in layout.sizes}
-        for block in blocks():
+        for block in generate(windows, layout.sizes, self.seed, self.workers):
             parts[block.split].append(block)
 
         def join(found: list[Block]) -> Split:
@@ -81,16 +86,17 @@ def test_presets_and_what_overrides_them() -> None:
     assert Bbh().sizes == {"train": 8000, "val": 2000, "test": 4000}
     g2net = Bbh(preset="g2net-like")
     assert g2net.sizes == {"train": 20000, "val": 5000, "test": 10000}
-    assert str(g2net.simulation.snr) == "2.2 max(N(3.6, 1), 1)"
+    assert str(g2net.simulation.signals.loudness) == "max(N(7.92, 2.2), 2.2)"
     other = Bbh(
         preset="g2net-like", val=7, snr=(4.0, 5.0), mass=(30.0, 40.0), duration=4.0, sample_rate=1024.0,
         detectors=("L1", "K1"), psds=("aLIGOZeroDetHighPower", "KAGRA"),
     )  # fmt: skip
     assert other.sizes == {"train": 20000, "val": 7, "test": 10000}
-    assert str(other.simulation.snr) == "uniform in [4, 5]"
+    assert str(other.simulation.signals.loudness) == "uniform in [4, 5]"
     assert (other.simulation.window, other.simulation.margin) == (4096, 256)
-    assert other.simulation.population.mass == (30.0, 40.0)
-    assert other.simulation.population.arrival == pytest.approx((2.8, 3.8))
+    masses = other.simulation.signals.population
+    assert (masses.smallest_mass, masses.largest_mass) == (30.0, 40.0)
+    assert other.simulation.signals.arrival == pytest.approx((2.8, 3.8))
 
 
 def test_the_notes_say_what_the_data_are() -> None:
@@ -118,6 +124,13 @@ def test_another_seed_gives_other_data() -> None:
         ({"snr": (20.0, 6.0)}, "snr = 20,6"),
         ({"mass": (-1.0, 6.0)}, "mass = -1,6"),
         ({"psds": ("none", "of", "these")}, "Unknown PSD 'none'"),
+        ({"preset": "quik"}, "Did you mean 'quick'"),
+        ({"population": "flat-precessing", "spin": (-0.5, 0.5)}, "choose a population of aligned spins"),
+        ({"snr_model": "distance"}, "expected snr = LEAST"),
+        ({"snr": (1.0, 2.0, 3.0, 4.0)}, "expected snr = LOW,HIGH"),
+        ({"glitch_rate": 0.5, "glitch_kinds": ("blop",)}, "Did you mean 'blip'"),
+        ({"glitch_path": ("a.hdf5",)}, "set dataset.glitch_rate too"),
+        ({"duration": 1.0, "arrival": (0.5, 1.5)}, "does not fit the window of 1 s"),
     ],
 )
 def test_impossible_parameters_are_explained(given: dict[str, Any], message: str) -> None:
@@ -131,6 +144,60 @@ def test_text_from_a_command_line_converts() -> None:
     dataset = Bbh(**validate(plugin, given))
     assert dataset.sizes["train"] == 12
     assert dataset.simulation.detectors == ("H1", "V1")
-    assert str(dataset.simulation.snr) == "uniform in [8, 9]"
+    assert str(dataset.simulation.signals.loudness) == "uniform in [8, 9]"
     with pytest.raises(UserError, match="train"):
         validate(plugin, {"train": "-5"})
+
+
+@pytest.mark.parametrize("preset", Bbh.presets)
+def test_every_preset_gives_what_it_says(preset: str) -> None:
+    splits = Bbh(preset=preset, train=6, val=4, test=4).load(MemoryContext())
+    for split in (splits.train, splits.val, splits.test):
+        assert np.isfinite(np.asarray(split.strain[:])).all()
+        assert split.label.sum() == len(split) // 2
+    if preset == "precessing":
+        assert np.abs(splits.train.parameters["spin_1x"][splits.train.label == 1]).min() > 0
+    if preset == "astrophysical":
+        assert splits.window == 4 * 2048
+        assert np.nanmin(splits.train.snr) >= 4
+
+
+@pytest.mark.parametrize(("plugin", "seconds"), [("bns", 16), ("nsbh", 8)])
+def test_longer_binaries_have_longer_windows(plugin: str, seconds: int) -> None:
+    target = REGISTRY.get("dataset", plugin).target
+    assert target is not None
+    dataset = target(train=4, val=2, test=2)
+    splits = dataset.load(MemoryContext())
+    assert splits.window == seconds * 2048
+    lightest = splits.train.parameters["mass_2"][splits.train.label == 1]
+    assert ((lightest > 1) & (lightest < 3)).all()
+
+
+def test_glitches_strike_windows_with_and_without_signals() -> None:
+    """0.4 per second over 2.5 s: one per window and detector on average, the same for either label."""
+    train = Bbh(train=400, val=2, test=2, glitch_rate=0.4).load(MemoryContext()).train
+    counts = np.stack([train.parameters[f"glitches_{name}"] for name in ("H1", "L1", "V1")])
+    for label in (0, 1):
+        mean = counts[:, train.label == label].mean()
+        assert mean == pytest.approx(1.0, abs=4 / np.sqrt(600))
+    times = train.parameters["glitch_time_H1"]
+    assert np.nanmin(times) >= -0.25
+    assert np.nanmax(times) <= 2.25
+
+
+def test_real_glitches_from_files(test_data: Path) -> None:
+    path = str(test_data / "o3a-noise" / "real_noise.hdf")
+    dataset = Bbh(train=40, val=20, test=20, glitch_rate=0.4, glitch_path=(path,))
+    with pytest.raises(UserError, match=r"Found 1 glitch\(es\).*one each for train, val, test"):
+        dataset.load(MemoryContext())
+    assert "real_noise.hdf" in dataset.fingerprint()
+
+
+def test_files_count_in_the_fingerprint(tmp_path: Path) -> None:
+    own = tmp_path / "asd.txt"
+    own.write_text("".join(f"{f} 1e-23\n" for f in range(5, 1100)))
+    psds = ("AdvVirgo", "AdvVirgo", str(own))
+    before = Bbh(psds=psds).fingerprint()
+    own.write_text(own.read_text().replace("1e-23", "2e-23"))
+    assert Bbh(psds=psds).fingerprint() != before
+    assert Bbh(population="flat-precessing").fingerprint() != Bbh().fingerprint()

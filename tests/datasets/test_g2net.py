@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gwbench.contracts import Array, Block, Layout, StrainSplits
+from gwbench.contracts import Array, Block, Layout, Split, StrainSplits, Windows
+from gwbench.data.npy_folder import FolderWindows, NpyFolder
 from gwbench.errors import UserError
 from gwbench.parameters import validate
 from gwbench.plugins.datasets.g2net import G2Net, read_labels
@@ -29,12 +33,34 @@ class Listener(Progress):
 
 @dataclass
 class Context:
+    """Keeps what is stored in memory, made from blocks of 7 windows by pickled copies, last block first."""
+
     seed: int = 0
     workers: int = 1
     progress: Listener = field(default_factory=Listener)
+    materialise: bool = False
+    store: StrainSplits | None = None
+    left_out: dict[str, dict[int, str]] = field(default_factory=dict)
 
-    def stored(self, layout: Layout, blocks: Callable[[], Iterator[Block]]) -> StrainSplits:
-        raise AssertionError("G2Net reads its files in place")
+    def find(self, layout: Layout) -> StrainSplits | None:
+        return self.store
+
+    def stored(self, layout: Layout, windows: Windows) -> StrainSplits:
+        splits = {}
+        for name, count in layout.sizes.items():
+            blocks: list[Block] = []
+            for start in reversed(range(0, count, 7)):
+                maker: Windows = pickle.loads(pickle.dumps(windows))
+                blocks.insert(0, maker.block(np.random.default_rng(), name, start, min(7, count - start)))
+            self.left_out[name] = {position: reason for block in blocks for position, reason in block.left_out.items()}
+            strain, label, snr = (
+                np.concatenate([getattr(block, part) for block in blocks]) for part in ("strain", "label", "snr")
+            )
+            assert (strain.dtype, label.dtype, snr.dtype) == (np.float32, np.int8, np.float32)
+            splits[name] = Split(strain, label, snr)
+        self.store = StrainSplits(**splits, detectors=layout.detectors, sample_rate=layout.sample_rate,
+                                  margin=layout.margin, content_hash="stored", notes=layout.notes)  # fmt: skip
+        return self.store
 
 
 def name_of(number: int) -> str:
@@ -173,6 +199,10 @@ def test_command_line_text_is_converted(folder: Path) -> None:
         (b"id,target\nabc,1\nabd,0\nabc,1\n", "line 4: id abc is there twice"),
         (b"id,target\nabc,1\nab\xff,0\n", "line 3: not UTF-8 text"),
         (b'id,target\nabc,1\n"abd,0\n', "line 3: not valid CSV"),
+        (b"id,target\nabc,1\n" + b"a" * 200_000 + b",1\n", "line 3: not valid CSV (field larger than field limit"),
+        (b"id,target\nabc,1\n" + b"a" * 65 + b",1\n", "line 3: 'aaaaaaaa"),
+        (b"id,target\nabc,1\n" + b"a" * 100_000 + b",1\n", f"line 3: '{'a' * 80}...' is not id,target"),
+        (b"id,target\n/etc/passwd,1\n", "line 2: '/etc/passwd,1' is not id,target"),
     ],
 )
 def test_bad_labels_name_the_line(tmp_path: Path, text: bytes, message: str) -> None:
@@ -190,7 +220,155 @@ def test_labels_with_other_columns_and_a_byte_order_mark(tmp_path: Path) -> None
     assert read_labels(path) == {"abc": 1, "abd": 0}
 
 
-def test_bad_files_are_named_in_the_scan(tmp_path: Path) -> None:
+def test_an_import_equals_the_files_in_float32(folder: Path) -> None:
+    streamed = load(folder, val_fraction=0.2, test_fraction=0.3)
+    context = Context(materialise=True)
+    stored = G2Net(path=str(folder), val_fraction=0.2, test_fraction=0.3).load(context)
+    assert stored.content_hash == "stored"
+    assert stored.sizes == streamed.sizes
+    for name in ("train", "val", "test"):
+        np.testing.assert_array_equal(stored[name].strain[:], streamed[name].strain[:])
+        np.testing.assert_array_equal(stored[name].label, streamed[name].label)
+        assert np.isnan(stored[name].snr).all()
+    assert not any(context.left_out.values())
+    # What streaming alone has to say of its hash is not said of the store.
+    assert [note for note in streamed.notes if note.startswith("Streamed: ")] == list(streamed.notes[-1:])
+    assert stored.notes == streamed.notes[:-1]
+
+
+def test_what_was_imported_is_used_from_then_on(folder: Path) -> None:
+    context = Context(materialise=True)
+    stored = G2Net(path=str(folder)).load(context)
+    context.materialise = False
+    assert G2Net(path=str(folder)).load(context) is stored
+
+
+def fortran(path: Path) -> None:
+    np.save(path, np.asfortranarray(np.load(path)))
+
+
+def big_endian(path: Path) -> None:
+    np.save(path, np.load(path).astype(">f8"))
+
+
+def linked(path: Path) -> None:
+    """The folder's owner keeps the file elsewhere."""
+    elsewhere = path.parents[5] / f"elsewhere-{path.name}"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("change", [fortran, big_endian, linked])
+@pytest.mark.parametrize("materialise", [False, True], ids=["streamed", "imported"])
+def test_the_same_strain_in_another_form(tmp_path: Path, materialise: bool, change: Callable[[Path], None]) -> None:
+    root = make(tmp_path / "g2net", 20)
+    given = {"path": str(root), "val_fraction": 0.2, "test_fraction": 0.2}
+    before = members(G2Net(**given).load(Context()))
+    for path in root.glob("train/*/*/*/*.npy"):
+        change(path)
+    assert members(G2Net(**given).load(Context(materialise=materialise))) == before
+
+
+def with_header(shape: str, descr: str = "<f8") -> bytes:
+    """A file of the right size whose header claims a shape."""
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(98304)
+
+
+def replaced(make: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Something else takes the place of the file."""
+
+    def spoil(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return spoil
+
+
+class Payload:
+    """Leaves a trace when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("executed"),))
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "short": (lambda path: path.write_bytes(path.read_bytes()[:999]), "truncated or of another shape"),
+    "empty": (lambda path: path.write_bytes(b""), "truncated or of another shape"),
+    "long": (lambda path: path.write_bytes(path.read_bytes() + b"more"), "truncated or of another shape"),
+    "float32": (lambda path: np.save(path, strain_of(0).astype("f4")), "truncated or of another shape"),
+    "zeros": (lambda path: path.write_bytes(bytes(98432)), r"no \.npy file \(the magic string is not correct"),
+    "pickle": (lambda path: path.write_bytes(pickle.dumps(Payload()).ljust(98432, b"\0")), r"pickled or no \.npy file"),
+    "objects": (lambda path: path.write_bytes(with_header("(3, 4096)", "|O")), "holds pickled objects, no numbers"),
+    "transposed": (lambda path: np.save(path, strain_of(0).reshape(4096, 3)), r"holds float64 of shape \(4096, 3\)"),
+    "integers": (lambda path: np.save(path, strain_of(0).view(np.int64)), r"holds int64 of shape \(3, 4096\)"),
+    "huge": (lambda path: path.write_bytes(with_header("(3, 1 << 50)")), r"pickled or no \.npy file"),
+    "claims": (lambda path: path.write_bytes(with_header(f"(3, {2**60})")), rf"holds float64 of shape \(3, {2**60}\)"),
+    "nested": (lambda path: path.write_bytes(with_header("(" * 40)), r"pickled or no \.npy file"),
+    "nan": (lambda path: np.save(path, np.full((3, 4096), np.nan)), "holds NaN or infinite strain"),
+    "overflow": (lambda path: np.save(path, np.full((3, 4096), 1e300)), "holds NaN or infinite strain"),
+    "folder": (replaced(Path.mkdir), "is not a regular file"),
+    "pipe": (replaced(os.mkfifo), "is not a regular file"),
+    "gone": (Path.unlink, "cannot be read: No such file"),
+    "dangling": (replaced(lambda path: path.symlink_to("nowhere")), "cannot be read: No such file"),
+    "loop": (replaced(lambda path: path.symlink_to(path.name)), "cannot be read: Too many levels"),
+}
+"""Ways in which a file can be bad, and what is said of it."""
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_stops_streaming_and_is_left_out_of_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = make(tmp_path, 20)
+    whole = members(load(root, val_fraction=0.2, test_fraction=0.2))
+    given = {"path": str(root), "val_fraction": 0.2, "test_fraction": 0.2}
+    dataset, streaming = G2Net(**given), G2Net(**given)
+    dataset.fingerprint()  # the folder is scanned before the file turns bad
+    splits = streaming.load(Context())
+    path = place(root, name_of(7))
+    spoil, reason = BAD[kind]
+    spoil(path)
+
+    with pytest.raises(UserError, match=reason) as raised:
+        [splits[name].strain[:] for name in ("train", "val", "test")]
+    assert str(path) in str(raised.value)
+    assert "gwbench data import" in str(raised.value)
+
+    again = G2Net(**given) if kind != "gone" else dataset
+    for imported in (dataset, again):
+        context = Context(materialise=True)
+        stored = imported.load(context)
+        (left_out,) = [text for reasons in context.left_out.values() for text in reasons.values()]
+        assert re.search(reason, left_out)
+        assert left_out.startswith(f"{path.name} ")
+        lost = strain_of(7).astype(np.float32).tobytes()
+        assert members(stored) == {name: windows - {lost} for name, windows in whole.items()}
+    assert not Path("executed").exists()
+
+
+def test_left_out_positions_are_those_of_the_files(tmp_path: Path) -> None:
+    root = make(tmp_path, 40)
+    streamed = load(root, val_fraction=0.2, test_fraction=0.2).train
+    position = {window.tobytes(): where for where, window in enumerate(streamed.strain[:])}
+    expected = {}
+    for number in range(0, 40, 4):
+        where = position.get(strain_of(number).astype(np.float32).tobytes())
+        if where is not None:
+            expected[where] = f"{name_of(number)}.npy"
+        place(root, name_of(number)).write_bytes(b"damaged")
+    context = Context(materialise=True)
+    stored = G2Net(path=str(root), val_fraction=0.2, test_fraction=0.2).load(context).train
+    assert len(expected) > 3
+    assert context.left_out["train"].keys() == expected.keys()
+    assert all(name in context.left_out["train"][where] for where, name in expected.items())
+    kept = [where for where in range(len(streamed)) if where not in expected]
+    np.testing.assert_array_equal(stored.strain[:], streamed.strain[np.array(kept)])
+    np.testing.assert_array_equal(stored.label, streamed.label[kept])
+
+
+def test_files_of_another_size_are_counted_before_anything_is_streamed(tmp_path: Path) -> None:
     root = make(tmp_path, 20)
     for number in range(5):
         path = place(root, name_of(number))
@@ -201,36 +379,75 @@ def test_bad_files_are_named_in_the_scan(tmp_path: Path) -> None:
         load(root)
 
 
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (
-            lambda path, size: path.write_bytes(pickle.dumps(b"x" * 98000).ljust(size, b"\0")),
-            "truncated, pickled or no",
-        ),
-        (lambda path, size: np.save(path, strain_of(0).reshape(4096, 3)), r"holds float64 of shape \(4096, 3\)"),
-        (lambda path, size: np.save(path, strain_of(0).view(np.int64)), r"holds int64 of shape \(3, 4096\)"),
-        (lambda path, size: np.save(path, np.full((3, 4096), np.nan)), "holds NaN or infinite strain"),
-        (lambda path, size: path.write_bytes(path.read_bytes()[:999]), "truncated, pickled or no"),
-    ],
-)
-def test_bad_files_are_named_when_read(tmp_path: Path, spoil: Callable[[Path, int], None], message: str) -> None:
-    root = make(tmp_path, 20)
-    splits = load(root, val_fraction=0.2, test_fraction=0.2)
-    path = place(root, name_of(7))
-    spoil(path, path.stat().st_size)
-    with pytest.raises(UserError, match=message) as raised:
-        [splits[name].strain[:] for name in ("train", "val", "test")]
-    assert path.name in str(raised.value)
+def test_a_disk_that_goes_away_stops_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(tmp_path / "g2net", 20)
+    dataset = G2Net(path=str(root), val_fraction=0.2, test_fraction=0.2)
+    dataset.fingerprint()
+    (root / "train").rename(tmp_path / "unmounted")
+    with pytest.raises(UserError, match=r"Make sure that its disk is there"):
+        dataset.load(Context(materialise=True))
+    (tmp_path / "unmounted").rename(root / "train")
+
+    def failing(*_: Any) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gwbench.data.npy_folder.os.open", failing)
+        with pytest.raises(UserError, match=r"Input/output error.*run the same command again"):
+            dataset.load(Context(materialise=True))
+    assert sum(dataset.load(Context(materialise=True)).sizes.values()) == 20
 
 
-def test_a_pickled_array_is_refused(tmp_path: Path) -> None:
-    root = make(tmp_path, 20)
-    splits = load(root, val_fraction=0.2, test_fraction=0.2)
-    for path in root.glob("train/*/*/*/*.npy"):
-        np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match=r"pickled or no \.npy file \(Object arrays cannot be loaded"):
-        splits.train.strain[0:1]
+def test_a_file_without_permission_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, really = make(tmp_path, 20), os.open
+
+    def refusing(path: Path, flags: int) -> int:
+        """As for a user who may not read one file; the super-user, who runs some tests, may read all."""
+        if path.name.startswith(name_of(7)):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return really(path, flags)
+
+    monkeypatch.setattr("gwbench.data.npy_folder.os.open", refusing)
+    context = Context(materialise=True)
+    G2Net(path=str(root), val_fraction=0.2, test_fraction=0.2).load(context)
+    ((reason,),) = [tuple(reasons.values()) for reasons in context.left_out.values() if reasons]
+    assert reason.endswith(f"{name_of(7)}.npy cannot be read: Permission denied")
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, really = make(tmp_path, 5), os.scandir
+    closed = str(place(root, name_of(3)).parent)
+
+    def refusing(path: Any) -> Any:
+        if str(path) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return really(path)
+
+    monkeypatch.setattr("gwbench.data.npy_folder.os.scandir", refusing)
+    with pytest.raises(UserError, match=f"The folder {closed} cannot be read: Permission denied"):
+        G2Net(path=str(root)).fingerprint()
+
+
+def test_one_command_scans_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = G2Net(path=str(folder))
+    dataset.fingerprint()
+    monkeypatch.setattr("gwbench.data.npy_folder.os.scandir", None)
+    dataset.load(Context(materialise=True))
+
+
+def test_one_spelling_of_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    plugin = REGISTRY.get("dataset", "g2net")
+    for text in ("/home/me/x", "/home/me/x/", "~/x", "~/./x//", "/home/me/y/../x"):
+        assert validate(plugin, {"path": text})["path"] == "/home/me/x"
+    assert validate(plugin, {"path": ""})["path"] == ""
+
+
+def test_windows_of_half_a_million_files_pickle_small() -> None:
+    """They go to every process that imports: 10 bytes an id and one a label."""
+    ids = np.array([f"{number:010x}" for number in range(560_000)], dtype=bytes)
+    windows = FolderWindows({"train": NpyFolder(Path("/x"), ids, (3, 4096))}, {"train": np.zeros(560_000, "i1")})
+    assert len(pickle.dumps(windows)) < 560_000 * 11 + 1000
 
 
 def test_bad_folders_are_named(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Callable, Iterator
+import pickle
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +15,14 @@ import h5py
 import numpy as np
 import pytest
 
-from gwbench.contracts import Array, Block, Layout, Split, StrainSplits
+from gwbench.contracts import Array, Layout, Split, StrainSplits, Windows
+from gwbench.data.cache import CacheContext
 from gwbench.errors import UserError
 from gwbench.parameters import validate
 from gwbench.plugins.datasets.real_noise import RealNoise
 from gwbench.progress import Progress
 from gwbench.registry import REGISTRY
+from gwbench.seeds import sequence
 
 RATE = 512
 SMALL: dict[str, Any] = {"train": 60, "val": 20, "test": 20, "sample_rate": RATE, "duration": 1.0, "margin": 0.25}
@@ -29,26 +32,32 @@ EVENT = 1126259462.42
 
 @dataclass
 class Context:
-    """Keeps the blocks in memory."""
+    """Keeps the blocks in memory; the windows are sent to a worker, as it were."""
 
     seed: int = 0
     workers: int = 1
     progress: Progress = field(default_factory=Progress)
+    materialise: bool = False
+    windows: Any = None
 
-    def stored(self, layout: Layout, blocks: Callable[[], Iterator[Block]]) -> StrainSplits:
-        made = list(blocks())
+    def find(self, layout: Layout) -> StrainSplits | None:
+        return None
 
-        def split(name: str) -> Split:
-            mine = sorted((block for block in made if block.split == name), key=lambda block: block.start)
-            strain, label, snr = (np.concatenate([getattr(b, k) for b in mine]) for k in ("strain", "label", "snr"))
-            parameters = {k: np.concatenate([b.parameters[k] for b in mine]) for k in mine[0].parameters}
-            assert len(label) == layout.sizes[name]
-            return Split(strain, label, snr, parameters)
+    def stored(self, layout: Layout, windows: Windows) -> StrainSplits:
+        self.windows = pickle.loads(pickle.dumps(windows))
 
+        def split(number: int, name: str) -> Split:
+            rng = np.random.default_rng(sequence(self.seed, "data", number, 0))
+            block = self.windows.block(rng, name, 0, layout.sizes[name])
+            assert (block.split, block.start) == (name, 0)
+            assert len(block.label) == layout.sizes[name]
+            return Split(block.strain, block.label, block.snr, block.parameters)
+
+        train, val, test = (split(*place) for place in enumerate(("train", "val", "test")))
         return StrainSplits(
-            split("train"),
-            split("val"),
-            split("test"),
+            train,
+            val,
+            test,
             layout.detectors,
             layout.sample_rate,
             layout.margin,
@@ -102,7 +111,7 @@ def test_one_unnamed_stretch_serves_three_channels_that_share_no_sample(tmp_path
     first = {name: min(min(found[name, d]) for d in splits.detectors) for name in ("train", "val", "test")}
     assert last["train"] < first["val"] <= last["val"] < first["test"]
     # 119 s of good time in shares of 0.6, 0.2, 0.2.
-    assert last["train"] / RATE == pytest.approx(1 + 0.6 * 119, abs=1)
+    assert last["train"] / RATE == pytest.approx(1 + 0.6 * 119, abs=4)
     shared = "H1, L1, V1 take strain of a detector that the files do not name, at times that do not overlap."
     assert any(shared in note for note in splits.notes)
 
@@ -152,7 +161,7 @@ def test_excluded_times_are_left_out(tmp_path: Path) -> None:
     used = set.union(*provenance(splits).values())
     assert not any(7 * RATE < sample <= 13 * RATE for sample in used)
     assert any(6 * RATE < sample <= 7 * RATE for sample in used)
-    assert any("3 s on either side of 2 GPS time(s) are left out; 1 of these" in note for note in splits.notes)
+    assert any("3 s on either side of 2 GPS time(s), 1 of them within the files" in note for note in splits.notes)
 
 
 def test_half_the_windows_hold_a_signal_of_the_asked_snr(tmp_path: Path) -> None:
@@ -184,6 +193,21 @@ def test_injected_snr_is_pycbcs_sigma_on_the_training_noise(tmp_path: Path) -> N
     assert np.sqrt(total) == pytest.approx(split.snr[row], rel=0.03)
 
 
+def test_windows_have_the_psd_measured_around_them(tmp_path: Path) -> None:
+    """Noise of four times the power from 384 s on."""
+    strain = noise(1280)
+    strain[384 * RATE :] *= 2
+    context = Context()
+    RealNoise(path=(str(write(tmp_path / "x.hdf", strain, detector="H1")),), **SMALL).load(context)
+    windows = context.windows
+    assert windows.psds.delta_f == 0.5
+    assert windows.psds.values.shape[0] == 12 + 4 + 4  # of 64 s each
+    drawn, gps = windows.windows(np.random.default_rng(0), "train", 300)
+    level = windows.psds.values[drawn.rows[:, 0], 20:400].mean(axis=1)
+    middle = gps[:, 0] + NEED / 2 / RATE
+    np.testing.assert_allclose(level, np.where(middle < 1384, 2e-42, 8e-42) / RATE, rtol=0.04)
+
+
 def test_same_seed_same_data_other_seed_other_data(tmp_path: Path) -> None:
     path = write(tmp_path / "x.hdf", noise(60))
     first, again, other = (
@@ -191,6 +215,124 @@ def test_same_seed_same_data_other_seed_other_data(tmp_path: Path) -> None:
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_coincident_windows_hold_the_same_time_in_all_channels(tmp_path: Path) -> None:
+    write(tmp_path / "h.hdf", ramp(100), detector="H1")
+    write(tmp_path / "l1.hdf", ramp(50, 1 + 20 * RATE), start=1020.0, detector="L1")
+    write(tmp_path / "l2.hdf", ramp(60, 1 + 71 * RATE), start=1071.0, detector="L1")
+    splits = RealNoise(path=(str(tmp_path),), background="coincident", **SMALL).load(Context())
+    found = provenance(splits)
+    for name in ("train", "val", "test"):
+        quiet = splits[name].strain[:][splits[name].label == 0]
+        np.testing.assert_array_equal(quiet[:, 0], quiet[:, 1])
+        gps = [splits[name].parameters[f"noise_gps_{d}"] for d in ("H1", "L1")]
+        np.testing.assert_array_equal(gps[0], gps[1])
+    # 50 + 29 s in common.
+    used = set.union(*found.values())
+    assert min(used) > 20 * RATE
+    assert not any(70 * RATE < sample <= 71 * RATE for sample in used)
+    assert any("same GPS time" in note for note in splits.notes)
+    assert not any("Slid" in note for note in splits.notes)
+
+
+def test_coincident_windows_need_every_channels_own_detector(tmp_path: Path) -> None:
+    write(tmp_path / "h.hdf", ramp(100), detector="H1")
+    given: dict[str, Any] = {"path": (str(tmp_path),), "background": "coincident", **SMALL}
+    with pytest.raises(UserError, match=r"background=coincident: no file in dataset\.path is of L1, V1"):
+        RealNoise(detectors=("H1", "L1", "V1"), **given).load(Context())
+    write(tmp_path / "h.hdf", ramp(100))
+    with pytest.raises(UserError, match=r"background=coincident: no file in dataset\.path is of H1, L1, V1"):
+        RealNoise(**given).load(Context())
+
+
+def test_time_slid_channels_are_half_a_second_apart(tmp_path: Path) -> None:
+    for detector in ("H1", "L1", "V1"):
+        write(tmp_path / f"{detector}.hdf", ramp(60), detector=detector)
+    splits = RealNoise(path=(str(tmp_path),), **{**SMALL, "test": 400}).load(Context())
+    gps = np.stack([splits.test.parameters[f"noise_gps_{d}"] for d in splits.detectors], axis=1)
+    assert np.diff(np.sort(gps, axis=1), axis=1).min() >= 0.5
+    # What the parameters say is where the strain is from: the ramp counts samples from GPS 1000, the margin is 128.
+    quiet = splits.test.label == 0
+    first = splits.test.strain[:][quiet][:, :, 128].astype(np.float64)
+    np.testing.assert_allclose(gps[quiet], 1000 + (first - 1) / RATE, atol=1e-6)
+    assert any("Slid by 0.5 s or more, the train noise makes" in note for note in splits.notes)
+
+
+def test_events_listed_beside_the_files_are_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.hdf", ramp(60), detector="H1")
+    events = [("GW1", 1010.0), ("GW2", 1061.0), ("GW3", 2000.0)]
+    listed = {"events": [{"name": name, "gps": gps} for name, gps in events]}
+    (tmp_path / "events.json").write_text(json.dumps(listed))
+    given: dict[str, Any] = {"path": (str(path),), "exclude_seconds": 3.0, **SMALL}
+    splits = RealNoise(**given).load(Context())
+    used = set.union(*provenance(splits).values())
+    assert not any(7 * RATE < sample <= 13 * RATE or sample > 58 * RATE for sample in used)
+    assert "3 s on either side of the known event(s) GW1, GW2 are left out." in splits.notes
+    assert "events.json" in RealNoise(**given).fingerprint()
+    splits = RealNoise(exclude_events=False, **given).load(Context())
+    assert any(7 * RATE < sample <= 13 * RATE for sample in set.union(*provenance(splits).values()))
+    assert not any("left out." in note for note in splits.notes)
+    assert "events.json" not in RealNoise(exclude_events=False, **given).fingerprint()
+
+
+def test_what_is_cached_is_found_without_reading_strain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "x.hdf", noise(60), detector="H1")
+    dataset = RealNoise(path=(str(path),), **SMALL)
+    plugin = REGISTRY.get("dataset", "real-noise")
+
+    def load() -> StrainSplits:
+        fingerprint = RealNoise(path=(str(path),), **SMALL).fingerprint()
+        context = CacheContext.of(
+            plugin, {"path": str(path)}, 0, fingerprint, root=tmp_path / "cache", workers=1, progress=Progress()
+        )
+        splits: StrainSplits = dataset.load(context)
+        return splits
+
+    first = load()
+
+    def never(*_: object) -> None:
+        raise AssertionError("strain was read")
+
+    monkeypatch.setattr("gwbench.plugins.datasets.real_noise.read_strain", never)
+    again = load()
+    assert (again.content_hash, again.notes) == (first.content_hash, first.notes)
+    assert len(again.notes) > 4
+    with h5py.File(path, "a") as file:
+        file["data"][0] = 1e-21
+    with pytest.raises(AssertionError, match="strain was read"):
+        load()
+
+
+@pytest.mark.filterwarnings("ignore:COPY_IF_NEEDED is no longer needed:PendingDeprecationWarning")
+def test_frames_and_hdf5_of_several_rates_go_together(tmp_path: Path) -> None:
+    from gwpy.timeseries import TimeSeries
+
+    name = "L1:GWOSC-4KHZ_R1_STRAIN"
+    series = TimeSeries(noise(60, rate=2 * RATE), t0=1000, sample_rate=2 * RATE, name=name, channel=name)
+    series.write(str(tmp_path / "l.gwf"), format="gwf")
+    write(tmp_path / "h.hdf", noise(60, rate=4 * RATE, seed=1), rate=4 * RATE, detector="H1")
+    write(tmp_path / "v.hdf5", noise(60, seed=2), detector="V1")
+    splits = RealNoise(path=(str(tmp_path),), **SMALL).load(Context())
+    assert splits.detectors == ("H1", "L1", "V1")
+    quiet = splits.train.strain[:][splits.train.label == 0]
+    # White noise keeps a quarter, a half and all of its power, less the filter's transition band.
+    shares = quiet.astype(np.float64).var(axis=(0, 2)) / 1e-42
+    assert shares == pytest.approx([0.95 / 4, 0.95 / 2, 1.0], rel=0.06)
+    write(tmp_path / "slow.hdf", noise(60, rate=RATE / 2), rate=RATE / 2, detector="H1")
+    with pytest.raises(UserError, match=r"slow\.hdf: strain sampled at 256 Hz cannot be brought to 512 Hz"):
+        RealNoise(path=(str(tmp_path),), **SMALL).load(Context())
+    (tmp_path / "slow.hdf").unlink()
+    with pytest.raises(UserError, match=r"h\.hdf has none of the channels asked for \(L1:GWOSC"):
+        RealNoise(path=(str(tmp_path),), channel=(name,), **SMALL).load(Context())
+
+
+def test_simulated_glitches_can_be_added(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.hdf", noise(60), detector="H1")
+    splits = RealNoise(path=(str(path),), glitch_rate=2.0, **SMALL).load(Context())
+    counts = splits.train.parameters["glitches_H1"]
+    assert counts.mean() == pytest.approx(2.0 * 1.5, rel=0.3)
+    assert any("glitches besides the real ones: 2 per second" in note for note in splits.notes)
 
 
 def test_files_of_a_higher_rate_are_resampled(tmp_path: Path) -> None:
@@ -217,7 +359,10 @@ def test_fingerprint_is_the_digest_of_every_file(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     paths = [write(tmp_path / "x.hdf", noise(5)), write(tmp_path / "a" / "x.hdf", noise(5, seed=1))]
     expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths, key=str)]
-    assert RealNoise(path=(str(tmp_path),)).fingerprint() == {"x.hdf": expected[0], "x.hdf#2": expected[1]}
+    found = dict(RealNoise(path=(str(tmp_path),)).fingerprint())
+    assert found.pop("population flat-bbh")
+    assert found == {"x.hdf": expected[0], "x.hdf#2": expected[1]}
+    assert "population flat-precessing" in RealNoise(path=(str(tmp_path),), population="flat-precessing").fingerprint()
 
 
 def test_command_line_text_is_converted() -> None:
@@ -226,7 +371,7 @@ def test_command_line_text_is_converted() -> None:
     given = validate(plugin, text)
     assert given["path"] == ("a.hdf", "b.hdf")
     assert given["exclude"] == (1.0, 2.5)
-    assert RealNoise(**given).fractions == (0.5, 0.25, 0.25)
+    assert RealNoise(**given).fractions == {"train": 0.5, "val": 0.25, "test": 0.25}
 
 
 def test_bad_input_is_named(tmp_path: Path) -> None:
@@ -249,6 +394,11 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
     refused(too_little.format("val", r"1\.5", r"4\.0"), path=(short,))
     refused(too_little.format("train", r"4\.5", r"4\.0"), path=(short,), duration=4.0)
     refused(too_little.format("train", r"1\.5", r"0\.0"), path=(short,), exclude=(1002.0,))
+    refused(r"snr = 5: with snr_model = uniform, expected snr = LOW,HIGH", path=(short,), snr=(5.0,))
+    refused(r"arrival = 0\.5,1\.5 s does not fit the window of 1 s", path=(short,), arrival=(0.5, 1.5))
+    refused(r"There is no population 'bh'", path=(short,), population="bh")
+    many = [write(tmp_path / f"{detector}.hdf", noise(9.5), detector=detector) for detector in ("L1", "V1")]
+    refused(r"The channels of the val split hold too little time to be slid", path=tuple(map(str, many)))
 
 
 @pytest.mark.skipif("GWBENCH_TEST_DATA" not in os.environ, reason="GWBENCH_TEST_DATA names no folder of real data")

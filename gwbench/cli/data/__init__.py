@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+from gwbench.cli.data.fetch import fetch
+from gwbench.cli.data.make import import_, make
+from gwbench.cli.data.plot import plot
 from gwbench.cli.data.stored import clear, info, list_, verify
 
 
@@ -15,5 +18,5 @@ def data() -> None:
     """
 
 
-for command in (list_, info, verify, clear):
+for command in (make, import_, fetch, list_, info, verify, plot, clear):
     data.add_command(command)

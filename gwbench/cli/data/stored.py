@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from gwbench.data.cache import CacheDir, Entry
     from gwbench.progress import Progress
 
+SHOWN = 3
+"""Reasons for windows left out shown of every split; --json has more."""
+
 
 @click.command("list")
 @cache_option
@@ -39,7 +42,7 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
     for entry in entries:
         header = entry.header
         if header is None:
-            table.add_row(entry.name, _size(entry.size), "damaged")
+            table.add_row(entry.name, _size(entry.size), entry.problem if entry.unfinished else "damaged")
             continue
         table.add_row(
             entry.name,
@@ -75,11 +78,12 @@ def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
     rows = {"name": entry.name, "file": str(entry.path), "size": _size(entry.size)}
     header = entry.header
     if header is None:
-        rows["problem"] = entry.problem
+        rows["state" if entry.unfinished else "problem"] = entry.problem
     else:
         rate = header.sample_rate
         rows |= {
             "train / val / test": _sizes(header.sizes),
+            **({"left out": _left_out(header.left_out)} if header.left_out else {}),
             "detectors": ", ".join(header.detectors),
             "rate": f"{rate:g} Hz",
             "window": f"{header.window / rate:g} s, and {header.margin / rate:g} s of margin on either side",
@@ -108,7 +112,7 @@ def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_di
 
     cache = _cache(cache_dir)
     progress = default()
-    chosen = _choose(cache, names, every)
+    chosen = [entry for entry in _choose(cache, names, every) if names or not entry.unfinished]
     results = [_verified(cache, entry, progress) for entry in chosen]
     bad = [result for result in results if not result["ok"]]
     if as_json:
@@ -180,6 +184,15 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
 
 def _count(entries: list[Entry]) -> str:
     return f"{len(entries)} dataset{'' if len(entries) == 1 else 's'}"
+
+
+def _left_out(left_out: dict[str, Any]) -> str:
+    """How many windows could not be given, and why the first of them."""
+    lines = []
+    for split, found in left_out.items():
+        lines.append(f"{found['count']:,} of {split}, such as")
+        lines += [f"  {position}: {reason}" for position, reason in list(found["reasons"].items())[:SHOWN]]
+    return "\n".join(lines)
 
 
 def _size(size: int) -> str:

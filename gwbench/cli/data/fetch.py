@@ -1,0 +1,97 @@
+"""`gwbench data fetch`: open strain from GWOSC."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gwbench.cli.options import json_option
+from gwbench.data.gwosc_api import HOST
+from gwbench.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from gwbench.data.fetch import Fetched
+
+HOST_VARIABLE = "GWBENCH_GWOSC_HOST"
+STRAIN_TAGS = {"real", "files"}
+"""The tags of a dataset that reads strain files."""
+
+
+class _SeveralDetectors(click.Command):
+    """Lets `--detectors` take several words; options of click take a fixed number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        joined: list[str] = []
+        within = False  # whether the last word is a detector of the option
+        for word in args:
+            detector = re.fullmatch(r"[A-Za-z]\d(,[A-Za-z]\d)*,?", word) is not None
+            if within and detector and joined[-1] != "--detectors":
+                joined[-1] += f",{word}"
+                continue
+            within = word == "--detectors" or word.startswith("--detectors=") or (within and detector)
+            joined.append(word)
+        return super().parse_args(ctx, joined)
+
+
+@click.command(cls=_SeveralDetectors)
+@click.argument("target", metavar="EVENT_OR_GPS")
+@click.option("--detectors", default="H1,L1,V1", show_default=True, metavar="NAME...", help="H1 L1 V1, or H1,L1,V1.")
+@click.option("--duration", type=float, metavar="SECONDS",
+              help="Seconds around the time.  [default: one file for every detector, mostly of 4096 s]")  # fmt: skip
+@click.option("--sample-rate", type=int, default=4096, show_default=True, metavar="HZ", help="4096 or 16384.")
+@click.option("--format", "file_format", default="hdf5", show_default=True, metavar="FORMAT", help="hdf5 or gwf.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the files.  [default: in the user's cache]")
+@click.option("--host", default=HOST, show_default=True, envvar=HOST_VARIABLE, show_envvar=True,
+              metavar="URL", help="The server.")  # fmt: skip
+@json_option
+def fetch(target: str, detectors: str, as_json: bool, **options: Any) -> None:
+    """Download open strain around an event or a GPS time.
+
+    Interrupted, the same command goes on where it stopped; files that are here already are checked and kept.
+    Known events within the files are listed in events.json beside them.
+
+    \b
+    gwbench data fetch GW150914 --detectors H1 L1 V1
+    gwbench data fetch GW150914 --duration 32 --out strain
+    gwbench data fetch 1264316100 --duration 36000 --detectors L1,V1
+    """  # noqa: D301 - click reads the control character
+    from gwbench.data.fetch import fetch as fetch_strain
+    from gwbench.progress import default
+
+    names = [name.strip() for name in detectors.split(",") if name.strip()]
+    fetched = fetch_strain(target, names, progress=default(), **options)
+    if as_json:
+        click.echo(json.dumps(_as_dict(fetched), indent=2))
+        return
+    click.echo(f"{fetched.target}: GPS {fetched.gps:.10g}")
+    for file in fetched.files:
+        how = "downloaded" if file.downloaded else "here already"
+        click.echo(f"  {file.detector}  {file.path.name}  {file.size / 1e6:.1f} MB  {how}")
+    for name in fetched.missing:
+        click.echo(f"  {name}  GWOSC has no strain of {name} at that time.")
+    events = ", ".join(event.name for event in fetched.events) or "none"
+    click.echo(f"Events within the files, to leave out of noise (events.json): {events}")
+    click.echo(f"folder: {fetched.folder}")
+    click.echo(f"next: {_next_step(fetched)}")
+
+
+def _next_step(fetched: Fetched) -> str:
+    """The command that uses these files."""
+    names = [plugin.name for plugin in REGISTRY.list("dataset") if set(plugin.tags) >= STRAIN_TAGS]
+    if not names:
+        return "gwbench list dataset"
+    return shlex.join(["gwbench", "run", "--dataset", names[0], "--set", f"dataset.path={fetched.folder}"])
+
+
+def _as_dict(fetched: Fetched) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    files = [{**asdict(file), "path": str(file.path)} for file in fetched.files]
+    events = [event.model_dump() for event in fetched.events]
+    said = {"folder": str(fetched.folder), "files": files, "events": events, "next": _next_step(fetched)}
+    return {**asdict(fetched), **said}

@@ -1,0 +1,180 @@
+"""`gwbench data make|import`: a dataset on this disk, made or copied before a run asks for it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gwbench.cli.options import cache_option, json_option, parse_settings, plugin_option
+from gwbench.errors import UserError
+from gwbench.registry import REGISTRY
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SECTION = "dataset."
+PLACE = "path"
+"""The parameter that says where the files of a dataset lie."""
+
+SHOWN = 10
+"""So many reasons for windows left out are printed."""
+
+
+def _options(command: F) -> F:
+    """The options that say which data: those of `gwbench run` with the same names."""
+    for option in (
+        json_option,
+        plugin_option,
+        cache_option,
+        click.option("--workers", type=click.IntRange(min=1), help="Processes at work.  [default: one per core]"),
+        click.option("--data-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the data."),
+        click.option(
+            "--set",
+            "pairs",
+            multiple=True,
+            metavar="dataset.NAME=VALUE",
+            help="Set a parameter of the dataset. Repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("dataset")
+@_options
+def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
+    """Make a dataset now, for the runs that will ask for it.
+
+    Interrupted, the same command goes on where it stopped.
+
+    \b
+    gwbench data make NAME --set dataset.train=20000
+    """  # noqa: D301 - click reads the control character
+    _make(dataset, _settings(pairs), materialise=False, **options)
+
+
+@click.command("import")
+@click.argument("dataset")
+@click.argument("path")
+@_options
+def import_(dataset: str, path: str, pairs: tuple[str, ...], **options: Any) -> None:
+    """Copy the strain at PATH into the store, once and for all runs with the same settings.
+
+    Damaged files are left out, counted and named. Interrupted, the same command goes on where it stopped.
+
+    \b
+    gwbench data import NAME PATH --set dataset.limit=100000
+    """  # noqa: D301 - click reads the control character
+    settings = _settings(pairs)
+    if PLACE in settings:
+        raise UserError(f"PATH and --set {SECTION}{PLACE} both say where the files lie. Give one of them.")
+    _make(dataset, {PLACE: path, **settings}, materialise=True, **options)
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
+    """The dataset's parameters among KEY=VALUE texts.
+
+    Raises:
+        UserError: a key is of another section, or a text malformed.
+    """
+    given = parse_settings(pairs)
+    for key in given:
+        if not key.startswith(SECTION) or key == SECTION:
+            raise UserError(
+                f"--set {key} is no setting of a dataset: expected {SECTION}NAME=VALUE. "
+                "Settings of methods belong to `gwbench run`."
+            )
+    return {key.removeprefix(SECTION): value for key, value in given.items()}
+
+
+def _make(
+    name: str,
+    settings: dict[str, str],
+    *,
+    materialise: bool,
+    data_seed: int,
+    workers: int | None,
+    cache_dir: Path | None,
+    plugins: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    from gwbench.data.cache import CacheContext
+    from gwbench.data.store import read_header
+    from gwbench.parameters import parameters
+    from gwbench.progress import TerminalProgress
+    from gwbench.spec import Choice
+
+    plugin = REGISTRY.get("dataset", name)
+    if materialise and PLACE not in {parameter.name for parameter in parameters(plugin)}:
+        raise UserError(
+            f"The dataset {name!r} is not read from files: it has no parameter {PLACE!r}. "
+            f"`gwbench data make {name}` makes it."
+        )
+    choice = Choice.of("dataset", name, settings)
+    source = choice.build("dataset")
+    progress = TerminalProgress()
+    with progress.task("Identify data", 1) as task:
+        fingerprint = dict(source.fingerprint())
+        task.advance()
+    context = CacheContext.of(
+        plugin,
+        choice.parameters,
+        data_seed,
+        fingerprint,
+        root=cache_dir,
+        workers=workers,
+        progress=progress,
+        materialise=materialise,
+    )
+    path = context.cache.path(context.recipe)
+    before = _identity(path)
+    splits = source.load(context)
+    after = _identity(path)
+    words = [word for loaded in REGISTRY.sources_of([plugin]) for word in ("--plugin", loaded)]
+    words += ["--data-seed", str(data_seed)] if data_seed else []
+    words += ["--cache-dir", str(cache_dir)] if cache_dir else []
+    words += [word for key, value in settings.items() if key != PLACE for word in ("--set", f"{SECTION}{key}={value}")]
+    where = ["--set", f"{SECTION}{PLACE}={settings[PLACE]}"] if PLACE in settings else []
+    found: dict[str, Any] = {
+        "name": path.stem if after else None,
+        "path": str(path) if after else None,
+        "made": before != after,
+        "sizes": splits.sizes,
+        "content_hash": splits.content_hash,
+        "notes": list(splits.notes),
+        "left_out": read_header(path).left_out if after else {},
+        "next": shlex.join(["gwbench", "run", "--dataset", name, *where, *words]),
+    }
+    if not after and where:
+        found["store"] = shlex.join(["gwbench", "data", "import", name, settings[PLACE], *words])
+    click.echo(json.dumps(found, indent=2) if as_json else _in_words(name, found))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells one file at `path` from another put there later; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _in_words(dataset: str, found: dict[str, Any]) -> str:
+    """What is there now, as lines."""
+    title = f"{found['name']} is {'made' if found['made'] else 'there already'}."
+    lines = [title if found["name"] else f"{dataset} is read where it lies: nothing to make."]
+    lines.append("windows: " + ", ".join(f"{split} {count:,}" for split, count in found["sizes"].items()))
+    lines.append(f"hash: {found['content_hash']}")
+    lines += [f"note: {note}" for note in found["notes"]]
+    reasons = [reason for split in found["left_out"].values() for reason in split["reasons"].values()]
+    lines += [f"left out: {reason}" for reason in reasons[:SHOWN]]
+    if len(reasons) > SHOWN:
+        lines.append(f"left out: and others, which `gwbench data info {found['name']} --json` shows")
+    lines += [f"file: {found['path']}"] if found["path"] else []
+    lines += [f"store: {found['store']}"] if "store" in found else []
+    return "\n".join([*lines, f"next: {found['next']}"])

@@ -1,0 +1,138 @@
+"""`gwbench data plot`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gwbench.cli.options import cache_option
+from gwbench.errors import UserError
+
+if TYPE_CHECKING:
+    from gwbench.data.condition import Conditioning
+    from gwbench.data.portrait import Portrait
+
+SPLIT, DURATION = "val", 2.0
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="NAME_OR_FILE...")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), help=f"Of a dataset.  [default: {SPLIT}]")
+@click.option("--window", metavar="POSITION|loudest|signal|noise",
+              help="Which window: a position in the split, the loudest signal, the signal of median SNR, or the first "
+              "without a signal.  [default: loudest]")  # fmt: skip
+@click.option("--gps", type=float, help="Time in the middle of the picture of strain files.  [default: their middle]")
+@click.option("--duration", type=float, help=f"Seconds of strain files to show.  [default: {DURATION:g}]")
+@click.option("--low", type=float, default=20.0, show_default=True, help="Lower edge of the band, Hz.")
+@click.option("--high", type=float, default=600.0, show_default=True, help="Upper edge of the band, Hz.")
+@click.option("--q", type=float, default=8.0, show_default=True, help="Of the Q-transform; more for longer signals.")
+@click.option("--out", type=click.Path(path_type=Path), help="Picture.  [default: named by what it shows, here]")
+@cache_option
+def plot(
+    sources: tuple[str, ...],
+    split: str | None,
+    window: str | None,
+    gps: float | None,
+    duration: float | None,
+    low: float,
+    high: float,
+    q: float,
+    out: Path | None,
+    cache_dir: Path | None,
+) -> None:
+    """Draw a window: strain, whitened strain, Q-transform and spectrum of every detector, as a PNG picture.
+
+    NAME_OR_FILE is a dataset, by the beginning of its name in `gwbench data list` or by its file; or strain files, one
+    for every detector. A window is whitened as a run does it, by what is measured on the training split; strain files
+    by their own good data.
+
+    \b
+    gwbench data plot NAME
+    gwbench data plot NAME --split train --window 17
+    gwbench data plot H-H1_GWOSC.hdf5 L-L1_GWOSC.hdf5 --gps 1126259462.4
+    """  # noqa: D301 - click reads the control character
+    from gwbench.data.condition import Conditioning
+    from gwbench.data.plots import render
+    from gwbench.files import atomic
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise UserError(f"--out {out}: expected a name that ends in .png.")
+    settings = Conditioning(low=low, high=high)
+    dataset = _dataset(sources, cache_dir)
+    if dataset is None:
+        _refuse("strain files", split=split, window=window)
+        portrait, name = _of_files(sources, gps, DURATION if duration is None else duration, settings)
+    else:
+        _refuse("a dataset", gps=gps, duration=duration)
+        portrait, name = _of_dataset(dataset, split or SPLIT, window, settings)
+    picture = render(portrait, q=q)
+    path = out or Path(f"{name}.png")
+    with atomic(path) as temporary:
+        temporary.write_bytes(picture)
+    click.echo(str(path))
+
+
+def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
+    """The file of the dataset that is named; None where strain files are."""
+    from gwbench.data.cache import CacheDir
+    from gwbench.data.store import DamagedStoreError
+
+    paths = [Path(source).expanduser() for source in sources]
+    stores = [_is_store(path) for path in paths]
+    if len(sources) > 1 and (any(stores) or not all(path.exists() for path in paths)):
+        odd = next(p for p, store in zip(paths, stores, strict=True) if store or not p.exists())
+        what = "is a dataset" if odd.exists() else "is no file"
+        raise UserError(f"{odd} {what}: expected one dataset, or strain files alone.")
+    if stores[0]:
+        return paths[0]
+    if paths[0].exists():
+        return None
+    if len(paths[0].parts) != 1 or paths[0].suffix in (".hdf5", ".hdf", ".gwf"):
+        raise UserError(f"There is no file {paths[0]}. Check the path, or name a dataset of `gwbench data list`.")
+    entry = CacheDir(cache_dir).entry_info(sources[0])
+    if entry.header is None:
+        raise DamagedStoreError(entry.problem)
+    return entry.path
+
+
+def _is_store(path: Path) -> bool:
+    """Whether a file is a dataset's, whole or not, and not one of strain."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return "gwbench_layout" in file.attrs or {"train", "val", "test"} <= set(file)
+    except OSError:
+        return False
+
+
+def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioning) -> tuple[Portrait, str]:
+    from gwbench.data.portrait import choose_window, window_portrait
+    from gwbench.data.store import open_store, read_header
+
+    splits = open_store(path)
+    index = choose_window(splits[split], window, split)
+    gps = read_header(path).recipe.get("parameters", {}).get("gps")
+    known = float(gps) if isinstance(gps, int | float) else None
+    portrait = window_portrait(splits, split, index, settings=settings, name=path.stem, gps=known)
+    return portrait, f"{path.stem}-{split}-{index}"
+
+
+def _of_files(
+    sources: tuple[str, ...], gps: float | None, duration: float, settings: Conditioning
+) -> tuple[Portrait, str]:
+    from gwbench.data.strain_files import read_strain
+    from gwbench.data.strain_portrait import strain_portrait
+
+    files = [read_strain(Path(source).expanduser()) for source in sources]
+    portrait = strain_portrait(files, gps=gps, duration=duration, settings=settings)
+    detectors = "".join(channel.name for channel in portrait.channels)
+    return portrait, f"{files[0].path.stem if len(files) == 1 else detectors}-{portrait.zero.split()[-1]}"
+
+
+def _refuse(what: str, **options: object) -> None:
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given:
+        raise UserError(f"{' and '.join(given)} mean nothing for {what}. Leave them out.")

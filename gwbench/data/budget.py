@@ -1,0 +1,73 @@
+"""How much memory and disk conditioned strain may fill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+
+from gwbench.errors import UserError
+
+MEMORY_VARIABLE = "GWBENCH_MEMORY"
+"""Environment variable: GiB of memory that conditioned strain may fill."""
+
+SHARE = 0.3
+"""Of the memory and of the disk space at hand, the part that conditioned strain may fill by default."""
+
+
+def memory_budget() -> int:
+    """Bytes of memory that conditioned strain may fill: $GWBENCH_MEMORY in GiB, or `SHARE` of what is free.
+
+    Raises:
+        UserError: the variable holds no number of GiB.
+    """
+    chosen = os.environ.get(MEMORY_VARIABLE)
+    if chosen is None:
+        return int(SHARE * _free_memory())
+    try:
+        gib = float(chosen)
+    except ValueError:
+        gib = float("nan")
+    if not 0 <= gib < float("inf"):
+        raise UserError(f"{MEMORY_VARIABLE}={chosen!r} is no amount of memory: expected GiB, such as 8 or 0.5.")
+    return int(gib * 2**30)
+
+
+def disk_budget(folder: Path, kept: int = 0) -> int:
+    """Bytes that files of conditioned strain in a folder may fill: `SHARE` of what is free or filled by them now.
+
+    Args:
+        folder: an existing one.
+        kept: bytes that such files fill already.
+    """
+    return int(SHARE * (shutil.disk_usage(folder).free + kept))
+
+
+def _free_memory() -> int:
+    """Bytes free on the machine and, in a container or a cluster's job, below its limit."""
+    free = int(psutil.virtual_memory().available)
+    for group in _control_groups():
+        try:
+            limit = (group / "memory.max").read_text().strip()
+            used = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            if limit.isdigit():
+                # Pages of files count towards the limit too, but make room where it is reached.
+                free = min(free, int(limit) - int(used["anon"]))
+        except (OSError, ValueError, KeyError):
+            continue
+    return max(free, 0)
+
+
+def _control_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> list[Path]:
+    """The control groups (Linux, version 2) that this process is in, the innermost first."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        if line.startswith("0::/"):
+            inner = root / line.removeprefix("0::/")
+            return [inner, *(folder for folder in inner.parents if folder.is_relative_to(root))]
+    return []
