@@ -55,7 +55,7 @@ class Laboratory:
         labelled: Array,
         device: str,
         progress: Progress,
-        cache: str | Path | None = None,
+        cache: str | Path | None,
     ) -> Laboratory:
         """Fit the conditioner and, where the run trains, see to it that the training split is conditioned once.
 

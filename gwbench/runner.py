@@ -166,8 +166,8 @@ def _carry_out(
         )
 
     with notebook.phase("condition") as phase:
-        laboratory = Laboratory.set_up(spec, splits, labels, notebook.device, progress)
-        phase.windows = len(splits.train) if spec.training else 0
+        laboratory = Laboratory.set_up(spec, splits, labels, notebook.device, progress, cache)
+        phase.windows = len(splits.train) if laboratory.strain["train"].in_memory else 0
 
     judged = len(labels) + len(splits.val) + len(splits.test)
     if spec.baseline:

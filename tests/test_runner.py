@@ -163,8 +163,9 @@ def test_another_spec_is_another_run(record: RunRecord, change: dict[str, Any]) 
     same = {"precision": "fp32", "settings": SETTINGS}
     assert create(**same).run_id({}) == create(**same, encoder="cnn1d", dataset="bbh").run_id({})
     assert create(**same).run_id({}) != create(**{**same, **change}).run_id({})
-    assert create(**same).run_id({}) == record.run_id
-    assert create(**same).run_id({"file": "digest"}) != record.run_id
+    fingerprint = create(**same).dataset.build("dataset").fingerprint()
+    assert create(**same).run_id(fingerprint) == record.run_id
+    assert create(**same).run_id({**fingerprint, "file": "digest"}) != record.run_id
 
 
 def test_a_plugin_whose_source_changed_is_another_run(registry: Registry, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from gwbench.data.zero_phase import ZeroPhase
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from gwbench.contracts import Array, Split

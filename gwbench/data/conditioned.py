@@ -111,6 +111,11 @@ class ConditionedStrain:
             progress.say(f"{large}: conditioned windows are kept in {path} when they are first read.")
 
     @property
+    def in_memory(self) -> bool:
+        """Whether `keep` has conditioned it all."""
+        return self._kept is not None
+
+    @property
     def _window(self) -> tuple[int, int]:
         """(D, T)."""
         return len(self._conditioner.detectors), self._conditioner.window

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwbench.data import condition, conditioner as base, zero_phase
+from gwbench.data import condition, zero_phase
+from gwbench.data import conditioner as base
 from gwbench.data.budget import disk_budget
 from gwbench.data.row_file import in_use
 from gwbench.files import file_digest
@@ -43,7 +44,7 @@ def conditioned_path(folder: Path, content_hash: str, split: str, conditioner: C
     """
     import torch
 
-    code = [file_digest(module.__file__) for module in (condition, zero_phase) if module.__file__]
+    code = [file_digest(module.__file__) for module in (condition, base, zero_phase) if module.__file__]
     digest = hashlib.sha256(json.dumps([content_hash, split, code, str(torch.__version__)]).encode())
     for name, values in sorted(conditioner.state().items()):
         digest.update(json.dumps([name, str(values.dtype), list(values.shape)]).encode())

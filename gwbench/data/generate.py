@@ -1,10 +1,15 @@
-"""All windows of a dataset in order, made by as many threads or processes as pay."""
+"""All windows of a dataset in order, made by threads, or by processes where those pay.
+
+Threads share this process's memory and start at once, and most of the work runs outside the interpreter's lock.
+Processes take seconds to start and have to send every block here, but hold no common lock: they are worth it for much
+work of which threads are seen to get little done at once, such as the waveforms of slow models.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,7 +24,13 @@ BLOCK = 256
 """Windows made from one seed sequence."""
 
 PROCESSES_PAY = 20.0
-"""Seconds of work on one core from which on processes are worth their start of several seconds."""
+"""Seconds of work from which on processes are worth their start of several seconds."""
+
+TRIAL = 8
+"""At most so many threads show what threads get done at once."""
+
+THREADS_PAY = 0.6
+"""So large a part of the ideal speed-up must threads reach; what gives less holds the interpreter's lock."""
 
 Place = tuple[str, int, int]
 """Split, start, and count of windows."""
@@ -31,8 +42,7 @@ def generate(
     """All windows of a dataset, split by split, in blocks of `BLOCK`.
 
     Each block has a seed sequence of its own, so its windows depend neither on the other blocks nor on the number
-    of workers. Little work is shared by threads: all but LAL's waveforms runs outside the interpreter's lock. Much
-    is shared by processes, where `windows` can be made in another one.
+    of workers.
 
     Args:
         windows: what a window is.
@@ -56,36 +66,37 @@ def generate(
         return make_block(windows, seed, BLOCK, *place)
 
     if workers > 1:
+        pace = 0.0
         # The first block may be slow because it imports what it needs; the second shows the pace.
-        for _ in range(2):
-            if not places:
-                return
+        for place in [places.popleft() for _ in range(min(2, len(places)))]:
             begin = time.perf_counter()
-            block = make(places.popleft())
-            remaining = (time.perf_counter() - begin) * len(places)
+            block = make(place)
+            pace = time.perf_counter() - begin
             yield block
-            if remaining < PROCESSES_PAY:
-                break
-        workers = min(workers, len(places))
-        if workers > 1 and remaining >= PROCESSES_PAY:
-            try:
-                team = Worker.team(workers, windows, seed, BLOCK)
-            except UnfitError:
-                pass
-            else:
-                yield from _by(team, places)
+        if pace * len(places) >= PROCESSES_PAY:
+            trial = [places.popleft() for _ in range(min(workers, TRIAL, len(places)))]
+            begin = time.perf_counter()
+            blocks = list(_in_order(make, trial, len(trial)))
+            together = time.perf_counter() - begin
+            yield from blocks
+            if pace < THREADS_PAY * together:
+                yield from _by_processes(windows, seed, list(places), workers, make)
                 return
-    if workers > 1:
+    yield from _in_order(make, places, workers)
+
+
+def _by_processes(
+    windows: Windows, seed: int, places: list[Place], workers: int, make: Callable[[Place], Block]
+) -> Iterator[Block]:
+    """The blocks of places in order, made by processes, or by `make` where `windows` cannot be handed to them."""
+    try:
+        team = Worker.team(min(workers, len(places)), windows, seed, BLOCK)
+    except UnfitError:
         yield from _in_order(make, places, workers)
-    else:
-        yield from map(make, places)
-
-
-def _by(team: list[Worker], places: deque[Place]) -> Iterator[Block]:
-    """The blocks of places in order, made by processes."""
+        return
     idle = deque(team)
 
-    def make(place: Place) -> Block:
+    def ask(place: Place) -> Block:
         worker = idle.popleft()
         block = worker.block(*place)
         idle.append(worker)
@@ -96,16 +107,18 @@ def _by(team: list[Worker], places: deque[Place]) -> Iterator[Block]:
             worker.kill()
 
     try:
-        yield from _in_order(make, places, len(team), stop)
+        yield from _in_order(ask, places, len(team), stop)
     finally:
         for worker in team:
             worker.close()
 
 
 def _in_order(
-    make: Callable[[Place], Block], places: deque[Place], workers: int, stop: Callable[[], None] = lambda: None
+    make: Callable[[Place], Block], places: Iterable[Place], workers: int, stop: Callable[[], None] = lambda: None
 ) -> Iterator[Block]:
     """The blocks of places, in order, from `workers` threads; at most `2 * workers` wait for the reader.
+
+    With one worker, from the caller's thread.
 
     Args:
         make: makes one block.
@@ -113,6 +126,9 @@ def _in_order(
         workers: threads.
         stop: called at the end, or where the reader stops, before waiting for the threads.
     """
+    if workers < 2:
+        yield from map(make, places)
+        return
     coming = iter(places)
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Block]] = deque()

@@ -108,7 +108,8 @@ class SimulatedDataset(Dataset):
     ) -> None:
         if preset not in self.presets:
             raise UserError(
-                f"Unknown preset {preset!r}: expected {' or '.join(self.presets)}.{did_you_mean(preset, self.presets)}"
+                f"dataset.preset={preset!r} is not valid: expected {' or '.join(self.presets)}."
+                f"{did_you_mean(preset, self.presets)}"
             )
         chosen = self.presets[preset]
         given = {"train": train, "val": val, "test": test}
@@ -125,7 +126,7 @@ class SimulatedDataset(Dataset):
         named |= {"f_low": f_low, "mass": mass, "spin": spin, "arrival": arrival}
         settings = {**chosen.signals, **{name: value for name, value in named.items() if value is not None}}
         if snr is not None and snr_model is None:
-            settings["snr_model"] = {1: "distance", 2: "uniform", 3: "clipped-normal"}.get(len(snr), "uniform")
+            settings["snr_model"] = {2: "uniform", 3: "clipped-normal"}.get(len(snr), settings["snr_model"])
         seconds = chosen.duration if duration is None else duration
         rate = chosen.glitch_rate if glitch_rate is None else glitch_rate
         simulated = SimulatedGlitches(rate, glitch_snr, glitch_kinds)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+AHEAD = 64
+"""Windows announced to the disk before they are read: it serves many requests at once quicker than one by one."""
+
 
 def write_at(descriptor: int, data: Array | bytes, offset: int) -> None:
     """Write all of a C-contiguous array or of bytes at an offset of a file.
@@ -35,6 +38,12 @@ def read_at(descriptor: int, data: Array, offset: int) -> None:
         if not read:
             raise OSError("the file ends too early")
         left, offset = left[read:], offset + read
+
+
+def _announce(descriptor: int, offset: int, size: int) -> None:
+    """Have the system fetch a part of a file that will soon be read."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_WILLNEED)
 
 
 def _bytes(data: Array | bytes) -> memoryview:
@@ -71,11 +80,14 @@ class StrainRows:
         strain = np.empty((len(index), *self.shape[1:]), "<f4")
         everything = _bytes(strain)
         # In the order of the file, which is what a disk that turns is quickest at.
-        for place in np.argsort(index, kind="stable").tolist():
+        order = np.argsort(index, kind="stable")
+        offsets = (self._offset + np.asarray(index)[order].astype(np.int64) * self._row).tolist()
+        for number, place in enumerate(order.tolist()):
+            for ahead in offsets[number + AHEAD : number + AHEAD + 1] if number else offsets[: AHEAD + 1]:
+                _announce(self._descriptor, ahead, self._row)
             window = everything[place * self._row : (place + 1) * self._row]
-            offset = self._offset + int(index[place]) * self._row
-            if os.preadv(self._descriptor, [window], offset) != self._row:
-                read_at(self._descriptor, strain[place], offset)
+            if os.preadv(self._descriptor, [window], offsets[number]) != self._row:
+                read_at(self._descriptor, strain[place], offsets[number])
         return strain
 
 

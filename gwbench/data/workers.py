@@ -36,7 +36,7 @@ ONE_THREAD = dict.fromkeys(
 
 
 class UnfitError(Exception):
-    """What makes the windows cannot be handed to another process."""
+    """Other processes cannot make the windows."""
 
 
 def make_block(windows: Windows, seed: int, block: int, split: str, start: int, n: int) -> Block:
@@ -52,16 +52,20 @@ class Worker:
         program = (
             f"import sys; sys.path[:] = {sys.path!r}; from gwbench.data.workers import serve; serve({theirs.fileno()})"
         )
-        with theirs:
-            self._process = subprocess.Popen(
-                # What warns there has warned here. Ctrl-C is for this process, which ends the others.
-                [sys.executable, "-W", "ignore", "-c", program],
-                env={**os.environ, **ONE_THREAD},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-            )
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    # What warns there has warned here. Ctrl-C is for this process, which ends the others.
+                    [sys.executable, "-W", "ignore", "-c", program],
+                    env={**os.environ, **ONE_THREAD},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    process_group=0,
+                )
+        except OSError as error:
+            self._connection.close()
+            raise UnfitError(f"no process can be started: {error}") from error
         self._task = task
 
     @classmethod
@@ -69,7 +73,8 @@ class Worker:
         """Start `count` processes that make windows.
 
         Raises:
-            UnfitError: `windows` cannot be pickled, or not be unpickled in another process.
+            UnfitError: `windows` cannot be pickled, or not be unpickled in another process, or none can be started.
+            UserError: a process died.
         """
         try:
             task = pickle.dumps((_home(windows), pickle.dumps((windows, seed, block))))

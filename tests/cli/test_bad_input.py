@@ -112,7 +112,7 @@ def test_unknown_plugin(gwbench: CommandLine, command: str, says: tuple[str, ...
         ("encoder.stride=3", ("encoder.stride='3' is not valid", "1, 2, 4 or 8")),
         ("objective.lambda_param=-1", ("objective.lambda_param='-1' is not valid", "above 0", "0.0051")),
         ("dataset.preset=fast", ("dataset.preset='fast' is not valid", "quick or g2net-like")),
-        ("dataset.snr=6", ("dataset.snr='6' is not valid", "a value is missing", "float,float")),
+        ("dataset.snr=6", ("snr = 6", "snr_model = uniform", "snr = LOW,HIGH")),
         ("dataset.snr=20,6", ("snr = 20,6", "the lower first")),
         ("dataset.duration=inf", ("dataset.duration='inf' is not valid", "finite number")),
         ("dataset.sample_rate=nan", ("dataset.sample_rate='nan' is not valid", "above 0")),
@@ -395,7 +395,7 @@ def without_rate() -> str:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: "missing.hdf", ("dataset.path=missing.hdf names no strain file", "HDF5 file")),
+        (lambda: "missing.hdf", ("dataset.path=missing.hdf names no strain file", ".hdf5", ".gwf")),
         (lambda: "missing*.hdf", ("dataset.path=missing*.hdf names no strain file", "glob")),
         (lambda: hdf5("empty.hdf"), ("empty.hdf has no strain", "masses (2, 2)", "strain/Strain")),
         (text, ("text.hdf cannot be read", "not an HDF5 file")),

@@ -103,8 +103,12 @@ def test_every_part_of_the_recipe_counts(tmp_path: Path) -> None:
 
 
 def test_context_of_a_plugin(tmp_path: Path) -> None:
-    plugin: Any = SimpleNamespace(name="toy", version=3, source_hash="5e1f")
-    context = CacheContext.of(plugin, {"a": 1}, 5, {"f": "d"}, root=tmp_path, workers=None, progress=Progress())
+    target = SimpleNamespace(places=("folder",))
+    plugin: Any = SimpleNamespace(name="toy", version=3, source_hash="5e1f", target=target)
+    # Where the files lie says nothing of what they hold.
+    context = CacheContext.of(
+        plugin, {"a": 1, "folder": "/data"}, 5, {"f": "d"}, root=tmp_path, workers=None, progress=Progress()
+    )
     assert context.recipe == dataset_recipe("toy", 3, {"a": 1}, 5, {"f": "d"}, "5e1f")
     assert (context.seed, context.cache.root) == (5, tmp_path)
     assert not context.materialise

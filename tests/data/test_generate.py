@@ -64,19 +64,25 @@ def test_the_number_of_threads_or_processes_changes_no_bit(tmp_path: Path, monke
 
     log = tmp_path / "log"
     monkeypatch.setattr(module, "PROCESSES_PAY", 0.0)
+    monkeypatch.setattr(module, "THREADS_PAY", np.inf)
     assert_equal(list(generate(ToyWindows(log, seconds=0.05), SIZES, 3, workers=2)), expected)
     assert sorted(asked(log)) == sorted((split, start) for split, start, _ in PLACES)
     made = [line.split()[2:] for line in log.read_text().splitlines()]
     others = {process for process, *_ in made} - {str(os.getpid())}
     assert len(others) == 2
-    assert [process for process, *_ in made[:2]] == [str(os.getpid())] * 2
+    assert [process for process, *_ in made[:4]] == [str(os.getpid())] * 4
     assert all(threads == ["1"] for process, *threads in made if process in others)
     assert not any(psutil.pid_exists(int(process)) for process in others)
 
 
-def test_short_work_starts_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads_pay", [0.0, np.inf])
+def test_short_work_and_work_that_threads_share_start_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads_pay: float
+) -> None:
     log = tmp_path / "log"
-    list(generate(ToyWindows(log), SIZES, 3, workers=2))
+    monkeypatch.setattr(module, "PROCESSES_PAY", 0.0 if not threads_pay else 1e9)
+    monkeypatch.setattr(module, "THREADS_PAY", threads_pay)
+    assert_equal(list(generate(ToyWindows(log), SIZES, 3, workers=2)), list(generate(ToyWindows(), SIZES, 3)))
     assert {line.split()[2] for line in log.read_text().splitlines()} == {str(os.getpid())}
 
 
@@ -124,6 +130,7 @@ def test_windows_that_no_other_process_can_have_are_made_in_threads(monkeypatch:
     with pytest.raises(UnfitError, match="pickle"):
         Worker.team(1, windows, 3, BLOCK)
     monkeypatch.setattr(module, "PROCESSES_PAY", 0.0)
+    monkeypatch.setattr(module, "THREADS_PAY", np.inf)
     assert_equal(list(generate(windows, SIZES, 3, workers=2)), list(generate(ToyWindows(), SIZES, 3)))
 
 
@@ -134,6 +141,7 @@ from gwbench.data import generate
 from tests.data.toy_windows import ToyWindows
 
 generate.PROCESSES_PAY = 0.0
+generate.THREADS_PAY = float("inf")
 try:
     for block in generate.generate(ToyWindows(Path(sys.argv[1]), seconds=0.05), {"train": 100_000}, 0, 2):
         pass
@@ -148,7 +156,7 @@ def test_ctrl_c_ends_all_processes_without_a_trace(tmp_path: Path) -> None:
     # A terminal's Ctrl-C goes to the whole process group.
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
     limit = time.monotonic() + 60
-    while len(asked(log)) < 8:
+    while len(asked(log)) < 12:
         assert time.monotonic() < limit
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)

@@ -47,7 +47,7 @@ def test_noise_has_the_asked_psd() -> None:
         expected = from_string(name, 2050, 0.5, 10.0).numpy()[:2049]
         band = (frequency >= 20) & (frequency < 1000)
         ratio = (found.mean(axis=0)[band] / expected[band]).reshape(-1, 40).mean(axis=1)
-        assert np.abs(ratio - 1).max() < 0.02
+        assert np.abs(ratio - 1).max() < 0.025
         assert np.abs(ratio.mean() - 1) < 0.003
 
 
