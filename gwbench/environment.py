@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from gwbench.data.cache import usable_cores
+from gwbench.data.store.cache import usable_cores
 from gwbench.errors import UserError
 
 PACKAGES = ("torch", "lightly", "pytorch-lightning", "timm", "nnAudio", "pycbc", "lalsuite", "numpy", "scipy",

@@ -13,14 +13,14 @@ from safetensors.torch import load, save
 
 from gwbench import record
 from gwbench.contracts import Array, InputShape
-from gwbench.data.condition import from_state
+from gwbench.data.conditioning.condition import from_state
 from gwbench.encoding import DetectorEncoder, frozen_embedding, parse_groups
 from gwbench.errors import UserError
 from gwbench.files import atomic
 from gwbench.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from gwbench.data.condition import Conditioner
+    from gwbench.data.conditioning.condition import Conditioner
     from gwbench.spec import RunSpec
 
 CHUNK = 256

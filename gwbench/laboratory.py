@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gwbench import seeds
 from gwbench.contracts import Array, Scores, StrainInfo, StrainSplits
-from gwbench.data.cache import CacheDir
-from gwbench.data.condition import Conditioner, fit_conditioner
-from gwbench.data.conditioned import ConditionedStrain
-from gwbench.data.noise import coloured_noise_factory
+from gwbench.data.conditioning.condition import Conditioner, fit_conditioner
+from gwbench.data.conditioning.conditioned import ConditionedStrain
+from gwbench.data.conditioning.noise import coloured_noise_factory
+from gwbench.data.store.cache import CacheDir
 from gwbench.encoding import DetectorEncoder, parse_groups
 from gwbench.evaluate.protocol import evaluate_encoder
 from gwbench.frozen import build_encoder

@@ -23,8 +23,8 @@ from torch.utils.data import Sampler
 from gwbench import seeds
 from gwbench.callbacks import History, Reporter, Saver, diverged
 from gwbench.contracts import Augmentation, Objective, Pairing, View
-from gwbench.data.batches import Batches
-from gwbench.data.conditioned import ConditionedStrain
+from gwbench.data.conditioning.batches import Batches
+from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
 

@@ -142,7 +142,7 @@ def _carry_out(
 ) -> RunRecord:
     """The method section."""
     with progress.task("Load libraries", 1) as task:
-        from gwbench.data.cache import CacheContext
+        from gwbench.data.store.cache import CacheContext
         from gwbench.evaluate.metrics import evaluate_scores
         from gwbench.frozen import save_encoder
         from gwbench.laboratory import Laboratory

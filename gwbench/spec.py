@@ -12,7 +12,7 @@ import pydantic
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field
 
-from gwbench.data.condition import Conditioning
+from gwbench.data.conditioning.condition import Conditioning
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluate.probe import PROTOCOL
 from gwbench.parameters import reason, validate

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gwbench.collapse import collapse, warning
 from gwbench.contracts import Encoder, Objective, Pairing, Split, StrainInfo, View
-from gwbench.data.conditioned import ConditionedStrain
+from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
 from gwbench.pretrain import EpochBatches, Method, Pretraining, Trained, pretrain

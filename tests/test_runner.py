@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 import gwbench
 from gwbench import seeds
-from gwbench.data.cache import CacheContext
+from gwbench.data.store.cache import CacheContext
 from gwbench.errors import UserError
 from gwbench.progress import Progress
 from gwbench.record import RunRecord, read_record

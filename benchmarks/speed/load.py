@@ -39,11 +39,11 @@ from scipy import signal
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from gwbench.contracts import Array, Block, Layout, Split
-from gwbench.data.batches import Batches
-from gwbench.data.cache import CacheContext, CacheDir, dataset_recipe
-from gwbench.data.condition import Conditioner, Conditioning, fit_conditioner
-from gwbench.data.conditioned import ConditionedStrain
-from gwbench.data.conditioned_files import conditioned_files
+from gwbench.data.conditioning.batches import Batches
+from gwbench.data.conditioning.condition import Conditioner, Conditioning, fit_conditioner
+from gwbench.data.conditioning.conditioned import ConditionedStrain
+from gwbench.data.conditioning.conditioned_files import conditioned_files
+from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
 from gwbench.progress import Progress
 
 DETECTORS = ("H1", "L1", "V1")

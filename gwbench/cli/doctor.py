@@ -13,7 +13,7 @@ def doctor() -> None:
     from importlib.metadata import distributions
 
     from gwbench import environment
-    from gwbench.data.cache import CacheDir
+    from gwbench.data.store.cache import CacheDir
     from gwbench.registry import REGISTRY
 
     problems = []

@@ -15,7 +15,7 @@ from gwbench.evaluate.probe import linear_probe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gwbench.data.conditioned import ConditionedStrain
+    from gwbench.data.conditioning.conditioned import ConditionedStrain
     from gwbench.encoding import DetectorEncoder
     from gwbench.progress import Progress
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gwbench.data.simulated_dataset import Preset, SimulatedDataset
+from gwbench.data.simulation.simulated_dataset import Preset, SimulatedDataset
 from gwbench.registry import register
 
 SMALL = {"train": 8000, "val": 2000, "test": 4000}
@@ -37,7 +37,7 @@ class Bbh(SimulatedDataset):
         duration: of a window, seconds.
         psds: one PSD per detector, in order: a name, or a file (text of frequency and ASD or PSD, or HDF5); by default
             the first of each detector's curated list.
-        population: what binaries there are: a name of `gwbench/data/populations.toml`, or a TOML file like it.
+        population: what binaries there are: a name of gwbench/data/simulation/populations.toml, or a file like it.
     """
 
     presets: ClassVar = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gwbench.data.simulated_dataset import Preset, SimulatedDataset
+from gwbench.data.simulation.simulated_dataset import Preset, SimulatedDataset
 from gwbench.registry import register
 
 

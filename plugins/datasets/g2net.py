@@ -15,7 +15,16 @@ from pydantic import AfterValidator, Field
 
 from gwbench import seeds
 from gwbench.contracts import Array, DataContext, Dataset, Layout, Split, StrainSplits
-from gwbench.data.npy_folder import ID, FolderWindows, NpyFolder, Scan, file_bytes, npy_path, require_even, scan
+from gwbench.data.store.npy_folder import (
+    ID,
+    FolderWindows,
+    NpyFolder,
+    Scan,
+    file_bytes,
+    npy_path,
+    require_even,
+    scan,
+)
 from gwbench.errors import UserError
 from gwbench.files import file_digest
 from gwbench.progress import Progress

@@ -11,20 +11,20 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
-from gwbench.data import segments
-from gwbench.data.glitches import KINDS, SimulatedGlitches
-from gwbench.data.injections import Injections
-from gwbench.data.known_events import KnownEvent, event_files, known_events
-from gwbench.data.loudness import SnrModel
-from gwbench.data.noise_notes import exclusion_note, noise_notes
-from gwbench.data.population import REFERENCE_GPS
 from gwbench.data.psd import default_psd
-from gwbench.data.resample import reach, resampled
-from gwbench.data.segments import Stretch
-from gwbench.data.shares import share_out, share_together
-from gwbench.data.signals import SignalModel
-from gwbench.data.strain_files import StrainFile, find_strain_files, read_strain, strain_detector
-from gwbench.data.tracked_psd import tracked
+from gwbench.data.recorded import segments
+from gwbench.data.recorded.injections import Injections
+from gwbench.data.recorded.known_events import KnownEvent, event_files, known_events
+from gwbench.data.recorded.noise_notes import exclusion_note, noise_notes
+from gwbench.data.recorded.resample import reach, resampled
+from gwbench.data.recorded.segments import Stretch
+from gwbench.data.recorded.shares import share_out, share_together
+from gwbench.data.recorded.strain_files import StrainFile, find_strain_files, read_strain, strain_detector
+from gwbench.data.recorded.tracked_psd import tracked
+from gwbench.data.simulation.glitches import KINDS, SimulatedGlitches
+from gwbench.data.simulation.loudness import SnrModel
+from gwbench.data.simulation.population import REFERENCE_GPS
+from gwbench.data.simulation.signals import SignalModel
 from gwbench.errors import UserError
 from gwbench.files import file_digest
 from gwbench.progress import Progress
@@ -49,7 +49,7 @@ SPLITS = ("train", "val", "test")
 class RealNoise(Dataset):
     """Windows of real strain from files, half of them with a simulated binary-black-hole signal.
 
-    Files are GWOSC HDF5, plain HDF5 or GWF frames (see `gwbench.data.strain_files.read_strain`), of any mix of
+    Files are GWOSC HDF5, plain HDF5 or GWF frames (see `gwbench.data.recorded.strain_files.read_strain`), of any mix of
     detectors. Gaps, seconds of bad quality and known events are left out. Train, validation and test take stretches
     of time that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR
     by the PSD measured within about a minute of each window.
@@ -67,7 +67,7 @@ class RealNoise(Dataset):
         sample_rate: Hz; files sampled faster are resampled.
         duration: of a window, seconds.
         margin: seconds stored on either side of a window for whitening to consume.
-        population: what binaries there are: a name of `gwbench/data/populations.toml`, or a TOML file like it.
+        population: what binaries there are: a name of gwbench/data/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
             chosen to fit), or "distance" (from the population's distances).
         snr: lowest and highest; or mean, sigma and floor; or the least SNR that is kept.

@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 from gwosc.api import v2
 
 from gwbench.cli.data import data
-from gwbench.data.strain_files import find_strain_files, read_strain
+from gwbench.data.recorded.strain_files import find_strain_files, read_strain
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
-from tests.data.gwosc_server import GwoscServer, Trouble, serving, strain_file
+from tests.data.gwosc.gwosc_server import GwoscServer, Trouble, serving, strain_file
 
 H1, L1 = (f"{name[0]}-{name}_GWOSC_4KHZ_R1-1126257415-4096.hdf5" for name in ("H1", "L1"))
 
@@ -30,7 +30,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GwoscSer
     v2.JSON_CACHE.clear()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("GWBENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr("gwbench.data.web.sleep", lambda _seconds: None)
+    monkeypatch.setattr("gwbench.data.gwosc.web.sleep", lambda _seconds: None)
     with serving() as server:
         monkeypatch.setenv("GWBENCH_GWOSC_HOST", server.url)
         yield server

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from gwbench.cli.data import data
 from gwbench.contracts import Block, Layout
-from gwbench.data.cache import CacheContext, CacheDir, dataset_recipe
+from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
 from gwbench.errors import UserError
 from gwbench.progress import Progress
 

@@ -157,7 +157,7 @@ def test_threads_and_processes_change_nothing(gwbench: CommandLine, folder: Path
     words = ["data", "import", "g2net", str(folder), *settings(*FRACTIONS)]
     alone = gwbench.json(*words, "--workers", "1")
     threads = gwbench.json(*words, "--workers", "2", "--cache-dir", "threads")
-    gwbench.monkeypatch.setattr("gwbench.data.generate.PROCESSES_PAY", 0.0)
+    gwbench.monkeypatch.setattr("gwbench.data.store.generate.PROCESSES_PAY", 0.0)
     processes = gwbench.json(*words, "--workers", "2", "--cache-dir", "processes")
     assert [entry["made"] for entry in (alone, threads, processes)] == [True] * 3
     assert alone["content_hash"] == threads["content_hash"] == processes["content_hash"]
@@ -167,7 +167,7 @@ def test_threads_and_processes_change_nothing(gwbench: CommandLine, folder: Path
 
 DIE = """
 import os, signal, sys
-from gwbench.data import npy_folder
+from gwbench.data.store import npy_folder
 block, main = npy_folder.FolderWindows.block, os.getpid()
 def dying(self, rng, split, start, n):
     if start >= 256 or split == "test":
@@ -190,7 +190,7 @@ def test_an_import_that_was_killed_goes_on(gwbench: CommandLine, folder: Path) -
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not gwbench.entries()
     read: list[tuple[str, int]] = []
-    from gwbench.data.npy_folder import FolderWindows
+    from gwbench.data.store.npy_folder import FolderWindows
 
     block = FolderWindows.block
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from gwbench.cli.data.plot import plot
 from gwbench.contracts import Block, Layout
-from gwbench.data.store import write_store
+from gwbench.data.store.reader import write_store
 from gwbench.errors import UserError
 from gwbench.progress import Progress
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gwbench.contracts import Block, Layout
-from gwbench.data.cache import CacheContext, CacheDir, dataset_recipe
+from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
 from gwbench.progress import Progress
 
 HEAVY = {

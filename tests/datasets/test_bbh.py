@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gwbench.contracts import Block, Layout, Split, StrainSplits, Windows
-from gwbench.data.generate import generate
+from gwbench.data.store.generate import generate
 from gwbench.errors import UserError
 from gwbench.parameters import validate
 from gwbench.plugins.datasets.bbh import Bbh

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gwbench.contracts import Array, Block, Layout, Split, StrainSplits, Windows
-from gwbench.data.npy_folder import FolderWindows, NpyFolder
+from gwbench.data.store.npy_folder import FolderWindows, NpyFolder
 from gwbench.errors import UserError
 from gwbench.parameters import validate
 from gwbench.plugins.datasets.g2net import G2Net, read_labels
@@ -392,7 +392,7 @@ def test_a_disk_that_goes_away_stops_an_import(tmp_path: Path, monkeypatch: pyte
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr("gwbench.data.npy_folder.os.open", failing)
+        patch.setattr("gwbench.data.store.npy_folder.os.open", failing)
         with pytest.raises(UserError, match=r"Input/output error.*run the same command again"):
             dataset.load(Context(materialise=True))
     assert sum(dataset.load(Context(materialise=True)).sizes.values()) == 20
@@ -407,7 +407,7 @@ def test_a_file_without_permission_is_left_out(tmp_path: Path, monkeypatch: pyte
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return really(path, flags)
 
-    monkeypatch.setattr("gwbench.data.npy_folder.os.open", refusing)
+    monkeypatch.setattr("gwbench.data.store.npy_folder.os.open", refusing)
     context = Context(materialise=True)
     G2Net(path=str(root), val_fraction=0.2, test_fraction=0.2).load(context)
     ((reason,),) = [tuple(reasons.values()) for reasons in context.left_out.values() if reasons]
@@ -423,7 +423,7 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: py
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return really(path)
 
-    monkeypatch.setattr("gwbench.data.npy_folder.os.scandir", refusing)
+    monkeypatch.setattr("gwbench.data.store.npy_folder.os.scandir", refusing)
     with pytest.raises(UserError, match=f"The folder {closed} cannot be read: Permission denied"):
         G2Net(path=str(root)).fingerprint()
 
@@ -431,7 +431,7 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: py
 def test_one_command_scans_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = G2Net(path=str(folder))
     dataset.fingerprint()
-    monkeypatch.setattr("gwbench.data.npy_folder.os.scandir", None)
+    monkeypatch.setattr("gwbench.data.store.npy_folder.os.scandir", None)
     dataset.load(Context(materialise=True))
 
 

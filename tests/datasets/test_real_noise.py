@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from gwbench.contracts import Array, Layout, Split, StrainSplits, Windows
-from gwbench.data.cache import CacheContext
+from gwbench.data.store.cache import CacheContext
 from gwbench.errors import UserError
 from gwbench.parameters import validate
 from gwbench.plugins.datasets.real_noise import RealNoise

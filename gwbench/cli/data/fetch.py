@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gwbench.cli.options import json_option
-from gwbench.data.gwosc_api import HOST
+from gwbench.data.gwosc.api import HOST
 from gwbench.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from gwbench.data.fetch import Fetched
+    from gwbench.data.gwosc.fetch import Fetched
 
 HOST_VARIABLE = "GWBENCH_GWOSC_HOST"
 STRAIN_TAGS = {"real", "files"}
@@ -60,7 +60,7 @@ def fetch(target: str, detectors: str, as_json: bool, **options: Any) -> None:
     gwbench data fetch GW150914 --duration 32 --out strain
     gwbench data fetch 1264316100 --duration 36000 --detectors L1,V1
     """  # noqa: D301 - click reads the control character
-    from gwbench.data.fetch import fetch as fetch_strain
+    from gwbench.data.gwosc.fetch import fetch as fetch_strain
     from gwbench.progress import default
 
     names = [name.strip() for name in detectors.split(",") if name.strip()]

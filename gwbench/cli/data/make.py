@@ -103,8 +103,8 @@ def _make(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    from gwbench.data.cache import CacheContext
-    from gwbench.data.store import read_header
+    from gwbench.data.store.cache import CacheContext
+    from gwbench.data.store.reader import read_header
     from gwbench.parameters import parameters
     from gwbench.progress import TerminalProgress
     from gwbench.spec import Choice

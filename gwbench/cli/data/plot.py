@@ -11,8 +11,8 @@ from gwbench.cli.options import cache_option
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    from gwbench.data.condition import Conditioning
-    from gwbench.data.portrait import Portrait
+    from gwbench.data.conditioning.condition import Conditioning
+    from gwbench.data.pictures.portrait import Portrait
 
 SPLIT, DURATION = "val", 2.0
 
@@ -53,8 +53,8 @@ def plot(
     gwbench data plot NAME --split train --window 17
     gwbench data plot H-H1_GWOSC.hdf5 L-L1_GWOSC.hdf5 --gps 1126259462.4
     """  # noqa: D301 - click reads the control character
-    from gwbench.data.condition import Conditioning
-    from gwbench.data.plots import render
+    from gwbench.data.conditioning.condition import Conditioning
+    from gwbench.data.pictures.plots import render
     from gwbench.files import atomic
 
     if out is not None and out.suffix.lower() != ".png":
@@ -76,8 +76,8 @@ def plot(
 
 def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
     """The file of the dataset that is named; None where strain files are."""
-    from gwbench.data.cache import CacheDir
-    from gwbench.data.store import DamagedStoreError
+    from gwbench.data.store.cache import CacheDir
+    from gwbench.data.store.reader import DamagedStoreError
 
     paths = [Path(source).expanduser() for source in sources]
     stores = [_is_store(path) for path in paths]
@@ -109,8 +109,8 @@ def _is_store(path: Path) -> bool:
 
 
 def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioning) -> tuple[Portrait, str]:
-    from gwbench.data.portrait import choose_window, window_portrait
-    from gwbench.data.store import open_store, read_header
+    from gwbench.data.pictures.portrait import choose_window, window_portrait
+    from gwbench.data.store.reader import open_store, read_header
 
     splits = open_store(path)
     index = choose_window(splits[split], window, split)
@@ -123,8 +123,8 @@ def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioni
 def _of_files(
     sources: tuple[str, ...], gps: float | None, duration: float, settings: Conditioning
 ) -> tuple[Portrait, str]:
-    from gwbench.data.strain_files import read_strain
-    from gwbench.data.strain_portrait import strain_portrait
+    from gwbench.data.pictures.strain_portrait import strain_portrait
+    from gwbench.data.recorded.strain_files import read_strain
 
     files = [read_strain(Path(source).expanduser()) for source in sources]
     portrait = strain_portrait(files, gps=gps, duration=duration, settings=settings)

@@ -13,7 +13,7 @@ from gwbench.cli.terminal import console
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    from gwbench.data.cache import CacheDir, Entry
+    from gwbench.data.store.cache import CacheDir, Entry
     from gwbench.progress import Progress
 
 SHOWN = 3
@@ -149,7 +149,7 @@ def clear(names: tuple[str, ...], every: bool, yes: bool, cache_dir: Path | None
 
 
 def _cache(cache_dir: Path | None) -> CacheDir:
-    from gwbench.data.cache import CacheDir
+    from gwbench.data.store.cache import CacheDir
 
     return CacheDir(cache_dir)
 
@@ -163,7 +163,7 @@ def _choose(cache: CacheDir, names: tuple[str, ...], every: bool) -> list[Entry]
 
 
 def _verified(cache: CacheDir, entry: Entry, progress: Progress) -> dict[str, Any]:
-    from gwbench.data.store import DamagedStoreError
+    from gwbench.data.store.reader import DamagedStoreError
 
     stored = computed = None
     try:

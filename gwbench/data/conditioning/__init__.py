@@ -1,0 +1,1 @@
+"""From strain to what an encoder sees."""

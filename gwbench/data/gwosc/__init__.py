@@ -1,0 +1,1 @@
+"""Open strain from GWOSC."""

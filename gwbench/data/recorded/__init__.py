@@ -1,0 +1,1 @@
+"""Recorded strain: files, good time, and windows of it with simulated signals."""

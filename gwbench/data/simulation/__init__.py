@@ -1,0 +1,1 @@
+"""Simulated strain: populations, waveforms, noise and glitches."""

@@ -1,0 +1,1 @@
+"""Datasets on disk: made once, read quickly, trusted only when whole."""

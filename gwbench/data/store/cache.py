@@ -1,0 +1,148 @@
+"""Generated datasets on disk: made once, named by what they were made from, checked before they are trusted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gwbench.data.store.cache_dir import CACHE_VARIABLE, BusyEntryError, CacheDir, Entry
+from gwbench.data.store.generate import generate
+from gwbench.data.store.reader import (
+    DamagedStoreError,
+    StoreHeader,
+    canonical_json,
+    open_store,
+    read_header,
+    write_store,
+)
+from gwbench.data.store.recipe import dataset_recipe, recipe_digest
+
+if TYPE_CHECKING:
+    from gwbench.data.dataset import Block, Layout, StrainSplits, Windows
+    from gwbench.progress import Progress
+    from gwbench.registry import Plugin
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class CacheContext:
+    """What the core hands a dataset (`contracts.DataContext`), backed by the cache.
+
+    Args:
+        seed: of the data.
+        workers: threads or processes that make the data; None for all usable cores.
+        progress: how work reports itself.
+        cache: where generated data are kept.
+        recipe: from `dataset_recipe`.
+        materialise: as in `contracts.DataContext`.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        workers: int | None,
+        progress: Progress,
+        cache: CacheDir,
+        recipe: Mapping[str, Any],
+        materialise: bool = False,
+    ) -> None:
+        self.seed = seed
+        self.workers = workers or usable_cores()
+        self.progress = progress
+        self.cache = cache
+        self.recipe = recipe
+        self.materialise = materialise
+
+    @classmethod
+    def of(
+        cls,
+        plugin: Plugin,
+        parameters: Mapping[str, Any],
+        seed: int,
+        fingerprint: Mapping[str, str],
+        *,
+        root: Path | str | None,
+        workers: int | None,
+        progress: Progress,
+        materialise: bool = False,
+    ) -> CacheContext:
+        """The context of a dataset plugin with its parameters; `root` as in `CacheDir`."""
+        moved: tuple[str, ...] = getattr(plugin.target, "places", ())
+        kept = {name: value for name, value in parameters.items() if name not in moved}
+        recipe = dataset_recipe(plugin.name, plugin.version, kept, seed, fingerprint, plugin.source_hash)
+        return cls(seed, workers, progress, CacheDir(root), recipe, materialise)
+
+    def stored(self, layout: Layout, windows: Windows) -> StrainSplits:
+        """The dataset of this recipe: from the cache, or generated into it, by one process at a time.
+
+        Goes on where an earlier attempt stopped.
+
+        Raises:
+            UserError: the cache is not writable or the disk full; windows that do not fit the layout.
+        """
+        path = self.cache.path(self.recipe)
+        found, _ = self._open(path, layout)
+        if found is not None:
+            return found
+
+        def wait() -> None:
+            self.progress.say(f"Another process is making {path.stem}; waiting for it.")
+
+        def blocks(done: int) -> Iterator[Block]:
+            return generate(windows, layout.sizes, self.seed, self.workers, skip=done)
+
+        with self.cache.lock(path, wait):
+            found, problem = self._open(path, layout)
+            if found is None:
+                if problem:
+                    self.progress.say(f"The cache entry {path.stem} is not used but made again: {problem}")
+                write_store(path, layout, blocks, self.recipe, self.progress)
+                found = open_store(path)
+        return found
+
+    def find(self, layout: Layout) -> StrainSplits | None:
+        """The dataset of this recipe if the cache has it, else None; makes nothing.
+
+        Raises:
+            UserError: the entry cannot be read.
+        """
+        return self._open(self.cache.path(self.recipe), layout)[0]
+
+    def _open(self, path: Path, layout: Layout) -> tuple[StrainSplits | None, str]:
+        """The entry, or why it is not to be trusted; neither where it is missing or out of reach."""
+        try:
+            path.stat()
+        except OSError:
+            return None, ""
+        try:
+            mismatch = self._mismatch(read_header(path), layout)
+            return (None, mismatch) if mismatch else (open_store(path), "")
+        except DamagedStoreError as error:
+            return None, str(error)
+
+    def _mismatch(self, header: StoreHeader, layout: Layout) -> str:
+        """How an entry differs from what is asked for; empty where it does not."""
+        if canonical_json(header.recipe) != canonical_json(self.recipe):
+            return "it was made from another recipe."
+        found = (header.detectors, header.sample_rate, header.window, header.margin, header.asked)
+        wanted = (layout.detectors, layout.sample_rate, layout.window, layout.margin, dict(layout.sizes))
+        return "" if found == wanted else f"it holds {found}, the dataset now asks for {wanted}."
+
+
+__all__ = [
+    "CACHE_VARIABLE",
+    "BusyEntryError",
+    "CacheContext",
+    "CacheDir",
+    "Entry",
+    "dataset_recipe",
+    "recipe_digest",
+    "usable_cores",
+]

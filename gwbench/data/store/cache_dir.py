@@ -1,0 +1,206 @@
+"""The folder of generated datasets: what it holds, finished or not, and who may change it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import platformdirs
+
+from gwbench.data.store.journal import Journal
+from gwbench.data.store.reader import StoreHeader, Verification, read_header, verify_store
+from gwbench.data.store.recipe import recipe_digest
+from gwbench.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from gwbench.progress import Progress
+
+CACHE_VARIABLE = "GWBENCH_CACHE"
+UNFINISHED = re.compile(r"\.(.+)\.h5\.partial")
+
+
+class BusyEntryError(UserError):
+    """Another process is making the entry."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of the cache.
+
+    Attributes:
+        name: without the suffix `.h5`.
+        path: the file.
+        size: bytes.
+        header: what the file says of itself; None where it cannot be trusted.
+        problem: why it cannot; empty where it can.
+        unfinished: where it is still being made or was interrupted, the windows there are and those there will be.
+    """
+
+    name: str
+    path: Path
+    size: int
+    header: StoreHeader | None
+    problem: str = ""
+    unfinished: tuple[int, int] | None = None
+
+
+class CacheDir:
+    """The folder of generated datasets: `root`, $GWBENCH_CACHE, or `datasets` in the user's cache folder."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        chosen = root or os.environ.get(CACHE_VARIABLE)
+        default = platformdirs.user_cache_path("gwbench") / "datasets"
+        self.root = Path(chosen).expanduser().absolute() if chosen else default
+
+    def path(self, recipe: Mapping[str, Any]) -> Path:
+        """Where the dataset of a recipe belongs."""
+        return self.root / f"{recipe['dataset']}-{recipe_digest(recipe)}.h5"
+
+    def list_entries(self) -> list[Entry]:
+        """All entries by name, damaged and unfinished ones included. An absent folder is an empty cache.
+
+        Raises:
+            UserError: the folder cannot be read.
+        """
+        return [self._entry(name) for name in self._names()]
+
+    def entry_info(self, name: str) -> Entry:
+        """One entry, by its name or an unambiguous beginning of it.
+
+        Raises:
+            UserError: no entry or several have that name, or it is a path.
+        """
+        return self._entry(self._resolve(name))
+
+    def verify(self, name: str, progress: Progress) -> Verification:
+        """Compute an entry's content hash anew.
+
+        Raises:
+            DamagedStoreError: the entry cannot be read to its end.
+            UserError: as `entry_info`; the entry is unfinished.
+        """
+        entry = self.entry_info(name)
+        if entry.unfinished:
+            raise UserError(f"{entry.name} is {entry.problem}: the command that makes it goes on from there.")
+        return verify_store(entry.path, progress)
+
+    def clear(self, names: Sequence[str] | None = None) -> list[Entry]:
+        """Remove entries, unfinished ones too.
+
+        Args:
+            names: names or unambiguous beginnings; None for all but those that are being made.
+
+        Returns:
+            The entries removed.
+
+        Raises:
+            BusyEntryError: one of the entries is being made.
+            UserError: as `entry_info`; a file cannot be removed.
+        """
+        chosen = self._names() if names is None else sorted({self._resolve(name) for name in names})
+        removed = []
+        for entry in map(self._entry, chosen):
+            try:
+                self._remove(entry.path)
+            except BusyEntryError:
+                if names is not None or not entry.unfinished:
+                    raise
+            else:
+                removed.append(entry)
+        return removed
+
+    @contextmanager
+    def lock(self, path: Path, wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the right to make or remove the entry at `path`; other processes wait.
+
+        Args:
+            path: the entry's file.
+            wait: called before waiting for another holder; without it, a held lock raises.
+
+        Raises:
+            BusyEntryError: the entry is held and `wait` is None.
+            UserError: the folder is not writable.
+        """
+        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout as error:
+                if wait is None:
+                    raise BusyEntryError(
+                        f"The entry {path.stem} is being made by another process. Wait for it, or stop it."
+                    ) from error
+                wait()
+                lock.acquire()
+        except OSError as error:
+            raise UserError(
+                f"Cannot write to the cache folder {self.root}: {error.strerror or error}. "
+                f"Name a writable folder with --cache-dir or {CACHE_VARIABLE}."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _remove(self, path: Path) -> None:
+        with self.lock(path):
+            try:
+                path.unlink(missing_ok=True)
+                Journal(path).remove()
+                path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
+            except OSError as error:
+                raise UserError(f"Cannot remove {path}: {error.strerror or error}. Mend its permissions.") from error
+
+    def _names(self) -> list[str]:
+        try:
+            files = [path.name for path in self.root.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UserError(
+                f"Cannot read the cache folder {self.root}: {error.strerror or error}. "
+                f"Name another with --cache-dir or {CACHE_VARIABLE}."
+            ) from error
+        finished = {name.removesuffix(".h5") for name in files if name.endswith(".h5") and name[0] != "."}
+        return sorted(finished | {found[1] for found in map(UNFINISHED.fullmatch, files) if found})
+
+    def _file(self, name: str) -> Path:
+        return self.root / f"{name}.h5"
+
+    def _resolve(self, name: str) -> str:
+        if re.search(r"[/\\\0]", name) or not name or name.startswith("."):
+            raise UserError(f"{name!r} is no entry's name: expected one that `gwbench data list` shows, not a path.")
+        known = self._names()
+        wanted = name.removesuffix(".h5")
+        if wanted in known:
+            return wanted
+        found = [entry for entry in known if entry.startswith(wanted)]
+        if len(found) > 1:
+            raise UserError(f"{name!r} may be any of {', '.join(found)}. Give more of the name.")
+        if not found:
+            hint = did_you_mean(wanted, known)
+            raise UserError(f"The cache {self.root} has no entry {name!r}.{hint} See `gwbench data list`.")
+        return found[0]
+
+    def _entry(self, name: str) -> Entry:
+        path = self._file(name)
+        journal = Journal(path)
+        if journal.partial.exists() and not path.exists():
+            done, total = journal.count()
+            size = 512 * journal.partial.stat().st_blocks
+            return Entry(name, path, size, None, f"unfinished, {done:,} of {total:,} windows", (done, total))
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            return Entry(name, path, 0, None, f"cannot be read: {error.strerror or error}")
+        try:
+            return Entry(name, path, size, read_header(path))
+        except UserError as error:
+            return Entry(name, path, size, None, str(error))

@@ -1,0 +1,290 @@
+"""Data files: `write_store`, `open_store`, `verify_store`, and strain that is read on demand."""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwbench.data.store.layout import (
+    LAYOUT_VERSION,
+    SPLITS,
+    Array,
+    StoredSplit,
+    canonical_json,
+    content_hash,
+)
+from gwbench.data.store.raw import StrainRows, positions_of
+from gwbench.data.store.structure import first_byte
+from gwbench.data.store.writer import write_store
+from gwbench.errors import UserError
+
+if TYPE_CHECKING:
+    from gwbench.data.dataset import StrainSplits
+    from gwbench.progress import Progress
+
+
+class DamagedStoreError(UserError):
+    """The file is no data file of this layout, is incomplete, or cannot be read to its end."""
+
+
+@dataclass(frozen=True)
+class StoreHeader:
+    """What a data file says of itself.
+
+    Attributes:
+        layout: version of the layout.
+        gwbench_version: the gwbench that wrote it.
+        created: UTC, ISO 8601.
+        detectors: names in channel order.
+        sample_rate: Hz.
+        window: T, samples of a window without margins.
+        margin: samples on either side.
+        sizes: windows per split.
+        content_hash: as computed when the file was written.
+        notes: what a reader of the record must know.
+        recipe: what the data were made from.
+        left_out: by split, the `count` of windows that could not be given, and the `reasons` of the first of them
+            by position; without splits that are whole.
+    """
+
+    layout: int
+    gwbench_version: str
+    created: str
+    detectors: tuple[str, ...]
+    sample_rate: float
+    window: int
+    margin: int
+    sizes: dict[str, int]
+    content_hash: str
+    notes: tuple[str, ...]
+    recipe: dict[str, Any]
+    left_out: dict[str, Any]
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """Windows per split that the dataset was to have, those left out included."""
+        return {name: size + self.left_out.get(name, {"count": 0})["count"] for name, size in self.sizes.items()}
+
+
+class StoredStrain:
+    """Strain of one split, read on demand; a `contracts.StrainReader`.
+
+    HDF5 says where the strain lies; it is read from there directly, which is several times quicker, and holds
+    nothing in memory. Can be pickled, forked and used by several threads: the file is opened at the first read.
+    """
+
+    def __init__(self, path: Path, split: str, shape: tuple[int, int, int]) -> None:
+        self.shape = shape
+        self._path, self._split = path, split
+        self._opened: StrainRows | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: slice | Array) -> Array:
+        """Strain [n, D, T + 2 margin] float32 at a slice or at positions in any order, repeated or not.
+
+        Raises:
+            IndexError: a position outside the split.
+            UserError: the file has gone, or is damaged.
+        """
+        plain = isinstance(index, slice) and index.step in (None, 1)
+        with _reading(self._path):
+            return self._rows()[index if plain else positions_of(index, len(self))]
+
+    def _rows(self) -> StrainRows:
+        if self._opened is None:
+            with _open(self._path) as file:
+                _header(file, self._path)
+                strain = file[self._split]["strain"]
+                if strain.shape != self.shape:
+                    raise _damaged(self._path, f"has changed: its {self._split} strain is {strain.shape} now")
+                # Of this very file, should another have taken its name since.
+                descriptor = os.dup(file.id.get_vfd_handle())
+                self._opened = StrainRows(descriptor, first_byte(strain), self.shape)
+                weakref.finalize(self._opened, os.close, descriptor)
+        return self._opened
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+
+def read_header(path: Path) -> StoreHeader:
+    """What a data file says of itself, after a check of its structure; the strain is not read.
+
+    Raises:
+        DamagedStoreError: no data file of this layout version, incomplete, or truncated.
+        UserError: the file is missing or may not be read.
+    """
+    with _reading(path), _open(path) as file:
+        return _header(file, path)
+
+
+def open_store(path: Path) -> StrainSplits:
+    """Open a data file: labels, SNRs and parameters are loaded, strain is read on demand.
+
+    Raises:
+        DamagedStoreError: no data file of this layout version, incomplete, or truncated.
+        UserError: the file is missing or may not be read.
+    """
+    from gwbench.data.dataset import Split, StrainSplits
+
+    path = path.absolute()
+    splits = {}
+    with _reading(path), _open(path) as file:
+        header = _header(file, path)
+        for name in SPLITS:
+            stored = StoredSplit.of(file[name])
+            splits[name] = Split(
+                strain=StoredStrain(path, name, stored.strain.shape),
+                label=stored.label[:],
+                snr=stored.snr[:],
+                parameters={key: values[:] for key, values in stored.parameters.items()},
+            )
+    return StrainSplits(
+        **splits,
+        detectors=header.detectors,
+        sample_rate=header.sample_rate,
+        margin=header.margin,
+        content_hash=header.content_hash,
+        notes=header.notes,
+    )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The content hash that a file was written with, and that of what it holds now."""
+
+    stored: str
+    computed: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the two agree."""
+        return self.stored == self.computed
+
+
+def verify_store(path: Path, progress: Progress) -> Verification:
+    """Read a data file to its end and compute its content hash anew.
+
+    Raises:
+        DamagedStoreError: no data file of this layout version, incomplete, truncated or unreadable.
+        UserError: the file is missing or may not be read.
+    """
+    with _reading(path), _open(path) as file:
+        header = _header(file, path)
+        splits = {name: _direct(file, name) for name in SPLITS}
+        computed = content_hash(splits, header.detectors, header.sample_rate, header.margin, progress)
+    return Verification(header.content_hash, computed)
+
+
+def _direct(file: Any, split: str) -> StoredSplit:
+    """A split, its strain read as `StoredStrain` reads it."""
+    stored = StoredSplit.of(file[split])
+    rows = StrainRows(file.id.get_vfd_handle(), first_byte(stored.strain), stored.strain.shape)
+    return replace(stored, strain=rows)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what the disk or HDF5 raises into one message about the file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"There is no data file {path}. Run the command again to make it.") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise UserError(
+                f"Cannot read {path}: {os.strerror(error.errno)}. Mend its permissions or its disk."
+            ) from error
+        raise _damaged(path, "is no HDF5 file, or is truncated or damaged") from error
+
+
+def _damaged(path: Path, reason: str) -> DamagedStoreError:
+    return DamagedStoreError(f"{path} {reason}. Remove it and run again to make it anew.")
+
+
+def _open(path: Path) -> Any:
+    """The file, open for reading."""
+    import h5py
+
+    # A finished file never changes, and some disks have no locks.
+    return h5py.File(path, "r", locking=False)
+
+
+def _header(file: Any, path: Path) -> StoreHeader:
+    """The header, once version, completeness and structure are found right."""
+    try:
+        return _decode_header(file, path)
+    except (KeyError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+        # What h5py raises where a link, a type or an attribute is missing or does not decode.
+        raise _damaged(path, f"does not hold what its layout promises ({error})") from error
+
+
+def _decode_header(file: Any, path: Path) -> StoreHeader:
+    attributes = file.attrs
+    if "gwbench_layout" not in attributes:
+        raise _damaged(path, "is an HDF5 file, but none that gwbench finished writing")
+    version = int(attributes["gwbench_layout"])
+    if version != LAYOUT_VERSION:
+        raise _damaged(path, f"has layout version {version}, this gwbench reads version {LAYOUT_VERSION}")
+    if not attributes["complete"]:
+        raise _damaged(path, "is incomplete")
+    detectors = tuple(str(name) for name in attributes["detectors"])
+    margin = int(attributes["margin"])
+    samples = _check_structure(file, path, len(detectors))
+    return StoreHeader(
+        layout=version,
+        gwbench_version=str(attributes["gwbench_version"]),
+        created=str(attributes["created"]),
+        detectors=detectors,
+        sample_rate=float(attributes["sample_rate"]),
+        window=samples - 2 * margin,
+        margin=margin,
+        sizes={name: len(file[name]["label"]) for name in SPLITS},
+        content_hash=str(attributes["content_hash"]),
+        notes=tuple(json.loads(attributes["notes"])),
+        recipe=json.loads(attributes["recipe"]),
+        left_out=json.loads(attributes["left_out"]),
+    )
+
+
+def _check_structure(file: Any, path: Path, detectors: int) -> int:
+    """The samples of a stored window, once shapes and types are found to agree with each other."""
+    samples = int(file["train"]["strain"].shape[-1])
+    for name in SPLITS:
+        stored = StoredSplit.of(file[name])
+        count = len(stored.label)
+        expected = [(stored.strain, "<f4", (count, detectors, samples)), (stored.label, "|i1", (count,))]
+        expected += [(stored.snr, "<f4", (count,))]
+        expected += [(values, "<f8", (count,)) for values in stored.parameters.values()]
+        for dataset, dtype, shape in expected:
+            first_byte(dataset)
+            if dataset.dtype != np.dtype(dtype) or dataset.shape != shape:
+                found = f"{dataset.dtype} {dataset.shape}"
+                raise _damaged(path, f"has {dataset.name} as {found}, expected {np.dtype(dtype)} {shape}")
+    return samples
+
+
+__all__ = [
+    "LAYOUT_VERSION",
+    "SPLITS",
+    "DamagedStoreError",
+    "StoreHeader",
+    "StoredStrain",
+    "Verification",
+    "canonical_json",
+    "content_hash",
+    "open_store",
+    "read_header",
+    "verify_store",
+    "write_store",
+]
