@@ -135,7 +135,7 @@ FILL = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from tests.data.test_conditioned import WINDOWS, data, fitted, kept
+from tests.data.conditioning.test_conditioned import WINDOWS, data, fitted, kept
 
 split = data()
 strain = kept(Path(sys.argv[1]), split, fitted(split))

@@ -415,6 +415,7 @@ def test_the_documented_reader_needs_no_gwbench(path: Path, arrays: Arrays, monk
     described = (store_layout.__doc__ or "").partition("without gwbench::\n")[2]
     code = textwrap.dedent(described).strip()
     assert "gwbench" not in code
+    assert code in (Path(store.__file__).parent.parent / "README.md").read_text()
     assert code.count("\n") + 1 - code.count("\n\n") <= 12
     monkeypatch.chdir(path.parent)
     path.rename("dataset.h5")
