@@ -31,6 +31,7 @@ from gwbench.data.dataset import (
 )
 
 if TYPE_CHECKING:
+    from gwbench.data.conditioning.conditioner import Conditioner
     from gwbench.progress import Progress
 
 
@@ -254,6 +255,8 @@ class Job(Protocol):
     seed: int
     device: str
     progress: Progress
+    conditioner: Conditioner
+    """What conditions strain, such as a template, as it did the splits: [n, D, T + 2 margin] -> [n, D, T]."""
 
     def conditioned(self, split: str, index: slice | Array) -> Tensor:
         """Conditioned strain [n, D, T] float32 of a part of a split."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from gwbench.contracts import Array, Scores, StrainInfo, StrainSplits
 from gwbench.data.conditioning.condition import Conditioner, fit_conditioner
 from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.data.conditioning.noise import coloured_noise_factory
+from gwbench.data.conditioning.simulated_signals import simulated_signals_factory
 from gwbench.data.store.cache import CacheDir
 from gwbench.encoding import DetectorEncoder, parse_groups
 from gwbench.evaluate.protocol import evaluate_encoder
@@ -37,6 +39,7 @@ class Laboratory:
         strain: the conditioned splits by name.
         device: where to compute.
         progress: where to report.
+        encoder: the pre-trained one, once there is one.
     """
 
     spec: RunSpec
@@ -46,6 +49,7 @@ class Laboratory:
     strain: dict[str, ConditionedStrain]
     device: str
     progress: Progress
+    encoder: DetectorEncoder | None = None
 
     @classmethod
     def set_up(
@@ -57,7 +61,7 @@ class Laboratory:
         progress: Progress,
         cache: str | Path | None,
     ) -> Laboratory:
-        """Fit the conditioner and, where the run trains, see to it that the training split is conditioned once.
+        """Fit the conditioner and, where the run trains, see to it that what it reads often is conditioned once.
 
         Args:
             spec: the run.
@@ -79,8 +83,10 @@ class Laboratory:
             settings=spec.conditioning,
         )
         strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in ("train", "val", "test")}
-        if spec.training:
-            strain["train"].keep(progress, CacheDir(cache).root, splits.content_hash)
+        if spec.trains:
+            often = ("train", "val") if spec.baseline else ("train",)  # training on labels validates every epoch
+            for name in often:
+                strain[name].keep(progress, CacheDir(cache).root, splits.content_hash)
         hidden = replace(splits.test, label=np.full_like(splits.test.label, -1))
         return cls(spec, replace(splits, test=hidden), labelled, conditioner, strain, device, progress)
 
@@ -88,6 +94,11 @@ class Laboratory:
     def seed(self) -> int:
         """The run's seed."""
         return self.spec.seed
+
+    @property
+    def precision(self) -> str:
+        """The precision of training: "fp32" or "bf16"."""
+        return self.spec.precision
 
     def conditioned(self, split: str, index: slice | Array) -> Tensor:
         """Conditioned strain [n, D, T] of a part of a split."""
@@ -98,6 +109,16 @@ class Laboratory:
         with seeds.torch_global(self.seed, "init"):
             return build_encoder(self.spec, self.splits.detectors, self.splits.window, self.splits.sample_rate)
 
+    def pretrained(self) -> DetectorEncoder:
+        """A copy of the pre-trained encoder.
+
+        Raises:
+            TypeError: the run pre-trains none.
+        """
+        if self.encoder is None:
+            raise TypeError("there is no pre-trained encoder: a baseline that asks for one declares `pretrains = True`")
+        return copy.deepcopy(self.encoder)
+
     def pretrain(self, encoder: DetectorEncoder, folder: Path) -> Trained:
         """Train the encoder in place with the run's pairing, augmentations and objective."""
         assert self.spec.pairing and self.spec.objective and self.spec.training
@@ -106,6 +127,9 @@ class Laboratory:
             sample_rate=self.splits.sample_rate,
             window=self.splits.window,
             coloured_noise=coloured_noise_factory(self.conditioner, seed=self.seed, progress=self.progress),
+            signals=simulated_signals_factory(
+                self.conditioner, self.splits.train.strain, seed=self.seed, progress=self.progress
+            ),
         )
         with seeds.torch_global(self.seed, "init", 1):
             objective = self.spec.objective.build("objective", encoder.embed_dim)

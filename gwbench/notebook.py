@@ -37,6 +37,7 @@ class Notebook:
     Attributes:
         spec, run_id, fingerprint, device, folder: of the run.
         trained: what came of pre-training, once it is done.
+        pretrained_by: identity of the run that did it, where it was another.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Notebook:
         self.spec, self.run_id, self.fingerprint = spec, run_id, fingerprint
         self.device, self.folder = device, folder
         self.trained: Trained | None = None
+        self.pretrained_by: str | None = None
         self._phases: dict[str, record.Phase] = {}
 
     @contextmanager
@@ -61,10 +63,34 @@ class Notebook:
         rate = phase.windows / seconds if phase.windows else None
         self._phases[name] = record.Phase(seconds=seconds, samples_per_second=rate)
 
+    def take_over(self, earlier: RunRecord) -> None:
+        """Note the pre-training of another run as this one's, with the time that it took there."""
+        from gwbench.pretrain import Trained
+
+        assert earlier.training is not None
+        phase = earlier.phases["pretrain"]
+        self.pretrained_by = earlier.run_id
+        self.trained = Trained(
+            loss=earlier.training.loss,
+            collapse=earlier.training.collapse,
+            seconds=phase.seconds,
+            windows_per_second=phase.samples_per_second or 0.0,
+            resumed_from=earlier.training.resumed_from,
+        )
+
     def finished(self, splits: StrainSplits, labelled: int, scores: Scores, metrics: Any) -> RunRecord:
-        """Write and return the record of a run that went well."""
+        """Write and return the record of a run that went well.
+
+        Args:
+            splits: its data.
+            labelled: windows whose labels were offered; a baseline that used others says how many in its details, under
+                "labelled".
+            scores: of the test split.
+            metrics: of the scores.
+        """
         from gwbench.collapse import warning
 
+        details = dict(scores.details) | ({"pretrained_by": self.pretrained_by} if self.pretrained_by else {})
         training = None
         if self.trained:
             training = record.TrainingOutcome(
@@ -84,11 +110,11 @@ class Notebook:
                 detectors=splits.detectors,
                 sample_rate=splits.sample_rate,
                 sizes=splits.sizes,
-                labelled=labelled,
+                labelled=int(scores.details.get("labelled", labelled)),
                 notes=splits.notes,
             ),
             metrics=metrics,
-            details=pydantic_core.to_jsonable_python(scores.details, fallback=_plain, inf_nan_mode="constants"),
+            details=pydantic_core.to_jsonable_python(details, fallback=_plain, inf_nan_mode="constants"),
             parameters=scores.parameters,
             training=training,
         )

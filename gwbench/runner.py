@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from gwbench.spec import RunSpec
 
 if TYPE_CHECKING:
     from gwbench.contracts import Dataset, Scores
+    from gwbench.encoding import DetectorEncoder
+    from gwbench.laboratory import Laboratory
     from gwbench.progress import Progress
 
 DEFAULT_OUT = "runs"
@@ -57,7 +60,7 @@ def run(
 
     Args:
         encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default".
-        baseline: a baseline's name; then nothing is pre-trained.
+        baseline: a baseline's name; then it gives the scores, and nothing is pre-trained unless it starts from there.
         settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
         encoder_groups: "shared", "each", or groups of detectors with an encoder each, such as "H1,L1|V1".
         seed: of labels, weights, batches and views.
@@ -94,7 +97,7 @@ def run(
             precision=None if precision == "auto" else resolved,
         )
         task.advance()
-    if precision == "auto" and spec.training:
+    if precision == "auto" and spec.trains:
         spec = spec.model_copy(update={"precision": resolved})
     return run_spec(spec, device=device, out=out, cache=cache, workers=workers, rerun=rerun, progress=progress)
 
@@ -169,15 +172,17 @@ def _carry_out(
         laboratory = Laboratory.set_up(spec, splits, labels, notebook.device, progress, cache)
         phase.windows = len(splits.train) if laboratory.strain["train"].in_memory else 0
 
+    if spec.training:
+        with notebook.phase("pretrain"):
+            encoder = _pretrain(laboratory, notebook, progress)
+        laboratory = replace(laboratory, encoder=encoder)
+
     judged = len(labels) + len(splits.val) + len(splits.test)
     if spec.baseline:
         with notebook.phase("baseline") as phase:
-            phase.windows = judged
+            phase.windows = 0 if spec.trains else judged
             scores: Scores = spec.baseline.build("baseline").scores(laboratory)
     else:
-        encoder = laboratory.new_encoder()
-        with notebook.phase("pretrain"):
-            notebook.trained = laboratory.pretrain(encoder, notebook.folder / CHECKPOINTS)
         with notebook.phase("evaluate") as phase:
             phase.windows = judged
             scores = laboratory.probe(encoder)
@@ -191,6 +196,28 @@ def _carry_out(
     result = notebook.finished(splits, len(labels), scores, metrics)
     _drop_checkpoints(notebook.folder)
     return result
+
+
+def _pretrain(laboratory: Laboratory, notebook: Notebook, progress: Progress) -> DetectorEncoder:
+    """The pre-trained encoder; a baseline takes that of the finished ordinary run beside its own, if there is one."""
+    from gwbench.frozen import load_encoder
+
+    spec = laboratory.spec
+    if spec.baseline:
+        run_id = spec.ordinary.run_id(notebook.fingerprint)
+        folder = notebook.folder.parent / _folder_name(spec.ordinary, run_id)
+        if earlier := _finished(folder, run_id, progress):
+            try:
+                encoder = load_encoder(folder).encoder
+            except UserError as error:
+                progress.say(f"{error} It is pre-trained again now.")
+            else:
+                progress.say(f"Pre-trained already: {folder}.")
+                notebook.take_over(earlier)
+                return encoder
+    encoder = laboratory.new_encoder()
+    notebook.trained = laboratory.pretrain(encoder, notebook.folder / CHECKPOINTS)
+    return encoder
 
 
 def _set_aside(folder: Path) -> None:

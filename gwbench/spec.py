@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import pydantic
 import pydantic_core
@@ -15,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from gwbench.data.conditioning.condition import Conditioning
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluate.probe import PROTOCOL
-from gwbench.parameters import reason, validate
+from gwbench.parameters import parameters, reason, validate
 from gwbench.registry import REGISTRY, Plugin
+
+if TYPE_CHECKING:
+    from gwbench.contracts import Baseline, Parts
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -83,12 +86,12 @@ class RunSpec(_Section):
 
     Attributes:
         schema_version: raised when the meaning of a field changes, so that old specs stay apart from new ones.
-        dataset, encoder, pairing, augmentations, objective, baseline: the plugins; a run has either a baseline or
-            an encoder, a pairing and an objective.
+        dataset, encoder, pairing, augmentations, objective, baseline: the plugins; a run without a baseline has an
+            encoder, a pairing and an objective, one with a baseline what the baseline needs of them.
         encoder_groups: "shared" for one encoder, or groups of detectors with one encoder each, such as "H1,L1|V1".
         conditioning: from strain to what the encoder sees.
-        training: pre-training; None where nothing is trained.
-        precision: "fp32" or "bf16" (autocast).
+        training: pre-training; None where there is none.
+        precision: "fp32" or "bf16" (autocast) of whatever is trained.
         seed: of everything but the data.
         data_seed: of the data.
     """
@@ -136,16 +139,18 @@ class RunSpec(_Section):
         chosen = {"dataset": dataset, "encoder": encoder, "pairing": pairing, "objective": objective}
         if len(set(augmentations)) < len(augmentations):
             raise UserError(f"An augmentation is named twice: {', '.join(augmentations)}. Name each once.")
-        needed, trains = {"dataset", "encoder", "pairing", "objective"}, True
+        needed, pretrains = {"dataset", "encoder", "pairing", "objective"}, True
         if baseline is not None:
-            contract: Any = REGISTRY.get("baseline", baseline).target
-            needed = {"dataset", "encoder"} if contract.needs_encoder else {"dataset"}
-            trains = contract.trains
-            _refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
-            if not trains:
-                _refuse_training(baseline, settings or {}, fields)
+            contract = _contract(baseline)
+            pretrains = contract.pretrains
+            if not pretrains:
+                needed = {"dataset", "encoder"} if contract.needs_encoder else {"dataset"}
+                _refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
+                _refuse_training(baseline, contract, settings or {}, fields)
         chosen |= {kind: chosen[kind] or REGISTRY.default(kind) for kind in needed}
         chosen["baseline"] = baseline
+        named = [(kind, name) for kind, name in chosen.items() if name]
+        _refuse_combination([*named, *(("augmentation", name) for name in augmentations)])
         given = _sort_settings(settings or {}, chosen, augmentations)
         values = {name: value for name, value in fields.items() if value is not None}
         for kind, name in chosen.items():
@@ -155,7 +160,7 @@ class RunSpec(_Section):
         )
         for section, model in _SECTIONS.items():
             values[section] = _section(section, model, given.pop(section, {}))
-        if not trains:
+        if not pretrains:
             values["training"] = None
         return _validated(cls, values)
 
@@ -196,7 +201,7 @@ class RunSpec(_Section):
         for kind, choice in self.choices():
             words += [f"--{_FLAGS.get(kind, kind)}", choice.name]
         words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
-        words += ["--precision", self.precision] if self.training else []
+        words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
         for key, value in self._differences():
             words += ["--set", f"{key}={_as_text(value)}"]
@@ -217,12 +222,42 @@ class RunSpec(_Section):
                     yield f"{name}.{field}", value
 
     @property
+    def trains(self) -> bool:
+        """Whether a network is trained, with or without labels, so that the precision matters."""
+        return self.training is not None or (self.baseline is not None and _contract(self.baseline.name).trains)
+
+    @property
+    def ordinary(self) -> RunSpec:
+        """The run that only pre-trains and probes, with this one's pre-training."""
+        return self.model_copy(update={"baseline": None})
+
+    @property
     def title(self) -> str:
-        """The method in words: "encoder + pairing + objective", or "baseline (encoder)"."""
-        if self.baseline:
-            return f"{self.baseline.name} ({self.encoder.name})" if self.encoder else self.baseline.name
+        """The method in words: "encoder + pairing + objective", or "baseline (...)" with what it has of these."""
         parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
-        return " + ".join(choice.name for choice in parts if choice)
+        words = " + ".join(choice.name for choice in parts if choice)
+        if self.baseline:
+            return f"{self.baseline.name} ({words})" if words else self.baseline.name
+        return words
+
+
+def parts_of(names: Iterable[tuple[str, str]]) -> Parts:
+    """The classes of (kind, name) pairs, imported; several augmentations stand in their order.
+
+    Raises:
+        UserError: a plugin is unknown or cannot be imported.
+    """
+    from gwbench.contracts import Parts
+
+    classes: list[tuple[str, Any]] = [(kind, REGISTRY.get(kind, name).target) for kind, name in names]
+    augmentations = tuple(cls for kind, cls in classes if kind == "augmentation")
+    return Parts(augmentations=augmentations, **{kind: cls for kind, cls in classes if kind != "augmentation"})
+
+
+def why_not(parts: Parts) -> str:
+    """Why these plugins make no sense together; empty where they do."""
+    asked = (parts.encoder, parts.pairing, *parts.augmentations, parts.objective, parts.baseline)
+    return next(filter(None, (part.skip(parts) for part in asked if part)), "")
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -234,17 +269,37 @@ _FLAGS = {"augmentation": "augment", "objective": "loss"}
 _PLUGIN_SECTIONS = ("dataset", "encoder", "pairing", "augmentation", "objective", "baseline")
 
 
+def _refuse_combination(names: Sequence[tuple[str, str]]) -> None:
+    if because := why_not(parts_of(names)):
+        listing = ", ".join(f"{kind} {name!r}" for kind, name in names)
+        raise UserError(f"{listing} cannot be combined: {because.rstrip('.')}.")
+
+
 def _refuse_unused(baseline: str, needed: set[str], named: Mapping[str, str | None]) -> None:
     for kind, name in named.items():
         if name and kind not in needed:
             raise UserError(f"The baseline {baseline!r} has no {kind}: leave out --{_FLAGS.get(kind, kind)} {name}.")
 
 
-def _refuse_training(baseline: str, settings: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+def _refuse_training(
+    baseline: str, contract: type[Baseline], settings: Mapping[str, Any], fields: Mapping[str, Any]
+) -> None:
     given = [key for key in settings if key.startswith("training.")]
-    given += ["precision"] if fields.get("precision") else []
+    if contract.trains and given:
+        own = "; ".join(map(str, parameters(REGISTRY.get("baseline", baseline)))) or "none"
+        raise UserError(
+            f"The baseline {baseline!r} pre-trains nothing: leave out {', '.join(given)}. "
+            f"How it trains is set by baseline.NAME: {own}."
+        )
+    if not contract.trains and fields.get("precision"):
+        given.append("precision")
     if given:
         raise UserError(f"The baseline {baseline!r} trains nothing: leave out {', '.join(given)}.")
+
+
+def _contract(baseline: str) -> type[Baseline]:
+    """The class of a baseline, which says what it needs."""
+    return cast("type[Baseline]", REGISTRY.get("baseline", baseline).target)
 
 
 def _as_text(value: Any) -> str:

@@ -23,7 +23,7 @@ SHORTCUTS = {
 @click.option("--loss", "--objective", "objective", help="Objective.")
 @click.option("--pairing", help="How two views are made.")
 @click.option("--augment", "augmentations", multiple=True, help="Augmentation of the views. Repeatable.")
-@click.option("--baseline", help="Score a baseline instead of pre-training.")
+@click.option("--baseline", help="Score a baseline instead of a probed encoder.")
 @click.option("--dataset", help="Where strain comes from.")
 @click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
               help="Set a parameter, such as encoder.width=64 or training.epochs=20. Repeatable.")  # fmt: skip

@@ -8,10 +8,10 @@ from typing import Annotated, Literal, NamedTuple
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError
+from gwbench.layers import GeM, as_row, conv
 from gwbench.registry import register
 
 
@@ -29,21 +29,6 @@ BEFORE_GRU = (Layer(1, 32, 2), Layer(1, 32), Layer(1, 32, 4), Layer(2, 32), Laye
 AFTER_GRU = (Layer(4, 16, 4), Layer(4, 1))
 
 
-class GeM(nn.Module):
-    """Generalised-mean pooling, avg_pool(max(x, 1e-6)^p)^(1/p), p learnable (arXiv:1711.02512, eq. 3)."""
-
-    def __init__(self, kernel: int) -> None:
-        super().__init__()
-        self.kernel = kernel
-        self.p = nn.Parameter(torch.tensor([3.0]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, 1, T] -> [B, C, 1, T // kernel]."""
-        # exp(p log x) for x^p: the gradient of a power with a learnable exponent costs three times as much
-        power = (x.float().clamp(min=1e-6).log() * self.p).exp()
-        return (F.avg_pool2d(power, (1, self.kernel)).log() / self.p).exp()
-
-
 @register(
     "encoder",
     "cnn1d",
@@ -55,9 +40,6 @@ class Cnn1d(Encoder):
 
     The default is sized for a laptop's CPU. The seed network, 8.1 M parameters, is
     `width=64, embed_dim=2048, stride=1`.
-
-    Convolutions run as 1xK two-dimensional ones in channels-last layout: the same numbers as `nn.Conv1d`, several
-    times faster on a CPU.
 
     Args:
         width: channels of the first layers; later ones have 2 and 4 times as many.
@@ -91,15 +73,13 @@ class Cnn1d(Encoder):
         self.gru = nn.GRU(channels, channels // 2, batch_first=True, bidirectional=True)
         self.after = _stack(after, channels, width)
         self.head = nn.Linear(channels * length, embed_dim)
-        self.to(memory_format=torch.channels_last)  # weights too, or the convolutions fall back to a slow path
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, strain: Tensor) -> Tensor:
         """[B, C, T] -> [B, embed_dim]."""
-        x = strain.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        x = self.before(x).squeeze(2)  # [B, 4 width, T']
+        x = self.before(as_row(strain)).squeeze(2)  # [B, 4 width, T']
         x, _ = self.gru(x.transpose(1, 2))  # [B, T', 4 width]
-        x = x.transpose(1, 2).unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        return self.head(self.after(x).flatten(1))  # type: ignore[no-any-return]
+        return self.head(self.after(as_row(x.transpose(1, 2))).flatten(1))  # type: ignore[no-any-return]
 
 
 def _stack(layers: Iterable[Layer], channels: int, width: int, stride: int = 1) -> nn.Sequential:
@@ -107,7 +87,7 @@ def _stack(layers: Iterable[Layer], channels: int, width: int, stride: int = 1) 
     stack = nn.Sequential()
     for layer in layers:
         wider = layer.channels * width
-        stack.append(nn.Conv2d(channels, wider, (1, layer.kernel), stride=(1, stride)))
+        stack.append(conv(channels, wider, layer.kernel, stride=stride))
         stack.extend([GeM(layer.pool)] if layer.pool > 1 else [])
         stack.append(nn.BatchNorm2d(wider))
         stack.extend([nn.SiLU()] if layer.activation else [])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gwbench.contracts import StrainInfo
+from gwbench.contracts import SignalSettings, StrainInfo
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
 
@@ -25,7 +25,10 @@ def info(*detectors: str, asked: list[Mapping[str, Sequence[str]]] | None = None
             asked.append(psds)
         return UnitNoise()
 
-    return StrainInfo(detectors or ("H1", "L1", "V1"), 2048.0, 64, noise)
+    def signals(settings: SignalSettings) -> Any:
+        raise AssertionError("neither of these asks for signals")
+
+    return StrainInfo(detectors or ("H1", "L1", "V1"), 2048.0, 64, noise, signals)
 
 
 def build(kind: str, name: str, about: StrainInfo, **parameters: object) -> Any:

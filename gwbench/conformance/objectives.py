@@ -1,0 +1,251 @@
+"""What an objective promises: a loss on two views that pulls together what belongs together."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+
+import torch
+from torch import Tensor, nn
+
+from gwbench import seeds
+from gwbench.conformance.case import Subject
+from gwbench.conformance.table import Failure, NotApplicable, check, require
+from gwbench.conformance.toys import SAMPLE_RATE, WINDOW, Chirps, combination, nudge, unreached
+from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.contracts import Encoder, InputShape, Objective, View
+from gwbench.encoding import DetectorEncoder
+
+BATCH = 64
+EMBED_DIM = 32
+DETECTORS = ("H1", "L1", "V1")
+STEPS = 30
+"""Optimiser steps before aligned and shuffled pairs are compared."""
+GENERATIVE_TAG = "generative"
+"""The tag of an objective that models each view by itself."""
+COMPARED = 4
+"""Fresh batches in each of which the aligned pairs must have the lower loss."""
+
+
+@check("objective")
+def scalar(subject: Subject) -> str:
+    """The loss is one finite float32 number."""
+    loss = Trial(subject).loss()
+    require(loss.ndim == 0, f"the loss has shape {list(loss.shape)}")
+    require(loss.dtype == torch.float32, f"the loss is {loss.dtype}")
+    require(bool(torch.isfinite(loss)), f"the loss is {loss.item()}")
+    return f"{loss.item():.4g} before training"
+
+
+@check("objective")
+def smallest_batch(subject: Subject) -> str:
+    """The loss is finite for the smallest batch that it declares."""
+    least = subject.target.min_batch
+    trial = Trial(subject)
+    loss = trial.loss(pairs(least))
+    require(bool(torch.isfinite(loss)), f"the loss of {least} pairs is {loss.item()}")
+    return f"{loss.item():.4g} for {least} pairs"
+
+
+@check("objective")
+def gradients(subject: Subject) -> str:
+    """The gradient reaches the encoder and every trainable parameter of the objective."""
+    trial = Trial(subject)
+    nudge(trial.encoder)
+    nudge(trial.objective)
+    trial.loss().backward()
+    if missed := unreached(trial.encoder):
+        raise Failure(f"no gradient, or not a finite one, at the encoder's {missed}")
+    if missed := unreached(trial.objective):
+        raise Failure(f"no gradient, or not a finite one, at {missed}")
+    return f"{sum(p.numel() for p in trial.objective.parameters() if p.requires_grad):,} numbers of its own"
+
+
+@check("objective")
+def aligned(subject: Subject) -> str:
+    """Aligned pairs have a lower loss than shuffled ones, in each of 4 batches, after 30 steps on toy signals."""
+    if GENERATIVE_TAG in subject.plugin.tags:
+        raise NotApplicable(f"it is tagged {GENERATIVE_TAG!r}: it models each view, and does not compare them")
+    trial = Trial(subject)
+    trial.train(STEPS)
+    found = []
+    for number in range(COMPARED):
+        a, b = pairs(BATCH, seed=1000 + number)
+        shuffled = View(b.samples.roll(1, 0), b.detectors.roll(1, 0))
+        found.append((trial.peek((a, b)), trial.peek((a, shuffled))))
+    means = [sum(column) / COMPARED for column in zip(*found, strict=True)]
+    numbers = f"{means[0]:.4g} aligned, {means[1]:.4g} shuffled"
+    require(all(low < high for low, high in found), numbers)
+    return numbers
+
+
+@check("objective")
+def collapse(subject: Subject) -> str:
+    """On constant embeddings, loss and gradient are finite, and the docstring says what collapse does."""
+    trial = Trial(subject, encoder=_Constant)
+    loss = trial.loss()
+    loss.backward()
+    found = f"{loss.item():.4g} on constant embeddings"
+    require(bool(torch.isfinite(loss)), found)
+    parameters = [*trial.encoder.parameters(), *trial.objective.parameters()]
+    ok = all(bool(torch.isfinite(p.grad).all()) for p in parameters if p.grad is not None)
+    require(ok, f"{found}, where a gradient is not finite")
+    documented = "collaps" in (inspect.getdoc(subject.target) or "").lower()
+    require(documented, f"{found}, and no word about collapse in the docstring")
+    return f"{found}; documented"
+
+
+@check("objective")
+def resumes(subject: Subject) -> str:
+    """A state_dict holds all that a resumed training needs: a new instance with it has the same next losses."""
+    trial, other = Trial(subject), Trial(subject, seed=1)
+    trial.train(3)
+    other.encoder.load_state_dict(copy.deepcopy(trial.encoder.state_dict()))
+    other.objective.load_state_dict(copy.deepcopy(trial.objective.state_dict()))
+    other.step = trial.step
+    losses = [[each.step_without_learning() for _ in range(3)] for each in (trial, other)]
+    apart = max(abs(a - b) / max(abs(a), 1e-6) for a, b in zip(*losses, strict=True))
+    require(apart < 1e-5, f"the losses go on as {_numbers(losses[0])}; with the loaded state as {_numbers(losses[1])}")
+    return f"{_numbers(losses[0])}, equal to {apart:.0e}"
+
+
+@check("objective")
+def input_kept(subject: Subject) -> str:
+    """Does not change the views."""
+    trial = Trial(subject)
+    views = pairs(BATCH)
+    before = [(view.samples.clone(), view.detectors.clone()) for view in views]
+    trial.loss(views)
+    for view, (samples, detectors) in zip(views, before, strict=True):
+        require(torch.equal(view.samples, samples) and torch.equal(view.detectors, detectors), "a view changed")
+    return "unchanged"
+
+
+@check("objective")
+def global_random_state(subject: Subject) -> str:
+    """Touches no global random state but torch's, which the core seeds for every step."""
+    trial = Trial(subject)
+    touched = [name for name in random_state_touched(lambda: trial.train(2)) if "torch" not in name]
+    require(not touched, f"it touches the global generator of {', '.join(touched)}")
+    return "none touched"
+
+
+@check("objective")
+def quiet(subject: Subject) -> str:
+    """Prints nothing."""
+    text = printed(lambda: Trial(subject).train(2))
+    require(not text, f"it prints {text[:80]!r}")
+    return "nothing"
+
+
+# --- what the checks share ----------------------------------------------------------------------------------
+
+
+class Spectral(Encoder):
+    """A toy encoder that is quick to train: a layer on the spectrum of a window, by blocks of frequency."""
+
+    BLOCKS = 64
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__()
+        self.embed_dim = EMBED_DIM
+        self.layers = nn.Sequential(
+            nn.Linear(shape.channels * self.BLOCKS, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, EMBED_DIM)
+        )
+
+    def forward(self, strain: Tensor) -> Tensor:
+        """[B, C, T] -> [B, EMBED_DIM]."""
+        power = torch.fft.rfft(strain.float())[..., : strain.shape[-1] // 8].abs()  # below a quarter of Nyquist
+        blocks = nn.functional.adaptive_avg_pool1d(power, self.BLOCKS).log1p()
+        return self.layers(blocks.flatten(1))  # type: ignore[no-any-return]
+
+
+class _Constant(Encoder):
+    """A collapsed encoder: one embedding for every window."""
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__()
+        self.embed_dim = EMBED_DIM
+        self.embedding = nn.Parameter(torch.linspace(-1, 1, EMBED_DIM))
+
+    def forward(self, strain: Tensor) -> Tensor:
+        """[B, C, T] -> [B, EMBED_DIM], all rows equal."""
+        return self.embedding.expand(len(strain), EMBED_DIM)
+
+
+def pairs(batch: int, seed: int = 0) -> tuple[View, View]:
+    """Two detectors' views of the same toy signals in independent noise, [batch, 1, WINDOW] each."""
+    generator = torch.Generator().manual_seed(seed)
+    signals = 2 * Chirps(len(DETECTORS)).draw(batch, generator)
+    noise = torch.randn(2, batch, WINDOW, generator=generator)
+    rows = torch.arange(batch)
+    first = torch.randint(len(DETECTORS), (batch,), generator=generator)
+    second = (first + 1) % len(DETECTORS)
+    a, b = (
+        View((signals[rows, d] + noise[n]).unsqueeze(1), d.unsqueeze(1)) for n, d in enumerate((first, second))
+    )
+    return a, b
+
+
+class Trial:
+    """An objective in training with a toy encoder.
+
+    Raises:
+        UserError: the objective refuses views of one detector, or the width of the embedding.
+    """
+
+    def __init__(self, subject: Subject, *, encoder: type[Encoder] = Spectral, seed: int = 0) -> None:
+        if reason := combination(subject.target, network=False):
+            raise NotApplicable(reason)
+        self.device = subject.device
+        with seeds.torch_global(seed, "init"):
+            shape = InputShape(1, WINDOW, SAMPLE_RATE)
+            everyone = [list(range(len(DETECTORS)))]
+            self.encoder = DetectorEncoder(lambda: encoder(shape), everyone).to(self.device)  # type: ignore[call-arg]
+            self.objective: Objective = subject.build(EMBED_DIM).to(self.device)
+            self.objective.attach(self.encoder)
+        self.objective.to(self.device).train()
+        self.encoder.train()
+        self.step = 0
+
+    def loss(self, views: tuple[View, View] | None = None) -> Tensor:
+        """The loss of views, or of a batch that belongs to the step; random numbers belong to the step too."""
+        views = views or pairs(BATCH, seed=self.step)
+        moved = [View(view.samples.to(self.device), view.detectors.to(self.device)) for view in views]
+        with seeds.torch_global(0, "noise", self.step):
+            loss: Tensor = self.objective(*moved, self.encoder)
+        return loss
+
+    def train(self, steps: int) -> None:
+        """Optimiser steps on aligned pairs, as the core takes them."""
+        parameters = [p for p in (*self.encoder.parameters(), *self.objective.parameters()) if p.requires_grad]
+        optimizer = torch.optim.Adam(parameters, lr=2e-3)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            self.loss().backward()
+            optimizer.step()
+            self.advance()
+
+    def advance(self) -> None:
+        """What follows an optimiser step."""
+        self.step += 1
+        self.objective.after_step(self.step, STEPS)
+
+    def step_without_learning(self) -> float:
+        """The loss of the next step, which is taken with a learning rate of zero."""
+        loss = self.loss().item()
+        self.advance()
+        return loss
+
+    def peek(self, views: tuple[View, View]) -> float:
+        """The loss of views; the state is as before afterwards."""
+        kept = [(module, copy.deepcopy(module.state_dict())) for module in (self.encoder, self.objective)]
+        with torch.no_grad():
+            loss = self.loss(views).item()
+        for module, state in kept:
+            module.load_state_dict(state)
+        return loss
+
+
+def _numbers(losses: list[float]) -> str:
+    return ", ".join(f"{loss:.5g}" for loss in losses)

@@ -1,0 +1,82 @@
+"""One fit by Lightning: quiet, in one process, with callbacks of our own for progress and checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import Callback
+
+
+def fit(
+    module: pl.LightningModule,
+    loader: Any,
+    *,
+    epochs: int,
+    device: str,
+    precision: str,
+    clip: float,
+    callbacks: Sequence[Callback],
+    folder: Path | None = None,
+    checkpoint: str | None = None,
+) -> None:
+    """Train a module in place.
+
+    Args:
+        module: says its loss and its optimiser.
+        loader: an epoch's batches, with their `sampler`.
+        epochs: passes over the loader.
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        precision: "fp32" or "bf16" (autocast).
+        clip: largest norm of the gradient; 0 for no limit.
+        callbacks: in the order in which they are called.
+        folder: where Lightning may write.
+        checkpoint: to resume from.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    with _quiet():
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            accelerator="gpu" if device.startswith("cuda") else device.split(":")[0],
+            devices=[int(device.split(":")[1])] if ":" in device else 1,
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+            gradient_clip_val=clip or None,
+            callbacks=list(callbacks),
+            enable_checkpointing=False,
+            plugins=[LightningEnvironment()],  # a run is one process, inside a cluster's job too
+            default_root_dir=folder,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        try:
+            trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as stop:
+            raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit; the caller decides about that
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's adverts and hints to itself for the block."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch\.utils\.data")
+            warnings.filterwarnings("ignore", message=r".*(num_workers|pin_memory|LeafSpec).*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,67 @@
+"""What the labels alone give."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gwbench.contracts import Array, Baseline, Job, Scores
+from gwbench.registry import register
+from gwbench.supervised import Settings, train_on_labels
+
+
+@register(
+    "baseline",
+    "supervised",
+    citation="a network trained on labels from scratch; AdamW: Loshchilov & Hutter, arXiv:1711.05101",
+    tags=("labels", "trained"),
+)
+class Supervised(Baseline):
+    """The encoder and a linear head trained from scratch on exactly the labels that the probe gets.
+
+    The head sees what the probe sees, the detectors' embeddings side by side. Of all epochs, the one with the highest
+    AUC on the validation split is scored.
+
+    Args:
+        epochs: passes over the labelled windows, at most.
+        batch_size: windows per step.
+        lr: peak learning rate.
+        weight_decay: on weights.
+        warmup: share of the steps over which the learning rate rises; a cosine follows.
+        patience: epochs without a better AUC on validation after which training stops.
+        flip: draw the sign of every window at random, in all detectors alike; that of a wave is arbitrary.
+    """
+
+    needs_encoder = True
+    trains = True
+
+    def __init__(
+        self,
+        *,
+        epochs: Annotated[int, Field(ge=1)] = 20,
+        batch_size: Annotated[int, Field(ge=2)] = 64,
+        lr: Annotated[float, Field(gt=0)] = 2e-3,
+        weight_decay: Annotated[float, Field(ge=0)] = 1e-2,
+        warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+        patience: Annotated[int, Field(ge=1)] = 8,
+        flip: bool = False,
+    ) -> None:
+        self.settings = Settings(
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            head_lr=lr,
+            weight_decay=weight_decay,
+            warmup=warmup,
+            patience=patience,
+            flip=flip,
+        )
+
+    def scores(self, job: Job) -> Scores:
+        """Scores of the trained classifier."""
+        return train_on_labels(job, job.new_encoder(), self.positions(job), self.settings)
+
+    def positions(self, job: Job) -> Array:
+        """The training windows whose labels are used."""
+        return job.labelled

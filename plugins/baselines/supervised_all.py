@@ -1,0 +1,26 @@
+"""What labels alone give where there is no shortage of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gwbench.contracts import Array, Job
+from gwbench.plugins.baselines.supervised import Supervised
+from gwbench.registry import register
+
+
+@register(
+    "baseline",
+    "supervised-all",
+    citation="a network trained on labels from scratch; AdamW: Loshchilov & Hutter, arXiv:1711.05101",
+    tags=("labels", "trained"),
+)
+class SupervisedAll(Supervised):
+    """The encoder and a linear head trained from scratch on every label of the training split.
+
+    The record's count of labels is theirs; the run's label fraction has no say. Parameters as of `supervised`.
+    """
+
+    def positions(self, job: Job) -> Array:
+        """All training windows with a label."""
+        return np.flatnonzero(job.splits.train.label >= 0)
