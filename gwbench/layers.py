@@ -24,15 +24,14 @@ def as_row(x: Tensor) -> Tensor:
 
 
 def conv(
-    channels: int, wider: int, kernel: int, *, stride: int = 1, same: bool = False, bias: bool = True
+    channels: int, wider: int, kernel: int, *, stride: int = 1, padded: bool = False, bias: bool = True
 ) -> nn.Conv2d:
     """A convolution over time, [B, channels, 1, T] -> [B, wider, 1, T'].
 
-    T' is (T - kernel) // stride + 1 without padding; with `same`, T at stride 1, and ceil(T / stride) for odd kernels.
+    T' is (T - kernel) // stride + 1. With half a kernel of zeros at both ends (`padded`) it is ceil(T / stride) for odd
+    kernels, and T + 1 for even ones at stride 1.
     """
-    padding: str | tuple[int, int] = (0, 0)
-    if same:
-        padding = "same" if stride == 1 else (0, kernel // 2)
+    padding = (0, kernel // 2 if padded else 0)
     return nn.Conv2d(channels, wider, (1, kernel), stride=(1, stride), padding=padding, bias=bias)
 
 

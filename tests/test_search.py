@@ -217,8 +217,8 @@ def test_a_bank_covers_what_it_was_placed_on_and_draws_that_it_was_not(
         vectors = template_vectors(drawn, conditioner, inner, approximant="IMRPhenomXAS", f_low=20.0)
         return unit(network_vectors(vectors))
 
-    proposals, others = waveforms(200), waveforms(100)
-    chosen = place(proposals, minimal_match=0.97, coverage=1.0, most=200, samples=WINDOW)
+    proposals, others = waveforms(150), waveforms(60)
+    chosen = place(proposals, minimal_match=0.97, coverage=1.0, most=150, samples=WINDOW)
     bank = proposals[chosen]
     assert 2 <= len(bank) < 60
     assert fitting_factors(proposals, bank, WINDOW).min() >= 0.97 - 1e-5
@@ -226,7 +226,7 @@ def test_a_bank_covers_what_it_was_placed_on_and_draws_that_it_was_not(
     for row, template in enumerate(bank[1:], start=1):  # no template was placed where there was one
         assert matches(bank[:row], template, WINDOW).max() < 0.97
     assert len(place(proposals, minimal_match=0.97, coverage=1.0, most=3, samples=WINDOW)) == 3
-    assert len(place(proposals, minimal_match=0.97, coverage=0.5, most=200, samples=WINDOW)) < len(bank)
+    assert len(place(proposals, minimal_match=0.97, coverage=0.5, most=150, samples=WINDOW)) < len(bank)
     assert place(proposals[:1], minimal_match=0.97, coverage=1.0, most=3, samples=WINDOW) == [0]
 
 

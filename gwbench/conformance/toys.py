@@ -42,17 +42,18 @@ class WhiteNoise:
 class Chirps:
     """A `SignalSource`: linear chirps under a Gaussian envelope, of another amplitude in every detector."""
 
-    def __init__(self, detectors: int) -> None:
-        self.detectors = detectors
+    def __init__(self, detectors: int, window: int = WINDOW) -> None:
+        self.detectors, self.window = detectors, window
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """[n, D, T] on the generator's device."""
         device = generator.device
-        time = torch.arange(WINDOW, device=device) / SAMPLE_RATE
+        seconds = self.window / SAMPLE_RATE
+        time = torch.arange(self.window, device=device) / SAMPLE_RATE
         centre, width, low = torch.rand(3, n, 1, 1, generator=generator, device=device)
-        since = time - (0.5 + centre)
-        phase = 2 * math.pi * ((50 + 100 * low) * since + 80 * since.square())
-        wave = (-(since / (0.05 + 0.2 * width)).square()).exp() * phase.sin()
+        since = time - seconds * (0.3 + 0.4 * centre)
+        phase = 2 * math.pi * ((40 + 150 * low) * since + 40 * since.square())
+        wave = (-(since / (seconds * (0.05 + 0.1 * width))).square()).exp() * phase.sin()
         return wave * torch.rand(n, self.detectors, 1, generator=generator, device=device).add(0.5)
 
 

@@ -39,12 +39,12 @@ class Supervised(Baseline):
     def __init__(
         self,
         *,
-        epochs: Annotated[int, Field(ge=1)] = 20,
+        epochs: Annotated[int, Field(ge=1)] = 12,
         batch_size: Annotated[int, Field(ge=2)] = 64,
         lr: Annotated[float, Field(gt=0)] = 2e-3,
         weight_decay: Annotated[float, Field(ge=0)] = 1e-2,
         warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1,
-        patience: Annotated[int, Field(ge=1)] = 8,
+        patience: Annotated[int, Field(ge=1)] = 5,
         flip: bool = False,
     ) -> None:
         self.settings = Settings(

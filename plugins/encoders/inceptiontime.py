@@ -26,7 +26,7 @@ class InceptionModule(nn.Module):
         # one channel has nothing to be squeezed
         self.bottleneck = conv(channels, width, 1, bias=False) if channels > 1 else nn.Identity()
         squeezed = width if channels > 1 else channels
-        self.scales = nn.ModuleList([conv(squeezed, width, kernel, same=True, bias=False) for kernel in KERNELS])
+        self.scales = nn.ModuleList([conv(squeezed, width, kernel, padded=True, bias=False) for kernel in KERNELS])
         self.pooled = nn.Sequential(
             nn.MaxPool2d((1, 3), stride=1, padding=(0, 1)), conv(channels, width, 1, bias=False)
         )
@@ -35,7 +35,7 @@ class InceptionModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, channels, 1, T] -> [B, 4 width, 1, T]."""
         squeezed = self.bottleneck(x)
-        scales = [scale(squeezed) for scale in self.scales]
+        scales = [scale(squeezed)[..., -x.shape[-1] :] for scale in self.scales]  # even kernels give one sample more
         return torch.relu(self.norm(torch.cat([*scales, self.pooled(x)], dim=1)))
 
 

@@ -20,10 +20,10 @@ class BasicBlock(nn.Module):
     def __init__(self, channels: int, wider: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            conv(channels, wider, kernel, stride=stride, same=True, bias=False),
+            conv(channels, wider, kernel, stride=stride, padded=True, bias=False),
             nn.BatchNorm2d(wider),
             nn.ReLU(),
-            conv(wider, wider, kernel, same=True, bias=False),
+            conv(wider, wider, kernel, padded=True, bias=False),
             nn.BatchNorm2d(wider),
         )
         self.shortcut = nn.Sequential()
@@ -82,7 +82,7 @@ class ResNet1d(Encoder):
             if samples % 2 == 0:
                 raise UserError(f"encoder.{name}={samples} has no middle: give an odd number of samples.")
         self.stem = nn.Sequential(
-            conv(shape.channels, width, stem_kernel, stride=stride, same=True, bias=False),
+            conv(shape.channels, width, stem_kernel, stride=stride, padded=True, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.MaxPool2d((1, 3), stride=(1, 2), padding=(0, 1)),

@@ -29,7 +29,7 @@ class DiagonalStateSpace(nn.Module):
     Args:
         width: channels.
         states: complex states of a channel, in conjugate pairs of which one is kept.
-        init: of A's imaginary parts (eqs. 8 and 9).
+        init: of A's imaginary parts: S4D-Lin, pi n, or S4D-Inv, N / pi (N / (2 n + 1) - 1) with N states.
         bidirectional: a second state space runs from the end to the start.
     """
 
@@ -46,7 +46,7 @@ class DiagonalStateSpace(nn.Module):
         self.d = nn.Parameter(torch.randn(width))
 
     def kernel(self, length: int) -> Tensor:
-        """Impulse responses [directions, width, length], without D (eqs. 3 and 4)."""
+        """Impulse responses [directions, width, length], without D."""
         a = torch.complex(-self.log_decay.exp(), self.frequency)
         step_a = self.log_step.exp()[..., None] * a
         weight = torch.view_as_complex(self.c) * (step_a.exp() - 1) / a

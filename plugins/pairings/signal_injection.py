@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -37,6 +37,11 @@ class SignalInjection(Pairing):
         count: sources that are simulated, to draw from.
     """
 
+    notes: ClassVar[tuple[str, ...]] = (
+        "Pre-training saw simulated signals besides the strain: the pairing signal-injection.",
+    )
+    """What a reader of a record must know."""
+
     def __init__(
         self,
         info: StrainInfo,
@@ -53,10 +58,6 @@ class SignalInjection(Pairing):
             )
         self.share = share
         self.signals = info.signals(SignalSettings(population, snr_model, snr, count))
-        self.notes = (
-            f"Pre-training saw simulated signals: {count:,} sources of {population} (snr_model {snr_model}, snr "
-            f"{','.join(f'{value:g}' for value in snr)}) in {share:.0%} of the pairs.",
-        )
 
     def pair(self, strain: Tensor, generator: torch.Generator) -> tuple[View, View]:
         """[B, D, T] -> two views [B, 1, T]; raises `UserError` for a batch of one window."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class SearchJob:
     labelled: Array
     seed: int = 0
     device: str = "cpu"
-    progress: Progress = Progress()
+    progress: Progress = field(default_factory=Progress)
 
     def conditioned(self, split: str, index: slice | Array) -> Tensor:
         return self.conditioner(self.splits[split].strain[index])
@@ -50,7 +50,7 @@ def search_job(
         made[name] = Split(block.strain, block.label, block.snr, block.parameters)
     label = made["test"].label
     made["test"] = replace(made["test"], label=np.full_like(label, -1))
-    splits = StrainSplits(**made, detectors=DETECTORS, sample_rate=RATE, margin=MARGIN, content_hash="")
+    splits = StrainSplits(made["train"], made["val"], made["test"], DETECTORS, RATE, MARGIN, content_hash="")
     conditioner = fit_conditioner(
         made["train"],
         sample_rate=RATE,

@@ -34,18 +34,17 @@ def test_loud_signals_are_found_at_their_snr_and_the_bank_loses_little(job: Sear
 
 
 def test_scores_depend_on_the_seed_alone_and_not_on_hidden_labels(job: SearchJob) -> None:
-    baseline = MatchedFilter(draws=50)
+    baseline = MatchedFilter(draws=20, most_templates=3)
     shown = replace(job, splits=replace(job.splits, test=replace(job.splits.test, label=job.label)))
-    np.testing.assert_array_equal(baseline.scores(job).test, baseline.scores(shown).test)
-    before = np.random.get_state()[1].copy()  # type: ignore[union-attr,index]
-    baseline.scores(job)
-    np.testing.assert_array_equal(before, np.random.get_state()[1])  # type: ignore[index]
+    first = baseline.scores(job).test
+    np.testing.assert_array_equal(first, baseline.scores(shown).test)
+    assert not np.array_equal(first, baseline.scores(replace(job, seed=1)).test)
 
 
 def test_without_parameters_the_bank_covers_the_ranges_given(job: SearchJob) -> None:
-    untold = {name: replace(job.splits[name], parameters={}) for name in ("train", "val", "test")}
-    bare = replace(job, splits=replace(job.splits, **untold))
-    found = MatchedFilter(mass=(40.0, 60.0), spin=(-0.3, 0.3), draws=150).scores(bare)
+    train, val = (replace(split, parameters={}) for split in (job.splits.train, job.splits.val))
+    bare = replace(job, splits=replace(job.splits, train=train, val=val))
+    found = MatchedFilter(mass=(40.0, 60.0), spin=(-0.3, 0.3), draws=100).scores(bare)
     assert found.details["bank_from"] == "uniform ranges"
     assert roc_auc_score(job.label, found.test) > 0.995
 

@@ -30,8 +30,9 @@ def test_as_many_patches_as_asked_for_are_zero_and_the_rest_is_untouched(ratio: 
     objective = small(ratio=ratio)
     given = view(1, batch=64)
     before = given.samples.clone()
-    torch.manual_seed(0)
-    shown, places, hidden = objective.mask(given)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        shown, places, hidden = objective.mask(given)
     assert torch.equal(given.samples, before)
     patches = shown.samples.reshape(64, 8, 4)
     zero = (patches == 0).all(2)
@@ -149,6 +150,16 @@ def test_the_other_view_counts_where_asked_for(others: bool) -> None:
         assert aligned_loss < shuffled_loss - 0.5
     else:
         assert aligned_loss == pytest.approx(shuffled_loss, abs=0.1)
+
+
+def test_each_view_is_predicted_from_its_own_embedding_and_then_the_others() -> None:
+    objective, a, b = small(others=True).eval(), view(1), view(2)
+    marks = iter([1.0, 2.0])
+    seen: list[Tensor] = []
+    objective.from_embedding.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.random.fork_rng():
+        objective(a, b, lambda each: torch.full((len(each.samples), EMBED), next(marks)))
+    assert [x[0].tolist() for x in seen] == [[1.0] * EMBED + [2.0] * EMBED, [2.0] * EMBED + [1.0] * EMBED]
 
 
 @pytest.mark.parametrize("others", [False, True])

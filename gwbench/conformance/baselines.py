@@ -1,0 +1,166 @@
+"""What a baseline promises: scores of the test split, from the labels that it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gwbench import seeds
+from gwbench.conformance.case import Subject
+from gwbench.conformance.objectives import Spectral
+from gwbench.conformance.table import NotApplicable, check, require
+from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.contracts import Array, InputShape, Split, StrainSplits
+from gwbench.data.simulation.signals import SignalModel
+from gwbench.data.simulation.simulate import Simulation
+from gwbench.encoding import DetectorEncoder, parse_groups
+from gwbench.laboratory import Laboratory
+from gwbench.progress import Progress
+from gwbench.spec import RunSpec
+
+SIZES = {"train": 96, "val": 48, "test": 48}
+
+ALL_LABELS_TAG = "all-labels"
+"""The tag of a baseline that uses every label of the training split."""
+CEILING_TAG = "ceiling"
+"""The tag of a baseline that knows the signals."""
+
+
+@check("baseline")
+def shape(subject: Subject) -> str:
+    """Gives one finite score for every window of the test split."""
+    scores = run(subject)
+    require(scores.shape == (SIZES["test"],), f"scores are {list(scores.shape)}, not [{SIZES['test']}]")
+    require(bool(np.isfinite(scores).all()), f"{int((~np.isfinite(scores)).sum())} scores are not finite")
+    require(len(np.unique(scores)) > 1, f"every window has the score {scores[0]:g}")
+    return f"[{len(scores)}], {scores.min():.3g} to {scores.max():.3g}"
+
+
+@check("baseline")
+def deterministic(subject: Subject) -> str:
+    """The same seed gives the same scores."""
+    return _same(run(subject), run(subject), "of two runs with the same seed differ")
+
+
+@check("baseline")
+def test_labels(subject: Subject) -> str:
+    """Does not look at what is known of the test windows: neither label nor SNR nor a signal's parameters."""
+    ceiling = CEILING_TAG in subject.plugin.tags
+
+    def hide(splits: StrainSplits) -> StrainSplits:
+        hidden = _other_labels(splits.test, np.arange(len(splits.test)))
+        return replace(splits, test=replace(hidden, parameters=splits.test.parameters) if ceiling else hidden)
+
+    found = _same(run(subject), run(subject, hide), "change with what is known of the test windows")
+    return found + (f"; parameters left as they are: it is tagged {CEILING_TAG!r}" if ceiling else "")
+
+
+@check("baseline")
+def labelled_only(subject: Subject) -> str:
+    """Uses the labels of the labelled windows only: others may change."""
+    if ALL_LABELS_TAG in subject.plugin.tags:
+        raise NotApplicable(f"it is tagged {ALL_LABELS_TAG!r}")
+
+    def change(splits: StrainSplits) -> StrainSplits:
+        others = np.setdiff1d(np.arange(len(splits.train)), labelled())
+        return replace(splits, train=_other_labels(splits.train, others))
+
+    return _same(run(subject), run(subject, change), "change with the labels of windows that are not labelled")
+
+
+@check("baseline")
+def strain_kept(subject: Subject) -> str:
+    """Does not change the strain or the labels."""
+    splits = toy_splits()
+    before = [(split.strain[:].copy(), split.label.copy()) for split in (splits.train, splits.val, splits.test)]
+    run(subject)
+    for name, (strain, label) in zip(SIZES, before, strict=True):
+        split = splits[name]
+        same = np.array_equal(split.strain[:], strain) and np.array_equal(split.label, label)
+        require(same, f"the {name} split changed")
+    return "unchanged"
+
+
+@check("baseline")
+def global_random_state(subject: Subject) -> str:
+    """Touches no global random state but within `gwbench.seeds.torch_global`."""
+    touched = random_state_touched(lambda: run(subject))
+    require(not touched, f"it touches the global generator of {', '.join(touched)}")
+    return "none touched"
+
+
+@check("baseline")
+def quiet(subject: Subject) -> str:
+    """Prints nothing."""
+    text = printed(lambda: run(subject))
+    require(not text, f"it prints {text[:80]!r}")
+    return "nothing"
+
+
+# --- what the checks share ----------------------------------------------------------------------------------
+
+
+class ToyLaboratory(Laboratory):
+    """What the core hands a baseline, with a toy encoder that is never pre-trained."""
+
+    def new_encoder(self) -> DetectorEncoder:
+        """A toy encoder."""
+        shape = InputShape(1, self.splits.window, self.splits.sample_rate)
+        groups = parse_groups(self.spec.encoder_groups, self.splits.detectors)
+        with seeds.torch_global(self.seed, "init"):
+            return DetectorEncoder(lambda: Spectral(shape), groups)
+
+    def pretrained(self) -> DetectorEncoder:
+        """The same toy encoder."""
+        return self.new_encoder()
+
+
+@lru_cache(maxsize=1)
+def toy_splits() -> StrainSplits:
+    """A few loud simulated windows of H1, L1 and V1, half of them with a signal."""
+    signals = SignalModel.create(population="flat-bbh", duration=2.0, snr_model="uniform", snr=(15.0, 30.0))
+    made = Simulation(("H1", "L1", "V1"), (), signals, sample_rate=2048.0, window=4096, margin=512)
+    splits: dict[str, Any] = {}
+    for name, size in SIZES.items():
+        block = made.block(seeds.numpy_generator(0, "data", len(splits)), name, 0, size)
+        splits[name] = Split(block.strain, block.label, block.snr, block.parameters)
+    return StrainSplits(
+        **splits, detectors=made.detectors, sample_rate=made.sample_rate, margin=made.margin, content_hash="toy"
+    )
+
+
+def labelled() -> Array:
+    """Positions of the training windows whose labels may be used: half of the signals, half of the noise."""
+    label = toy_splits().train.label
+    return np.sort(np.concatenate([np.flatnonzero(label == value)[::2] for value in (0, 1)]))
+
+
+def run(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = lambda splits: splits) -> Array:
+    """The baseline's scores on the toy splits, some of whose labels are changed behind its back."""
+    settings = {f"baseline.{name}": value for name, value in subject.parameters.items()}
+    spec = RunSpec.create(baseline=subject.plugin.name, settings=settings)
+    laboratory = ToyLaboratory.set_up(spec, toy_splits(), labelled(), subject.device, Progress(), None)
+    laboratory = replace(laboratory, splits=change(laboratory.splits))
+    scores = subject.build().scores(laboratory)
+    return np.asarray(scores.test)
+
+
+def _other_labels(split: Split, index: Array) -> Split:
+    """The split with other labels at some positions, and nothing known of their signals."""
+    label, snr = split.label.copy(), split.snr.copy()
+    label[index] = np.where(label[index] < 0, 1, 1 - label[index])
+    snr[index] = np.nan
+    parameters = {name: np.asarray(values, np.float64).copy() for name, values in split.parameters.items()}
+    for values in parameters.values():
+        values[index] = np.nan
+    return replace(split, label=label, snr=snr, parameters=parameters)
+
+
+def _same(first: Array, second: Array, otherwise: str) -> str:
+    apart = float(np.abs(first - second).max())
+    require(apart <= 1e-6 * float(np.abs(first).max()), f"the scores {otherwise}, by up to {apart:.2g}")
+    return f"largest difference {apart:.1g}"
