@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,9 +60,11 @@ def fit(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
+        on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as stop:
+            signal.signal(signal.SIGINT, on_interrupt)  # or Lightning would have every later Ctrl-C ignored
             raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit; the caller decides about that
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -260,6 +261,7 @@ def test_ctrl_c_is_passed_on_and_leaves_no_file(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(KeyboardInterrupt):
             train(ToyJob(progress=Interrupted()))
     assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class Diverging(Encoder):

@@ -14,6 +14,8 @@ VERBS = {
     "run": "Pre-train, probe and record one method.",
     "list": "List plugins.",
     "show": "Show one plugin: what it does, its parameters, its paper.",
+    "new": "Write a plugin of your own to start from, with its test.",
+    "check": "Check that a plugin keeps its contract.",
     "data": "Make, import, fetch, look at and clear the strain on this machine.",
     "doctor": "Check this installation.",
 }

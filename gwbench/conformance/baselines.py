@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gwbench import seeds
 from gwbench.conformance.case import Subject
@@ -15,8 +18,11 @@ from gwbench.conformance.objectives import Spectral
 from gwbench.conformance.table import NotApplicable, check, require
 from gwbench.conformance.watch import printed, random_state_touched
 from gwbench.contracts import Array, InputShape, Split, StrainSplits
+from gwbench.data.conditioning.condition import Conditioner, Conditioning, fit_conditioner
+from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.data.simulation.signals import SignalModel
 from gwbench.data.simulation.simulate import Simulation
+from gwbench.data.store.cache import CacheDir
 from gwbench.encoding import DetectorEncoder, parse_groups
 from gwbench.laboratory import Laboratory
 from gwbench.progress import Progress
@@ -74,14 +80,16 @@ def labelled_only(subject: Subject) -> str:
 
 @check("baseline")
 def strain_kept(subject: Subject) -> str:
-    """Does not change the strain or the labels."""
-    splits = toy_splits()
-    before = [(split.strain[:].copy(), split.label.copy()) for split in (splits.train, splits.val, splits.test)]
-    run(subject)
-    for name, (strain, label) in zip(SIZES, before, strict=True):
-        split = splits[name]
-        same = np.array_equal(split.strain[:], strain) and np.array_equal(split.label, label)
+    """Does not change the strain or the labels that it is given."""
+    job = toy_job(subject)
+    splits = {name: job.splits[name] for name in SIZES}
+    before = {name: (split.strain[:].copy(), split.label.copy()) for name, split in splits.items()}
+    subject.build().scores(job)
+    for name, (strain, label) in before.items():
+        same = np.array_equal(splits[name].strain[:], strain) and np.array_equal(splits[name].label, label)
         require(same, f"the {name} split changed")
+    changed = [split for split, given, copy in job.handed if not torch.equal(given, copy)]
+    require(not changed, f"conditioned strain of {', '.join(sorted(set(changed)))} changed")
     return "unchanged"
 
 
@@ -104,8 +112,21 @@ def quiet(subject: Subject) -> str:
 # --- what the checks share ----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
 class ToyLaboratory(Laboratory):
-    """What the core hands a baseline, with a toy encoder that is never pre-trained."""
+    """What the core hands a baseline, with a toy encoder that is never pre-trained.
+
+    Attributes:
+        handed: the split of all conditioned strain that was given away, the tensor, and a copy.
+    """
+
+    handed: list[tuple[str, Tensor, Tensor]] = field(default_factory=list)
+
+    def conditioned(self, split: str, index: slice | Array) -> Tensor:
+        """As the core has it; what happens to it there happens to nobody else."""
+        given = super().conditioned(split, index).clone()
+        self.handed.append((split, given, given.clone()))
+        return given
 
     def new_encoder(self) -> DetectorEncoder:
         """A toy encoder."""
@@ -133,20 +154,42 @@ def toy_splits() -> StrainSplits:
     )
 
 
+@lru_cache(maxsize=1)
+def conditioned() -> tuple[Conditioner, dict[str, ConditionedStrain]]:
+    """The conditioner of the toy splits, and what it makes of them."""
+    splits = toy_splits()
+    conditioner = fit_conditioner(
+        splits.train,
+        sample_rate=splits.sample_rate,
+        margin=splits.margin,
+        detectors=splits.detectors,
+        settings=Conditioning(),
+    )
+    strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in SIZES}
+    for kept in strain.values():
+        kept.keep(Progress(), CacheDir().root, splits.content_hash)
+    return conditioner, strain
+
+
 def labelled() -> Array:
     """Positions of the training windows whose labels may be used: half of the signals, half of the noise."""
     label = toy_splits().train.label
     return np.sort(np.concatenate([np.flatnonzero(label == value)[::2] for value in (0, 1)]))
 
 
-def run(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = lambda splits: splits) -> Array:
-    """The baseline's scores on the toy splits, some of whose labels are changed behind its back."""
+def toy_job(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = lambda splits: splits) -> ToyLaboratory:
+    """What the core would hand the baseline, with splits that are changed behind its back."""
     settings = {f"baseline.{name}": value for name, value in subject.parameters.items()}
     spec = RunSpec.create(baseline=subject.plugin.name, settings=settings)
-    laboratory = ToyLaboratory.set_up(spec, toy_splits(), labelled(), subject.device, Progress(), None)
-    laboratory = replace(laboratory, splits=change(laboratory.splits))
-    scores = subject.build().scores(laboratory)
-    return np.asarray(scores.test)
+    conditioner, strain = conditioned()
+    splits = copy.deepcopy(toy_splits())
+    hidden = replace(splits, test=replace(splits.test, label=np.full_like(splits.test.label, -1)))
+    return ToyLaboratory(spec, change(hidden), labelled(), conditioner, strain, subject.device, Progress())
+
+
+def run(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = lambda splits: splits) -> Array:
+    """The baseline's scores on the toy splits."""
+    return np.asarray(subject.build().scores(toy_job(subject, change)).test)
 
 
 def _other_labels(split: Split, index: Array) -> Split:

@@ -166,7 +166,7 @@ def global_random_state(subject: Subject) -> str:
     encoder, windows = ready(subject)
     touched = random_state_touched(lambda: embed(encoder, windows))
     touched += [name for name in random_state_touched(lambda: encoder.train()(windows)) if "torch" not in name]
-    require(not touched, f"it touches the global generator of {', '.join(touched)}")
+    require(not touched, f"it touches the global generator of {', '.join(dict.fromkeys(touched))}")
     return "none touched"
 
 

@@ -152,7 +152,7 @@ class Spectral(Encoder):
         super().__init__()
         self.embed_dim = EMBED_DIM
         self.layers = nn.Sequential(
-            nn.Linear(shape.channels * self.BLOCKS, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, EMBED_DIM)
+            nn.Linear(shape.channels * self.BLOCKS, 64), nn.LayerNorm(64), nn.ReLU(), nn.Linear(64, EMBED_DIM)
         )
 
     def forward(self, strain: Tensor) -> Tensor:
@@ -184,9 +184,7 @@ def pairs(batch: int, seed: int = 0) -> tuple[View, View]:
     rows = torch.arange(batch)
     first = torch.randint(len(DETECTORS), (batch,), generator=generator)
     second = (first + 1) % len(DETECTORS)
-    a, b = (
-        View((signals[rows, d] + noise[n]).unsqueeze(1), d.unsqueeze(1)) for n, d in enumerate((first, second))
-    )
+    a, b = (View((signals[rows, d] + noise[n]).unsqueeze(1), d.unsqueeze(1)) for n, d in enumerate((first, second)))
     return a, b
 
 
@@ -204,7 +202,7 @@ class Trial:
         with seeds.torch_global(seed, "init"):
             shape = InputShape(1, WINDOW, SAMPLE_RATE)
             everyone = [list(range(len(DETECTORS)))]
-            self.encoder = DetectorEncoder(lambda: encoder(shape), everyone).to(self.device)  # type: ignore[call-arg]
+            self.encoder = DetectorEncoder(lambda: encoder(shape), everyone).to(self.device)
             self.objective: Objective = subject.build(EMBED_DIM).to(self.device)
             self.objective.attach(self.encoder)
         self.objective.to(self.device).train()

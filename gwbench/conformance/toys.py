@@ -54,7 +54,8 @@ class Chirps:
         since = time - seconds * (0.3 + 0.4 * centre)
         phase = 2 * math.pi * ((40 + 150 * low) * since + 40 * since.square())
         wave = (-(since / (seconds * (0.05 + 0.1 * width))).square()).exp() * phase.sin()
-        return wave * torch.rand(n, self.detectors, 1, generator=generator, device=device).add(0.5)
+        loudness: Tensor = 0.5 + torch.rand(n, self.detectors, 1, generator=generator, device=device)
+        return wave * loudness
 
 
 def strain_info(detectors: int) -> StrainInfo:
@@ -97,14 +98,17 @@ def nudge(module: nn.Module, amount: float = 0.02) -> None:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter += amount * torch.randn(parameter.shape, generator=generator).to(parameter.device)
+            parameter.add_(amount * torch.randn(parameter.shape, generator=generator).to(parameter.device))
 
 
 def unreached(module: nn.Module) -> str:
-    """The trainable parameters without a gradient, or with one that is zero or not finite, by name."""
-    names = [
-        name
-        for name, p in module.named_parameters()
-        if p.requires_grad and (p.grad is None or not p.grad.any() or not torch.isfinite(p.grad).all())
-    ]
+    """The trainable parameters without a gradient, or with one that is zero or not finite, by name.
+
+    That of a bias may be zero: nothing depends on one before a normalisation, or before a difference of views.
+    """
+
+    def missed(p: nn.Parameter) -> bool:
+        return p.grad is None or not p.grad.isfinite().all() or (p.ndim > 1 and not p.grad.any())
+
+    names = [name for name, p in module.named_parameters() if p.requires_grad and missed(p)]
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

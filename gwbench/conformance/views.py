@@ -51,7 +51,7 @@ def detectors(subject: Subject) -> str:
             same = view.detectors.device == view.samples.device
             require(same, f"{setting}: indices are on {view.detectors.device}, samples on {view.samples.device}")
             least, most = int(view.detectors.min()), int(view.detectors.max())
-            require(0 <= least and most < setting.detectors, f"{setting}: indices run from {least} to {most}")
+            require(least >= 0 and most < setting.detectors, f"{setting}: indices run from {least} to {most}")
     return "within the data's detectors"
 
 

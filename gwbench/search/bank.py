@@ -34,7 +34,9 @@ def matches(waveforms: Tensor, template: Tensor, samples: int) -> Tensor:
     return torch.cat(found)
 
 
-def place(proposals: Tensor, *, minimal_match: float, coverage: float, most: int, samples: int) -> list[int]:
+def place(
+    proposals: Tensor, *, minimal_match: float, coverage: float, most: int, samples: int
+) -> tuple[list[int], list[int]]:
     """Stochastic placement: a proposal that no template matches well becomes one (Harry et al., arXiv:0908.2090).
 
     Args:
@@ -45,17 +47,19 @@ def place(proposals: Tensor, *, minimal_match: float, coverage: float, most: int
         samples: as for `matches`.
 
     Returns:
-        Positions of the proposals that make the bank.
+        Positions of the proposals that make the bank, and how many proposals each came to cover, itself included: its
+        share of the population.
     """
     chosen: list[int] = []
+    covered: list[int] = []
     left = torch.arange(len(proposals), device=proposals.device)
     while len(left) > (1 - coverage) * len(proposals) and len(chosen) < most:
         chosen.append(int(left[0]))
-        others = left[1:]
-        if not len(others):
-            break
-        left = others[matches(proposals[others], proposals[chosen[-1]], samples) < minimal_match]
-    return chosen
+        before, left = len(left), left[1:]
+        if len(left):
+            left = left[matches(proposals[left], proposals[chosen[-1]], samples) < minimal_match]
+        covered.append(before - len(left))
+    return chosen, covered
 
 
 def fitting_factors(signals: Tensor, bank: Tensor, samples: int) -> Tensor:

@@ -73,19 +73,16 @@ def network_power(power: Tensor, lags: Sequence[int]) -> Tensor:
 
 
 def loudest(strain: Tensor, templates: Tensor, lags: Sequence[int], samples: int) -> Tensor:
-    """The largest network SNR [B] over all templates and times. Arguments as `snr_series` and `network_power`."""
+    """The largest network SNR^2 [B, P] over all times. Arguments as `snr_series` and `network_power`."""
     budget = CPU_CHUNK if strain.device.type == "cpu" else DEVICE_CHUNK
     rows = max(1, budget // (samples * len(lags)))
     windows, bank = max(1, rows // len(templates)), min(rows, len(templates))
-    found = []
-    for part in strain.split(windows):
-        best = part.new_zeros(len(part), dtype=torch.float32)
-        for some in templates.split(bank):
+    found = torch.empty(len(strain), len(templates), device=strain.device)
+    for rows_of, part in zip(found.split(windows), strain.split(windows), strict=True):
+        for best, some in zip(rows_of.split(bank, dim=1), templates.split(bank), strict=True):
             series = torch.view_as_real(snr_series(part, some, samples))
-            power = series.square().sum(dim=-1)
-            torch.maximum(best, network_power(power, lags).amax(dim=(-2, -1)), out=best)
-        found.append(best.sqrt())
-    return torch.cat(found)
+            best.copy_(network_power(series.square().sum(dim=-1), lags).amax(dim=-1))
+    return found
 
 
 __all__ = ["allowed_lags", "loudest", "network_power", "sliding_max", "snr_series"]

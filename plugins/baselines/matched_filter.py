@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from gwbench import seeds
-from gwbench.contracts import Array, Baseline, Job, Scores
+from gwbench.contracts import Baseline, Job, Scores
 from gwbench.registry import register
 from gwbench.search.bank import fitting_factors, place, unit
 from gwbench.search.coincidence import allowed_lags, loudest
@@ -19,6 +20,9 @@ from gwbench.search.templates import drawn_like, drawn_uniform, known_shapes, ne
 ENOUGH = 16
 """Labelled signals from whose parameters those of others can be told."""
 
+JUDGED = 1000
+"""Most signals whose fitting factors are taken."""
+
 BATCH = 128
 """Windows conditioned and searched at once."""
 
@@ -26,16 +30,21 @@ BATCH = 128
 @register(
     "baseline",
     "matched-filter",
-    citation="Allen et al., FINDCHIRP, arXiv:gr-qc/0509116; bank: Harry et al., arXiv:0908.2090",
+    citation="FINDCHIRP: Allen et al., arXiv:gr-qc/0509116; bank: Harry et al., arXiv:0908.2090; "
+    "weights: Dent and Veitch, arXiv:1311.7174",
     tags=("ceiling", "simulated-signals"),
 )
 class MatchedFilter(Baseline):
-    """A bank of templates, coincident over the detectors; the score is the largest network SNR in the window.
+    """A bank of templates, coincident over the detectors; the score is a likelihood ratio, averaged over the bank.
 
-    The network's SNR^2 is the sum of the detectors', each maximised over phase and over the time that light takes from
-    the reference detector. Templates have aligned spins and the (2, 2) mode. They are placed on draws from a density
-    estimated from the labelled signals' parameters, and the fitting factors in the record are those of the validation
-    split's signals, of which no template is made. The noise's power is measured on labelled noise.
+    A template's network SNR^2 is the sum of the detectors', each maximised over phase and over the time that light
+    takes from the reference detector, and is taken at its largest in the window. The score is the logarithm of the mean
+    of exp(SNR^2 / 2) over the templates, weighted by the share of the population that each stands for: the largest SNR
+    alone would be noise's gain from the many templates that few signals need.
+
+    Templates have aligned spins and the (2, 2) mode. They are placed on draws from a density estimated from the
+    labelled signals' parameters; the fitting factors in the record are those of the validation split's signals, of
+    which no template is made. The noise's power is measured on labelled noise.
 
     Args:
         mass: lowest and highest component mass to draw for the bank, uniform, solar masses in the detector frame;
@@ -67,48 +76,48 @@ class MatchedFilter(Baseline):
         self.f_low = f_low
 
     def scores(self, job: Job) -> Scores:
-        """The largest network SNR of every test window, and what the bank loses."""
-        splits, samples = job.splits, job.splits.window
+        """The score of every test window, and what the bank loses."""
         inner = InnerProduct.of(job)
-        rng = seeds.numpy_generator(job.seed, "probe")
-        loud = job.labelled[splits.train.label[job.labelled] == 1]
-        known = known_shapes(splits.train.parameters, loud)
-        told = self.mass is None and self.spin is None and len(known["mass_1"]) >= ENOUGH
-        ranges = self.mass or (15.0, 75.0), self.spin or (-0.9, 0.9)
-
-        def vectors(params: dict[str, Array]) -> torch.Tensor:
-            return template_vectors(params, job.conditioner, inner, approximant=self.approximant, f_low=self.f_low)
-
         with job.progress.task("Place templates", 1) as task:
-            drawn = drawn_like(known, self.draws, rng) if told else drawn_uniform(*ranges, self.draws, rng)
-            proposals = vectors(drawn)
-            chosen = place(
-                unit(network_vectors(proposals)),
-                minimal_match=self.minimal_match,
-                coverage=self.coverage,
-                most=self.most,
-                samples=samples,
-            )
-            bank = proposals[chosen]
-            others = known_shapes(splits.val.parameters, np.flatnonzero(splits.val.label == 1)[:1000])
-            if not (told and len(others["mass_1"])):
-                others = drawn_uniform(*ranges, 1000, rng)
-            signals, templates = unit(network_vectors(vectors(others))), unit(network_vectors(bank))
-            found = fitting_factors(signals, templates, samples).cpu().numpy()
-            task.advance(note=f"{len(bank)} templates")
-
-        lags = allowed_lags(splits.detectors, splits.sample_rate)
-        test = np.empty(len(splits.test), np.float32)
+            templates, share, details = self._bank(job, inner)
+            task.advance(note=f"{len(templates)} templates")
+        lags = allowed_lags(job.splits.detectors, job.splits.sample_rate)
+        test = np.empty(len(job.splits.test), np.float32)
         with job.progress.task("Matched filter", len(test), "windows") as task:
             for start in range(0, len(test), BATCH):
                 strain = inner.vectors(job.conditioned("test", slice(start, start + BATCH)).to(job.device))
-                test[start : start + len(strain)] = loudest(strain, unit(bank), lags, samples).cpu().numpy()
+                half = loudest(strain, templates, lags, job.splits.window) / 2
+                test[start : start + len(strain)] = torch.logsumexp(half + share.log(), dim=1).cpu().numpy()
                 task.advance(len(strain))
+        return Scores(test=test, details=details)
+
+    def _bank(self, job: Job, inner: InnerProduct) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """Templates [P, D, F] of norm 1 in every detector, the share of the population [P] of each, and details."""
+        train, val, samples = job.splits.train, job.splits.val, job.splits.window
+        rng = seeds.numpy_generator(job.seed, "probe")
+        known = known_shapes(train.parameters, job.labelled[train.label[job.labelled] == 1])
+        others = known_shapes(val.parameters, np.flatnonzero(val.label == 1)[:JUDGED])
+        told = not (self.mass or self.spin) and len(known["mass_1"]) >= ENOUGH and len(others["mass_1"]) > 0
+        if told:
+            drawn = drawn_like(known, self.draws, rng)
+        else:
+            ranges = self.mass or (15.0, 75.0), self.spin or (-0.9, 0.9)
+            drawn, others = drawn_uniform(*ranges, self.draws, rng), drawn_uniform(*ranges, JUDGED, rng)
+
+        proposals, signals = (
+            template_vectors(params, job.conditioner, inner, approximant=self.approximant, f_low=self.f_low)
+            for params in (drawn, others)
+        )
+        network = unit(network_vectors(proposals))
+        chosen, covered = place(
+            network, minimal_match=self.minimal_match, coverage=self.coverage, most=self.most, samples=samples
+        )
+        found = fitting_factors(unit(network_vectors(signals)), network[chosen], samples).cpu().numpy()
         details = {
-            "templates": len(bank),
+            "templates": len(chosen),
             "bank_from": "labelled signals" if told else "uniform ranges",
             "fitting_factor_effective": float(np.mean(found**3) ** (1 / 3)),
             "fitting_factor_5_percent": float(np.quantile(found, 0.05)),
             "fitting_factor_minimal": float(found.min()),
         }
-        return Scores(test=test, details=details)
+        return unit(proposals[chosen]), torch.tensor(covered, device=job.device) / sum(covered), details

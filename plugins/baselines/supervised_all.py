@@ -13,7 +13,7 @@ from gwbench.registry import register
     "baseline",
     "supervised-all",
     citation="a network trained on labels from scratch; AdamW: Loshchilov & Hutter, arXiv:1711.05101",
-    tags=("labels", "trained"),
+    tags=("labels", "trained", "all-labels"),
 )
 class SupervisedAll(Supervised):
     """The encoder and a linear head trained from scratch on every label of the training split.

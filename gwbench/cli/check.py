@@ -1,0 +1,83 @@
+"""`gwbench check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from gwbench.cli.options import json_option, parse_settings, plugin_option
+from gwbench.cli.terminal import console
+
+if TYPE_CHECKING:
+    from gwbench.conformance import Finding
+    from gwbench.registry import Plugin
+
+COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
+
+
+@click.command()
+@click.argument("name_or_file")
+@click.option("--kind", help="Check the plugin of this kind, where several share the name or the file.")
+@click.option("--set", "pairs", multiple=True, metavar="KIND.PARAMETER=VALUE",
+              help="A parameter other than the default, such as encoder.width=64. Repeatable.")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@plugin_option
+@json_option
+def check(
+    name_or_file: str,
+    kind: str | None,
+    pairs: tuple[str, ...],
+    device: str,
+    plugins: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Check that a plugin keeps the contract of its kind. Exit code 1 where it does not.
+
+    \b
+    gwbench check NAME
+    gwbench check my_encoder.py
+    """  # noqa: D301 - click reads the control character
+    from gwbench.conformance import cases
+    from gwbench.environment import resolve_device
+
+    found: dict[str, tuple[Plugin, list[Finding]]] = {}
+    for case in cases(name_or_file, kind and kind.removesuffix("s"), parse_settings(pairs), resolve_device(device)):
+        plugin = case.subject.plugin
+        found.setdefault(f"{plugin.kind} {plugin.name}", (plugin, []))[1].append(case.run())
+    if as_json:
+        click.echo(json.dumps([_fields(*each) for each in found.values()], indent=2))
+    else:
+        for plugin, findings in found.values():
+            _show(plugin, findings)
+    if any(finding.result == "failed" for _, findings in found.values() for finding in findings):
+        sys.exit(1)
+
+
+def _show(plugin: Plugin, findings: list[Finding]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    out = console()
+    out.print(f"[bold]{plugin.kind} {escape(plugin.name)}[/], {escape(str(plugin.origin))}\n", soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for column in ("check", "result", "found"):
+        table.add_column(column, overflow="fold", ratio=None if column == "result" else 1)
+    for finding in findings:
+        colour = COLOURS[finding.result]
+        table.add_row(escape(finding.check), f"[{colour}]{finding.result}[/]", escape(finding.found))
+    out.print(table)
+    results: list[str] = [finding.result for finding in findings]
+    counts = ", ".join(f"{results.count(result)} {result}" for result in COLOURS)
+    out.print(f"\n{counts}\n")
+
+
+def _fields(plugin: Plugin, findings: list[Finding]) -> dict[str, object]:
+    return {
+        "kind": plugin.kind,
+        "name": plugin.name,
+        "origin": str(plugin.origin),
+        "checks": [{"check": each.check, "result": each.result, "found": each.found} for each in findings],
+    }

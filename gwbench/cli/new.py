@@ -1,0 +1,28 @@
+"""`gwbench new`."""
+
+from __future__ import annotations
+
+import click
+
+from gwbench.cli.options import plugin_option
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("name")
+@click.option("--out", default=".", show_default=True, type=click.Path(), help="Folder to write to.")
+@plugin_option
+def new(kind: str, name: str, out: str, plugins: tuple[str, ...]) -> None:
+    """Write a plugin that keeps its kind's contract as it stands, and its test, to start from.
+
+    KIND is encoder, pairing, augmentation, objective, baseline or dataset; NAME is kebab-case.
+
+    \b
+    gwbench new encoder my-encoder
+    """  # noqa: D301 - click reads the control character
+    from gwbench.scaffold import write_plugin
+
+    written = write_plugin(kind.removesuffix("s"), name, out)
+    click.echo(f"Wrote {written.plugin} and {written.test}. Next:")
+    for command in written.commands:
+        click.echo(f"  {command}")
