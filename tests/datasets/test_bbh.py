@@ -126,6 +126,7 @@ def test_another_seed_gives_other_data() -> None:
         ({"mass": (-1.0, 6.0)}, "mass = -1,6"),
         ({"psds": ("none", "of", "these")}, "Unknown PSD 'none'"),
         ({"preset": "quik"}, "Did you mean 'quick'"),
+        ({"f_low": 3000.0}, "less than half the sample rate"),
         ({"population": "flat-precessing", "spin": (-0.5, 0.5)}, "choose a population of aligned spins"),
         ({"snr_model": "distance"}, "expected snr = LEAST"),
         ({"snr": (1.0, 2.0, 3.0, 4.0)}, "expected snr = LOW,HIGH"),

@@ -209,6 +209,11 @@ class Simulation:
                 f"f_low = {self.signals.f_low:g} Hz: expected at least {NOISE_F_LOW:g}, below which there is no "
                 "simulated noise to hide a signal."
             )
+        if self.signals.f_low >= self.sample_rate / 2:
+            raise UserError(
+                f"f_low = {self.signals.f_low:g} Hz: expected less than half the sample rate of "
+                f"{self.sample_rate:g} Hz."
+            )
         self.signals.check(self.window / self.sample_rate)
         object.__setattr__(self, "psds", self.psds or defaults)
 
