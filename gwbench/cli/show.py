@@ -30,7 +30,7 @@ def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
     plugin = REGISTRY.get(kind, name)
     out = console()
     out.print(f"[bold]{kind} {escape(name)}[/], version {plugin.version}\n")
-    out.print(escape(inspect.getdoc(plugin.target) or ""), soft_wrap=True)
+    out.print(escape(_description(plugin.target)), soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column in ("parameter", "type", "default"):
         table.add_column(column, overflow="fold")
@@ -41,3 +41,13 @@ def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
     out.print(f"\ncitation: {escape(plugin.citation or 'none')}", soft_wrap=True)
     out.print(f"tags: {escape(', '.join(plugin.tags) or 'none')}")
     out.print(f"origin: {escape(str(plugin.origin))}", soft_wrap=True)
+
+
+def _description(target: type | None) -> str:
+    """A plugin's docstring; with the parameters' meaning from where it inherits its constructor."""
+    text = inspect.getdoc(target) or ""
+    owner = next((cls for cls in getattr(target, "__mro__", ()) if "__init__" in vars(cls)), None)
+    _, arguments, meaning = (inspect.getdoc(owner) or "").partition("\nArgs:\n")
+    if owner is target or not arguments or arguments in text:
+        return text
+    return f"{text}\n{arguments}{meaning}"

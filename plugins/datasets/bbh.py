@@ -26,18 +26,6 @@ class Bbh(SimulatedDataset):
     max(N(7.92, 2.2), 2.2), which is 2.2 max(N(3.6, 1), 1); "glitches", quick with a glitch in every five seconds of
     each detector; "astrophysical", power-law-plus-peak masses at cosmological distances, network SNR of 4 at least;
     "precessing", isotropic spins and IMRPhenomXPHM.
-
-    Args:
-        preset: named values for what is not given here; every `None` below takes the preset's.
-        train: windows in the training split.
-        val: windows in the validation split.
-        test: windows in the test split.
-        detectors: at least two of H1, L1, V1, K1.
-        sample_rate: Hz.
-        duration: of a window, seconds.
-        psds: one PSD per detector, in order: a name, or a file (text of frequency and ASD or PSD, or HDF5); by default
-            the first of each detector's curated list.
-        population: what binaries there are: a name of gwbench/data/simulation/populations.toml, or a file like it.
     """
 
     presets: ClassVar = {

@@ -17,7 +17,7 @@ from gwbench.registry import register
 class Bns(SimulatedDataset):
     """Simulated binary neutron stars in Gaussian noise; half the windows, of 16 s, hold the end of one.
 
-    Signals begin at 30 Hz, up to a minute before they coalesce; a window holds the last 11 to 15 seconds. Tides are
+    Signals begin at 30 Hz, about a minute before they coalesce; a window holds the last 11 to 15 seconds. Tides are
     left out (choose IMRPhenomXAS_NRTidalv2 or the like as `approximant`: its tidal deformabilities are zero too).
     """
 

@@ -17,7 +17,7 @@ from gwbench.registry import register
 class Nsbh(SimulatedDataset):
     """Simulated neutron star-black hole binaries in Gaussian noise; half the windows, of 8 s, hold one's end.
 
-    Signals begin at 20 Hz, up to half a minute before they coalesce. Tidal disruption is left out.
+    Signals begin at 20 Hz, 10 to 70 s before they coalesce. Tidal disruption is left out.
     """
 
     presets: ClassVar = {

@@ -85,8 +85,10 @@ def test_list(entries: list[Path]) -> None:
 
 def test_list_of_nothing(tmp_path: Path) -> None:
     result = call("list", "--cache-dir", str(tmp_path / "none"))
-    assert (result.exit_code, "No generated datasets in" in result.output) == (0, True)
+    assert (result.exit_code, "No datasets in" in result.output) == (0, True)
     assert json.loads(call("list", "--json", "--cache-dir", str(tmp_path / "none")).output) == []
+    result = call("verify", "--all", "--cache-dir", str(tmp_path / "none"))
+    assert (result.exit_code, "nothing to verify" in result.output) == (0, True)
 
 
 def test_info(entries: list[Path]) -> None:

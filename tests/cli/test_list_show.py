@@ -313,3 +313,17 @@ def test_a_package_that_registers_another_name(tmp_path: Path) -> None:
     install(tmp_path, "toybox", PLUGIN.replace("NAME", "other"), name="toy")
     refused = run("show", "encoder", "toy", expect=2, PYTHONPATH=str(tmp_path)).stderr
     assert "toybox.toys:Toy does not register encoder 'toy'" in refused
+
+
+@pytest.mark.parametrize("name", ["bbh", "bns", "nsbh"])
+def test_inherited_parameters_are_explained(name: str) -> None:
+    """Every parameter in the table has its line of meaning."""
+    from click.testing import CliRunner
+
+    from gwbench.cli.show import show
+
+    shown = CliRunner().invoke(show, ["dataset", name]).output
+    parameters = re.findall(r"--set dataset\.(\w+)=", shown)
+    assert len(parameters) > 20
+    for parameter in parameters:
+        assert re.search(rf"^ +{parameter}: ", shown, re.M), parameter

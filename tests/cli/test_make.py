@@ -101,7 +101,7 @@ def test_a_run_uses_what_was_made(gwbench: CommandLine) -> None:
     (name,) = made = gwbench.entries()
     assert f"{name} is made." in out
     assert "windows: train 64, val 32, test 32" in out
-    assert f"file: {gwbench.cache / name}.h5" in out
+    assert f"file: {gwbench.cache / name}.h5\nlook: gwbench data plot {name}\n" in out
 
     code, again, _ = gwbench("data", "make", "bbh", *settings(*TINY))
     assert again == out.replace("is made.", "is there already.")

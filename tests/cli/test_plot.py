@@ -95,8 +95,8 @@ def test_what_cannot_be_drawn_is_said_in_one_message(here: Path) -> None:
     refused(call("alpha", "--window", "4"), "0 to 3")
     refused(call("alpha", "--window", "-1"), "0 to 3")
     refused(call("alpha", "--split", "test", "--window", "2"), "0 to 1 in the test split")
-    refused(call("alpha", "--gps", "1", "--duration", "2"), "--gps and --duration mean nothing for a dataset")
-    refused(call(strain, "--split", "val"), "--split mean nothing for strain files")
+    refused(call("alpha", "--gps", "1", "--duration", "2"), "Leave out --gps and --duration: of no meaning")
+    refused(call(strain, "--split", "val"), "Leave out --split: of no meaning for strain files")
     refused(call("alpha", strain), "expected one dataset")
     refused(call(strain, "none.hdf5"), "none.hdf5 is no file")
     refused(call(strain, here.parent / "cache" / "alps-4567.h5"), "is a dataset")
@@ -104,7 +104,8 @@ def test_what_cannot_be_drawn_is_said_in_one_message(here: Path) -> None:
     refused(call(write_strain(here / "short.hdf5", 5)), "too few for a PSD")
     refused(call("alpha", "--out", "one.pdf"), "ends in .png")
     refused(call("alpha", "--q", "2"), "--q 2")
-    refused(call("alpha", "--low", "500"), "is empty")
+    refused(call("alpha", "--low", "500"), "--low 500 and --high 400")
+    refused(call("alpha", "--low", "nan"), "--low nan and")
     assert not list(here.glob("*.png"))
 
 

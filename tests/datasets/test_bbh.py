@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -125,6 +126,7 @@ def test_another_seed_gives_other_data() -> None:
         ({"mass": (-1.0, 6.0)}, "mass = -1,6"),
         ({"psds": ("none", "of", "these")}, "Unknown PSD 'none'"),
         ({"preset": "quik"}, "Did you mean 'quick'"),
+        ({"f_low": 3000.0}, "less than half the sample rate"),
         ({"population": "flat-precessing", "spin": (-0.5, 0.5)}, "choose a population of aligned spins"),
         ({"snr_model": "distance"}, "expected snr = LEAST"),
         ({"snr": (1.0, 2.0, 3.0, 4.0)}, "expected snr = LOW,HIGH"),
@@ -201,3 +203,41 @@ def test_files_count_in_the_fingerprint(tmp_path: Path) -> None:
     own.write_text(own.read_text().replace("1e-23", "2e-23"))
     assert Bbh(psds=psds).fingerprint() != before
     assert Bbh(population="flat-precessing").fingerprint() != Bbh().fingerprint()
+
+
+def test_files_of_one_name_all_count_in_the_fingerprint(tmp_path: Path) -> None:
+    own = [tmp_path / name / "asd.txt" for name in ("H1", "L1")]
+    for path in own:
+        path.parent.mkdir()
+        path.write_text("".join(f"{f} 1e-23\n" for f in range(5, 1100)))
+    dataset = Bbh(detectors=("H1", "L1"), psds=tuple(map(str, own)))
+    before = dataset.fingerprint()
+    for path in own:
+        path.write_text(path.read_text().replace("1e-23", "2e-23"))
+        after = dataset.fingerprint()
+        assert after != before
+        before = after
+
+
+def test_known_events_are_not_taken_for_glitches(tmp_path: Path) -> None:
+    """White noise with five bursts of one sample, one of them a known event."""
+    rate, start = 1024, 1_000_000_000
+    strain = 1e-21 * np.random.default_rng(0).standard_normal(150 * rate)
+    times = start + np.array([20.0, 45.0, 70.0, 95.0, 120.0])
+    strain[[round((time - start) * rate) for time in times]] += 1e-19
+    with h5py.File(tmp_path / "H-H1.hdf5", "w") as file:
+        data = file.create_dataset("data", data=strain)
+        data.attrs.update(start_time=float(start), delta_t=1 / rate)
+    dataset = Bbh(train=30, val=30, test=30, sample_rate=rate, glitch_rate=2.0, glitch_path=(str(tmp_path),))
+
+    def used() -> set[float]:
+        splits = dataset.load(MemoryContext())
+        columns = [getattr(splits, split).parameters["glitch_gps_H1"] for split in ("train", "val", "test")]
+        found = np.concatenate(columns)
+        return set(np.rint(found[np.isfinite(found)]).tolist())
+
+    before = dataset.fingerprint()
+    assert used() == set(times.tolist())
+    (tmp_path / "events.json").write_text(f'{{"events": [{{"name": "GW1", "gps": {times[2]}}}]}}')
+    assert used() == set(times.tolist()) - {times[2]}
+    assert dataset.fingerprint() != before

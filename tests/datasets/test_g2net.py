@@ -307,6 +307,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "nested": (lambda path: path.write_bytes(with_header("(" * 40)), r"pickled or no \.npy file"),
     "nan": (lambda path: np.save(path, np.full((3, 4096), np.nan)), "holds NaN or infinite strain"),
     "overflow": (lambda path: np.save(path, np.full((3, 4096), 1e300)), "holds NaN or infinite strain"),
+    "garbled": (
+        lambda path: np.save(path, np.full((3, 4096), 0x7FF4 << 48, np.uint64).view(np.float64)),
+        "holds NaN or",
+    ),
     "folder": (replaced(Path.mkdir), "is not a regular file"),
     "pipe": (replaced(os.mkfifo), "is not a regular file"),
     "gone": (Path.unlink, "cannot be read: No such file"),

@@ -58,7 +58,7 @@ def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
     _make(dataset, _settings(pairs), materialise=False, **options)
 
 
-@click.command("import")
+@click.command("import", short_help="Copy strain files into the store, once and for all runs.")
 @click.argument("dataset")
 @click.argument("path")
 @_options
@@ -137,7 +137,8 @@ def _make(
     after = _identity(path)
     words = [word for loaded in REGISTRY.sources_of([plugin]) for word in ("--plugin", loaded)]
     words += ["--data-seed", str(data_seed)] if data_seed else []
-    words += ["--cache-dir", str(cache_dir)] if cache_dir else []
+    folder = ["--cache-dir", str(cache_dir)] if cache_dir else []
+    words += folder
     words += [word for key, value in settings.items() if key != PLACE for word in ("--set", f"{SECTION}{key}={value}")]
     where = ["--set", f"{SECTION}{PLACE}={settings[PLACE]}"] if PLACE in settings else []
     found: dict[str, Any] = {
@@ -150,6 +151,8 @@ def _make(
         "left_out": read_header(path).left_out if after else {},
         "next": shlex.join(["gwbench", "run", "--dataset", name, *where, *words]),
     }
+    if after:
+        found["look"] = shlex.join(["gwbench", "data", "plot", path.stem, *folder])
     if not after and where:
         found["store"] = shlex.join(["gwbench", "data", "import", name, settings[PLACE], *words])
     click.echo(json.dumps(found, indent=2) if as_json else _in_words(name, found))
@@ -176,5 +179,5 @@ def _in_words(dataset: str, found: dict[str, Any]) -> str:
     if len(reasons) > SHOWN:
         lines.append(f"left out: and others, which `gwbench data info {found['name']} --json` shows")
     lines += [f"file: {found['path']}"] if found["path"] else []
-    lines += [f"store: {found['store']}"] if "store" in found else []
+    lines += [f"{step}: {found[step]}" for step in ("store", "look") if step in found]
     return "\n".join([*lines, f"next: {found['next']}"])

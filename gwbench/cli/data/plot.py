@@ -59,6 +59,8 @@ def plot(
 
     if out is not None and out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: expected a name that ends in .png.")
+    if not 0 < low < high:
+        raise UserError(f"--low {low:g} and --high {high:g}: expected 0 < low < high, such as 20 and 600 Hz.")
     settings = Conditioning(low=low, high=high)
     dataset = _dataset(sources, cache_dir)
     if dataset is None:
@@ -135,4 +137,4 @@ def _of_files(
 def _refuse(what: str, **options: object) -> None:
     given = [f"--{name}" for name, value in options.items() if value is not None]
     if given:
-        raise UserError(f"{' and '.join(given)} mean nothing for {what}. Leave them out.")
+        raise UserError(f"Leave out {' and '.join(given)}: of no meaning for {what}.")

@@ -31,7 +31,7 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
         click.echo(json.dumps([_as_dict(entry) for entry in entries], indent=2))
         return
     if not entries:
-        click.echo(f"No generated datasets in {cache.root}.")
+        click.echo(f"No datasets in {cache.root}.")
         return
 
     from rich.table import Table
@@ -120,6 +120,8 @@ def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_di
     else:
         for result in results:
             click.echo(f"{result['name']}: {result['problem'] or 'good'}")
+        if not results:
+            click.echo(f"No finished datasets in {cache.root}: nothing to verify.")
         if bad:
             click.echo(f"{len(bad)} of {len(results)} are damaged. Remove one with `gwbench data clear NAME`.")
     context.exit(1 if bad else 0)

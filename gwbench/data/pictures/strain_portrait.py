@@ -24,6 +24,9 @@ PIECE = 4.0
 
 MOST_PIECES = 512
 
+SHORTEST = 0.01
+"""Seconds; less shows nothing at any rate."""
+
 FIRST_RUN = 7e8
 """GPS time before which there was no strain."""
 
@@ -42,8 +45,8 @@ def strain_portrait(
     Raises:
         UserError: the files hold no good data at that time, or too little of it, or none that can be whitened.
     """
-    if not 0 < duration < float("inf"):
-        raise UserError(f"--duration {duration:g}: expected seconds, such as 2.")
+    if not SHORTEST <= duration < float("inf"):
+        raise UserError(f"--duration {duration:g}: expected {SHORTEST:g} seconds or more, such as 2.")
     if gps is not None and not np.isfinite(gps):
         raise UserError(f"--gps {gps}: expected a GPS time in seconds, such as {REFERENCE_GPS:.0f}.")
     files = [_at_lower_rate(file, settings.high) for file in files]

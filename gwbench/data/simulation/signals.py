@@ -13,7 +13,13 @@ from gwbench.data.psd import PsdTable, usable
 from gwbench.data.simulation.loudness import FromDistance, Loudness, SnrModel
 from gwbench.data.simulation.population import REFERENCE_GPS, Parameters, Population, load_population
 from gwbench.data.simulation.projection import detector_waves, weighted_norm
-from gwbench.data.simulation.waveforms import REFERENCE_DISTANCE, approximant_source, longest_signal, signal_seconds
+from gwbench.data.simulation.waveforms import (
+    REFERENCE_DISTANCE,
+    approximant_source,
+    highest_mode,
+    longest_signal,
+    signal_seconds,
+)
 from gwbench.errors import UserError
 
 Float32 = NDArray[np.float32]
@@ -21,14 +27,21 @@ Float32 = NDArray[np.float32]
 CHUNK = 32
 """Signals in hand at a time: few enough for their spectra to stay in the processor's cache."""
 
+CHUNK_SAMPLES = 1 << 21
+"""Samples of the signals in hand at a time, of each detector: fewer signals where they are long, which would else take
+gigabytes."""
+
 SHORTEST_GRID = 4.0
 """Seconds; the shortest time series a signal is transformed on."""
 
 RINGING = 0.5
 """Seconds kept free on it: the sharp start at f_low rings on, at f_low.
 
-What of that reaches a kept stretch of 2.5 s is less than 6 % of the signal's root-mean-square, 0.8 % once whitened.
+What of that reaches a kept stretch of 2.5 s is at most 6.5 % of the signal's root-mean-square, 1 % once whitened.
 """
+
+OF_DISTANCE = ("redshift", "mass_1_source", "mass_2_source")
+"""Parameters that follow from the population's distance."""
 
 MOST_TRIES = 1000
 """Signals drawn for every one that is loud enough, before giving up."""
@@ -46,7 +59,8 @@ class Signals:
         snr: [n] float64 optimal network SNR of the whole signal above `f_low`.
         parameters: each float64 [n]: those of `Population.sample`, `geocent_time` (coalescence at the centre of the
             earth, seconds after the window's start), `luminosity_distance` (Mpc, that gives the SNR) and the optimal
-            SNR in each detector, `snr_H1` and so on.
+            SNR in each detector, `snr_H1` and so on. Where the SNR is drawn, redshift and source-frame masses are not
+            among them: they would belong to the population's distance, not to this one.
     """
 
     strain: Float32
@@ -186,7 +200,7 @@ class SignalModel:
         strain = np.empty((n, len(detectors), keep), np.float32)
         columns: Parameters = {}
         waiting, tries = np.arange(n), 0
-        while len(waiting):
+        while len(waiting) or not columns:  # once at least, so that no signals have the same columns as some
             tries += len(waiting)
             if tries > MOST_TRIES * max(n, 16):
                 raise UserError(
@@ -197,7 +211,9 @@ class SignalModel:
             found["geocent_time"] = rng.uniform(*self.arrival, len(waiting))
             snr = self.loudness.drawn(rng, len(waiting))
             places = waiting
-            if snr is None:
+            if snr is not None:
+                found = {name: values for name, values in found.items() if name not in OF_DISTANCE}
+            elif approximant_source(self.approximant) != "pycbc-td":  # which would lose its start on a short grid
                 heard = self._perhaps_audible(found, detectors, psds, rows[waiting], sample_rate)
                 found, places = {name: values[heard] for name, values in found.items()}, waiting[heard]
             kept = self._transform(
@@ -206,7 +222,7 @@ class SignalModel:
             for name, values in found.items():
                 columns.setdefault(name, np.empty(n))[places[kept]] = values[kept]
             waiting = np.setdiff1d(waiting, places[kept], assume_unique=True)
-        network = np.sqrt(sum(np.square(columns[f"snr_{name}"]) for name in detectors)) if n else np.empty(0)
+        network = np.sqrt(sum(np.square(columns[f"snr_{name}"]) for name in detectors))
         return Signals(strain, network, columns)
 
     def _transform(
@@ -237,8 +253,9 @@ class SignalModel:
             samples = round(seconds * sample_rate)
             weight = self._weights(psds, used, rows, detectors, 1 / seconds, samples)
             alike = np.flatnonzero(grids == seconds)
-            for start in range(0, len(alike), CHUNK):
-                part = alike[start : start + CHUNK]
+            chunk = min(CHUNK, max(1, CHUNK_SAMPLES // samples))
+            for start in range(0, len(alike), chunk):
+                part = alike[start : start + chunk]
                 waves = detector_waves(
                     {name: values[part] for name, values in found.items()},
                     detectors,
@@ -298,7 +315,9 @@ class SignalModel:
     def _grid_seconds(self, found: Parameters, times: NDArray[np.float64], kept: float) -> NDArray[np.float64]:
         """[n] the lengths of the periodic series on which the signals' starts do not wrap around into what is kept."""
         columns = (found[name].tolist() for name in ("mass_1", "mass_2", "spin_1z", "spin_2z"))
-        lengths = np.array([signal_seconds(*four, f_low=self.f_low) for four in zip(*columns, strict=True)])
+        # Mode m is at f_low when the orbit goes round f_low / m times a second.
+        f_low = 2 / highest_mode(self.approximant) * self.f_low
+        lengths = np.array([signal_seconds(*four, f_low=f_low) for four in zip(*columns, strict=True)])
         needed = kept + np.maximum(lengths - times, 0) + RINGING
         return np.asarray(np.maximum(SHORTEST_GRID, 2.0 ** np.ceil(np.log2(needed))))
 

@@ -11,7 +11,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from gwbench.data.dataset import Block
-from gwbench.data.psd import PsdTable, check_name, default_psd, psd_values
+from gwbench.data.psd import NOISE_F_LOW, PsdTable, check_name, default_psd, psd_values
 from gwbench.data.simulation.glitches import Glitches
 from gwbench.data.simulation.signals import CHUNK, SignalModel
 from gwbench.errors import UserError
@@ -203,6 +203,16 @@ class Simulation:
         if self.window < 1:
             raise UserError(
                 f"duration = {self.window / self.sample_rate:g} s holds no sample: expected more, such as 2."
+            )
+        if self.signals.f_low < NOISE_F_LOW:
+            raise UserError(
+                f"f_low = {self.signals.f_low:g} Hz: expected at least {NOISE_F_LOW:g}, below which there is no "
+                "simulated noise to hide a signal."
+            )
+        if self.signals.f_low >= self.sample_rate / 2:
+            raise UserError(
+                f"f_low = {self.signals.f_low:g} Hz: expected less than half the sample rate of "
+                f"{self.sample_rate:g} Hz."
             )
         self.signals.check(self.window / self.sample_rate)
         object.__setattr__(self, "psds", self.psds or defaults)

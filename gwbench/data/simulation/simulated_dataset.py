@@ -10,8 +10,9 @@ from pydantic import Field
 
 from gwbench.data.dataset import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import psd_files
+from gwbench.data.recorded.known_events import event_files, known_events
 from gwbench.data.recorded.resample import resampled
-from gwbench.data.recorded.segments import good_stretches
+from gwbench.data.recorded.segments import good_stretches, without
 from gwbench.data.recorded.strain_files import find_strain_files, read_strain
 from gwbench.data.simulation.glitches import KINDS, SimulatedGlitches
 from gwbench.data.simulation.loudness import SnrModel
@@ -25,6 +26,9 @@ from gwbench.progress import Progress
 
 MARGIN = 0.25
 """Seconds stored on either side of a window for whitening to consume."""
+
+AROUND_EVENTS = 4.0
+"""Seconds on either side of a known event in which no glitch is looked for."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class SimulatedDataset(Dataset):
         sample_rate: Hz.
         duration: of a window, seconds.
         psds: one PSD per detector, in order: a name, or a file (text of frequency and ASD or PSD, or HDF5); by default
-            the first of each detector's curated list.
+            aLIGODesignSensitivityT1800044 (H1, L1), AdvVirgo (V1) and KAGRA (K1).
         population: what binaries there are: a name of gwbench/data/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
             chosen to fit), or "distance" (from the population's distances).
@@ -73,7 +77,8 @@ class SimulatedDataset(Dataset):
         glitch_rate: glitches per second in each detector, in windows with and without signals.
         glitch_snr: lowest and highest optimal SNR of a glitch.
         glitch_kinds: what glitches there are.
-        glitch_path: strain files, folders or globs whose glitches are used instead, recoloured to the PSDs.
+        glitch_path: strain files, folders or globs whose glitches are used instead, recoloured to the PSDs; known
+            events, which `events.json` beside the files lists, are none.
         glitch_times: GPS times of the glitches in these files; by default all that stand out are found.
     """
 
@@ -144,11 +149,15 @@ class SimulatedDataset(Dataset):
         )
 
     def fingerprint(self) -> Mapping[str, str]:
-        """SHA-256 of the population's priors, and of the files that PSDs are read from."""
+        """SHA-256 of the population's priors, and of the files that PSDs and glitches come from."""
         population = self.simulation.signals.population
-        paths = [*psd_files(self.simulation.psds), *(find_strain_files(self.glitch_path) if self.glitch_path else ())]
-        files = {path.name: file_digest(path) for path in paths}
-        return {f"population {population.name}": population.digest, **files}
+        strain = find_strain_files(self.glitch_path) if self.glitch_path else []
+        digests = {f"population {population.name}": population.digest}
+        for path in [*dict.fromkeys(psd_files(self.simulation.psds)), *strain, *event_files(strain)]:
+            # Files of different folders may have one name.
+            copies = sum(other.split("#")[0] == path.name for other in digests)
+            digests[f"{path.name}#{copies + 1}" if copies else path.name] = file_digest(path)
+        return digests
 
     def load(self, context: DataContext) -> StrainSplits:
         """The three splits, from the cache or simulated into it."""
@@ -186,8 +195,11 @@ class SimulatedDataset(Dataset):
             for path in paths:
                 files.append(resampled(read_strain(path), rate))
                 task.advance()
+        stretches = good_stretches(files)
+        for event in known_events(event_files(paths)):
+            stretches = without(stretches, event.gps - AROUND_EVENTS, event.gps + AROUND_EVENTS)
         samples = self.simulation.window + 2 * self.simulation.margin
-        cutouts = find_glitches(good_stretches(files), samples, times=self.glitch_times)
+        cutouts = find_glitches(stretches, samples, times=self.glitch_times)
         return RealGlitches(share_glitches(cutouts, self.sizes), self.glitch_rate, rate)
 
 

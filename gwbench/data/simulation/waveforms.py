@@ -99,6 +99,11 @@ def approximant_source(name: str) -> Source:
     )
 
 
+def highest_mode(name: str) -> int:
+    """The largest m of the modes that an approximant has, as far as its name says: 4 with higher modes, otherwise 2."""
+    return 4 if "HM" in name or name.startswith("NRSur") else 2
+
+
 def longest_signal(mass: float, spin: float, f_low: float) -> float:
     """LAL's upper bound, in seconds, on the time an equal-mass binary takes from `f_low` Hz to coalescence.
 
@@ -160,19 +165,20 @@ def _from_time_domain(
 
     rate = 2 * f_final
     samples = round(rate / delta_f)
-    start, full = (part * f_low for part in TAPER)
-    ramp = round((_newtonian_seconds(row[0], row[1], start) - _newtonian_seconds(row[0], row[1], full)) * rate)
+    start = TAPER[0] * f_low
     with quiet_lal():
         series = get_td_waveform(
             approximant=approximant, delta_t=1 / rate, **{**_pycbc_arguments(row, f_low), "f_lower": start}
         )
+    begin, full, low = (_newtonian_seconds(row[0], row[1], f) * rate for f in (start, TAPER[1] * f_low, f_low))
     transforms = []
     for one in series:
-        # What the grid cannot hold lies below f_low.
-        kept = one[max(0, len(one) - samples) :]
+        # What the grid cannot hold lies below f_low; half of what it holds below f_low is left to the taper at least.
+        lost = max(0, len(one) - samples)
+        kept = one[lost:]
         grid = np.zeros(samples)
         grid[: len(kept)] = kept.numpy()
-        ramp = min(ramp, len(kept))
+        ramp = min(len(kept), max(0, round(max(begin - full - lost, (begin - low - lost) / 2))))
         grid[:ramp] *= np.sin(np.linspace(0, np.pi / 2, ramp)) ** 2
         lag = np.arange(samples // 2 + 1) * delta_f * float(kept.start_time)
         transforms.append(np.fft.rfft(grid) / rate * np.exp(-2j * np.pi * lag))
@@ -193,4 +199,12 @@ def _pycbc_arguments(row: list[float], f_low: float) -> dict[str, float]:
     return {**given, "distance": REFERENCE_DISTANCE, "f_lower": f_low, "f_ref": f_low}
 
 
-__all__ = ["EXAMPLES", "REFERENCE_DISTANCE", "approximant_source", "longest_signal", "polarizations", "signal_seconds"]
+__all__ = [
+    "EXAMPLES",
+    "REFERENCE_DISTANCE",
+    "approximant_source",
+    "highest_mode",
+    "longest_signal",
+    "polarizations",
+    "signal_seconds",
+]

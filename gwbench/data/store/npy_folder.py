@@ -61,7 +61,7 @@ def read_window(path: Path, shape: tuple[int, int]) -> Array:
         window: Array = np.frombuffer(content, "<f8", offset=len(header)).reshape(shape)
     else:
         window = _unusual(content, shape)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is refused
         strain: Array = window.astype(np.float32, order="C")
     if not np.isfinite(strain).all():
         raise BadFileError("holds NaN or infinite strain")

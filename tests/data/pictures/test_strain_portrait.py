@@ -67,7 +67,7 @@ def test_what_a_file_does_not_hold_is_refused() -> None:
         with pytest.raises(UserError, match=r"no 2 s of good data.* Good data: 1000 to 1025, 1026 to 1040\. Choose"):
             strain_portrait([file], gps=1000 + gps, duration=2.0, settings=settings)
     assert strain_portrait([file], gps=1002.0, duration=2.0, settings=settings).zero == "GPS 1002"
-    for duration in (0.0, -1.0, float("inf"), float("nan")):
+    for duration in (0.0, 1e-4, -1.0, float("inf"), float("nan")):
         with pytest.raises(UserError, match="--duration"):
             strain_portrait([file], gps=None, duration=duration, settings=settings)
     with pytest.raises(UserError, match="--gps"):

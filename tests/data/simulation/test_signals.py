@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from astropy.cosmology import Planck15
 from pycbc.detector import Detector
 from pycbc.filter import sigma
 from pycbc.psd import from_string
@@ -127,6 +128,29 @@ def test_nothing_wraps_around(mass: float) -> None:
         assert np.abs(white_error).max() < 0.003 * np.abs(white).max()
 
 
+def test_higher_modes_which_begin_earlier_do_not_wrap_around() -> None:
+    """At 20 Hz the (4, 4) mode is six times as far from coalescence as the (2, 2) mode."""
+    found = make_signals(
+        6, mass=(15.0, 20.0), snr=(10.0, 10.0), approximant="IMRPhenomXPHM", population="flat-precessing", seed=1,
+        detectors=("H1", "L1"),
+    )  # fmt: skip
+    parameters = found.parameters
+    frequency = np.arange(64 * 1024 + 1) / 64
+    waves = polarizations(parameters, approximant="IMRPhenomXPHM", delta_f=1 / 64, f_final=1024.0).astype(complex)
+    for i in range(6):
+        ra, dec, psi = (float(parameters[key][i]) for key in ("ra", "dec", "polarization"))
+        f_plus, f_cross = Detector("H1").antenna_pattern(ra, dec, psi, REFERENCE_GPS)
+        arrival = 0.25 + parameters["geocent_time"][i]
+        arrival += Detector("H1").time_delay_from_earth_center(ra, dec, REFERENCE_GPS)
+        wave = (f_plus * waves[i, 0] + f_cross * waves[i, 1]) / parameters["luminosity_distance"][i]
+        long = np.fft.irfft(wave * np.exp(-2j * np.pi * frequency * arrival))[:5120] * RATE
+        assert np.linalg.norm(whitened(found.strain[i, 0] - long)) < 0.003 * np.linalg.norm(whitened(long))
+
+
+def test_no_signals_have_the_same_parameters_as_some() -> None:
+    assert make_signals(0).parameters.keys() == make_signals(1).parameters.keys()
+
+
 def test_the_window_holds_almost_all_of_the_snr() -> None:
     """What the populations file says of `flat-bbh`: whitened energy within the two seconds, longest binary."""
     masses, spins, zero = np.array([15.0, 20.0]), np.full(2, 0.9), np.zeros(2)
@@ -213,16 +237,42 @@ def test_loudness_from_distance() -> None:
         assert one["snr_L1"] == pytest.approx(sigma(wave, psd, low_frequency_cutoff=20.0), rel=0.01)
 
 
+def test_redshifts_of_another_distance_are_not_given() -> None:
+    """With a drawn SNR the population's redshift belongs to no distance of the signal."""
+    drawn, at_distance = (
+        make_signals(2, population="double-neutron-star", f_low=80.0, snr_model=name, snr=values).parameters
+        for name, values in (("uniform", SNR), ("distance", (1.0,)))
+    )
+    assert at_distance.keys() - drawn.keys() == {"redshift", "mass_1_source", "mass_2_source"}
+    distance = Planck15.luminosity_distance(at_distance["redshift"]).to_value("Mpc")
+    np.testing.assert_allclose(at_distance["luminosity_distance"], distance, rtol=1e-3)
+
+
+def test_signals_in_the_time_domain_are_heard_from_as_far() -> None:
+    """Light binaries, which have much of their SNR long before the end, by two approximants that nearly agree."""
+    found = [
+        make_signals(
+            6, population="power-law-peak", mass=(8.0, 8.0), snr_model="distance", snr=(3.0,), seed=5,
+            detectors=("H1", "L1"), approximant=approximant,
+        )
+        for approximant in ("IMRPhenomXAS", "IMRPhenomT")
+    ]  # fmt: skip
+    for name in ("ra", "geocent_time", "luminosity_distance"):
+        np.testing.assert_array_equal(found[0].parameters[name], found[1].parameters[name])
+    np.testing.assert_allclose(found[0].snr, found[1].snr, rtol=0.01)
+
+
 def test_loud_signals_are_those_of_all_that_are_near_enough() -> None:
     """Euclidean within redshift 0.02: the SNR is distributed as rho^-4 above a threshold high enough."""
     found = make_signals(
-        150, population="double-neutron-star", snr_model="distance", snr=(25.0,), f_low=80.0, seed=3,
+        80, population="double-neutron-star", snr_model="distance", snr=(25.0,), f_low=80.0, seed=3,
     )  # fmt: skip
     assert kstest(found.snr, lambda x: 1 - (25 / x) ** 3).pvalue > 1e-3
 
 
-def test_a_threshold_that_nothing_reaches() -> None:
-    with pytest.raises(UserError, match="Fewer than 1 in 1000 signals of power-law-peak"):
+def test_a_threshold_that_nothing_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gwbench.data.simulation.signals.MOST_TRIES", 50)
+    with pytest.raises(UserError, match="Fewer than 1 in 50 signals of power-law-peak"):
         make_signals(2, population="power-law-peak", snr_model="distance", snr=(9000.0,))
 
 

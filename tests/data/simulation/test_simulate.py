@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -114,6 +115,14 @@ def test_blocks_cover_the_splits_and_half_the_windows_hold_a_signal() -> None:
     assert 40 < (label[1:] == label[:-1]).sum() < 215
 
 
+def test_a_block_of_one_window_has_the_parameters_of_the_others() -> None:
+    first, last = run(sizes={"train": 257})
+    assert len(last.label) == 1
+    assert last.label.sum() == 0
+    assert last.parameters.keys() == first.parameters.keys()
+    assert all(np.isnan(values).all() for values in last.parameters.values())
+
+
 def test_noise_of_splits_blocks_and_seeds_is_uncorrelated() -> None:
     """Whitened in 20-400 Hz; a correlation of N independent pairs is within 4.5 / sqrt(N) of zero."""
     train, val, test = (run(sizes={name: 256})[0] for name in SIZES)
@@ -178,6 +187,7 @@ def test_windows_hold_noise_plus_signal() -> None:
         ({"sample_rate": 2048.5}, "whole number"),
         ({"window": 0}, "holds no sample"),
         ({"window": 2048}, "does not fit the window of 1 s"),
+        ({"signals": replace(model(2.0), f_low=8.0)}, "f_low = 8 Hz: expected at least 10"),
     ],
 )
 def test_impossible_simulations_are_explained(changes: dict[str, Any], message: str) -> None:

@@ -77,6 +77,18 @@ def test_time_domain_waveforms_are_pycbcs(approximant: str, start: float, low: f
             assert norms[0] == pytest.approx(norms[1], rel=0.01)
 
 
+def test_a_time_series_cut_to_its_grid_keeps_what_is_above_the_cutoff() -> None:
+    """8 + 8 solar masses take 10.5 s from 20 Hz, and 40 s from where the series begins: on 16 s, and on all of it."""
+    one = {"mass_1": np.array([8.0]), "mass_2": np.array([8.0]), "inclination": np.zeros(1), "phase": np.zeros(1)}
+    psd = from_string("aLIGODesignSensitivityT1800044", 65537, 1 / 64, 10.0)
+    loud = {}
+    for seconds in (16, 64):
+        wave = polarizations(one, approximant="IMRPhenomT", delta_f=1 / seconds, f_final=F_FINAL)[0, 0]
+        series = FrequencySeries(wave.astype(complex), delta_f=1 / seconds)
+        loud[seconds] = sigma(series, FrequencySeries(psd[:: 64 // seconds], 1 / seconds), low_frequency_cutoff=F_LOW)
+    assert loud[16] == pytest.approx(loud[64], rel=0.002)
+
+
 @pytest.mark.parametrize("approximant", ["IMRPhenomXAS", "IMRPhenomD", "IMRPhenomXP"])
 def test_the_short_way_and_the_long_way_agree(approximant: str) -> None:
     params, times = draw(20, seed=3), np.linspace(1.0, 3.0, 20)
