@@ -53,6 +53,9 @@ class Parts:
 class Part:
     """What plugins of every kind but datasets have in common."""
 
+    notes: ClassVar[tuple[str, ...]] = ()
+    """What a reader of a record must know of it, one sentence each."""
+
     @classmethod
     def skip(cls, parts: Parts) -> str:
         """Why this plugin makes no sense with the others of a run; empty where it does.
@@ -254,6 +257,8 @@ class Job(Protocol):
     """Positions in the training split whose labels may be used."""
     seed: int
     device: str
+    precision: str
+    """Of training: "fp32", or "bf16" for autocast."""
     progress: Progress
     conditioner: Conditioner
     """What conditions strain, such as a template, as it did the splits: [n, D, T + 2 margin] -> [n, D, T]."""
@@ -282,10 +287,10 @@ class Baseline(Part, ABC):
     """True where the run has an encoder."""
 
     trains: ClassVar[bool] = False
-    """True where the run's training settings and precision matter."""
+    """True where a network is trained, so that the run's precision matters."""
 
     pretrains: ClassVar[bool] = False
-    """True where the run also has a pairing and an objective, and `Job.pretrained` is called."""
+    """True where the run also has a pairing, an objective and training settings, and `Job.pretrained` is called."""
 
     @abstractmethod
     def scores(self, job: Job) -> Scores:

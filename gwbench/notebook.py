@@ -111,13 +111,17 @@ class Notebook:
                 sample_rate=splits.sample_rate,
                 sizes=splits.sizes,
                 labelled=int(scores.details.get("labelled", labelled)),
-                notes=splits.notes,
+                notes=(*splits.notes, *self._notes()),
             ),
             metrics=metrics,
             details=pydantic_core.to_jsonable_python(details, fallback=_plain, inf_nan_mode="constants"),
             parameters=scores.parameters,
             training=training,
         )
+
+    def _notes(self) -> list[str]:
+        """What the plugins have to say of themselves."""
+        return [note for plugin in self.spec.plugins() for note in getattr(plugin.target, "notes", ())]
 
     def failed(self, error: BaseException) -> None:
         """Write that the run failed and why, where that can be written."""

@@ -6,17 +6,13 @@ killed and resumed from its last epoch ends in the same numbers as one left alon
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
 from torch.utils.data import Sampler
 
@@ -27,6 +23,7 @@ from gwbench.data.conditioning.batches import Batches
 from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
+from gwbench.fit import fit
 
 if TYPE_CHECKING:
     from gwbench.progress import Progress
@@ -111,28 +108,17 @@ def pretrain(
     history = History(strain[torch.linspace(0, len(strain) - 1, min(MONITORED, len(strain))).long()])
     reporter = Reporter(progress, history, settings.epochs * len(batches) * settings.batch_size, settings.batch_size)
     checkpoint = folder / CHECKPOINT
-    with _quiet():
-        trainer = pl.Trainer(
-            max_epochs=settings.epochs,
-            accelerator="gpu" if device.startswith("cuda") else device.split(":")[0],
-            devices=[int(device.split(":")[1])] if ":" in device else 1,
-            precision="bf16-mixed" if precision == "bf16" else "32-true",
-            gradient_clip_val=settings.clip or None,
-            callbacks=[history, reporter, Saver(checkpoint)],
-            enable_checkpointing=False,
-            plugins=[LightningEnvironment()],  # a run is one process, inside a cluster's job too
-            default_root_dir=folder,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        loader = Batches(strain, batches, device)
-        try:
-            trainer.fit(module, loader, ckpt_path=_usable(checkpoint, progress), weights_only=True)
-        except SystemExit as stop:
-            raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit; the caller decides about that
+    fit(
+        module,
+        Batches(strain, batches, device),
+        epochs=settings.epochs,
+        device=device,
+        precision=precision,
+        clip=settings.clip,
+        callbacks=[history, reporter, Saver(checkpoint)],
+        folder=folder,
+        checkpoint=_usable(checkpoint, progress),
+    )
     return Trained(
         loss=history.loss,
         collapse=history.collapse,
@@ -223,20 +209,3 @@ def _usable(checkpoint: Path, progress: Progress) -> str | None:
         checkpoint.unlink()
         return None
     return str(checkpoint)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's adverts and hints to itself for the block."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch\.utils\.data")
-            warnings.filterwarnings("ignore", message=r".*(num_workers|pin_memory|LeafSpec).*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -266,7 +266,14 @@ def test_the_loudest_is_the_maximum_over_all_times(templates: torch.Tensor) -> N
         [float((power[w, p, 1] + sum(sliding_max(power[w, p, d], lags[d]) for d in (0, 2))).max()) for p in range(3)]
         for w in range(5)
     ]
-    np.testing.assert_allclose(loudest(strain, unit(templates), lags, WINDOW), expected, rtol=1e-5)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            np.testing.assert_allclose(loudest(strain, unit(templates), lags, WINDOW), expected, rtol=1e-5)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_draws_follow_the_known_signals_and_stay_in_their_ranges() -> None:

@@ -33,8 +33,8 @@ def show_record(record: RunRecord) -> None:
     figures.add_row("average precision", f"{metrics.average_precision:.4f}")
     for rate, efficiency in metrics.tpr_at_fpr.items():
         figures.add_row(f"TPR at FPR {rate}", _interval(efficiency) if efficiency else "too few noise windows")
-    if "probe_val_auc" in record.details:
-        figures.add_row("validation AUC", f"{record.details['probe_val_auc']:.4f}", "choose settings by this one")
+    for name in {"probe_val_auc", "val_auc"} & set(record.details):
+        figures.add_row("validation AUC", f"{record.details[name]:.4f}", "choose settings by this one")
     figures.add_row("probe", f"{record.data.labelled:,} labels; {metrics.n_test:,} test windows")
     console.print(figures)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 SLACK = 2
 """Samples allowed beyond the light travel time: noise moves the peak of a faint signal."""
 
-CPU_CHUNK, DEVICE_CHUNK = 2**18, 2**26
+CPU_CHUNK, DEVICE_CHUNK = 2**17, 2**26
 """Samples of SNR series in hand at a time: what the processor's cache holds, or what keeps an accelerator busy."""
 
 
@@ -73,16 +74,32 @@ def network_power(power: Tensor, lags: Sequence[int]) -> Tensor:
 
 
 def loudest(strain: Tensor, templates: Tensor, lags: Sequence[int], samples: int) -> Tensor:
-    """The largest network SNR^2 [B, P] over all times. Arguments as `snr_series` and `network_power`."""
-    budget = CPU_CHUNK if strain.device.type == "cpu" else DEVICE_CHUNK
+    """The largest network SNR^2 [B, P] over all times. Arguments as `snr_series` and `network_power`.
+
+    On a processor every core takes windows of its own: in steps as small as a cache holds, cores that share each step
+    would spend their time waiting for each other.
+    """
+    found = torch.empty(len(strain), len(templates), device=strain.device)
+    if strain.device.type != "cpu":
+        _loudest(found, strain, templates, lags, samples, DEVICE_CHUNK)
+        return found
+    threads = torch.get_num_threads()
+    parts = zip(found.tensor_split(threads), strain.tensor_split(threads), strict=True)
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        running = [pool.submit(_loudest, out, part, templates, lags, samples, CPU_CHUNK) for out, part in parts]
+    torch.set_num_threads(threads)
+    for future in running:
+        future.result()
+    return found
+
+
+def _loudest(found: Tensor, strain: Tensor, templates: Tensor, lags: Sequence[int], samples: int, budget: int) -> None:
     rows = max(1, budget // (samples * len(lags)))
     windows, bank = max(1, rows // len(templates)), min(rows, len(templates))
-    found = torch.empty(len(strain), len(templates), device=strain.device)
-    for rows_of, part in zip(found.split(windows), strain.split(windows), strict=True):
-        for best, some in zip(rows_of.split(bank, dim=1), templates.split(bank), strict=True):
+    for out, part in zip(found.split(windows), strain.split(windows), strict=True):
+        for best, some in zip(out.split(bank, dim=1), templates.split(bank), strict=True):
             series = torch.view_as_real(snr_series(part, some, samples))
             best.copy_(network_power(series.square().sum(dim=-1), lags).amax(dim=-1))
-    return found
 
 
 __all__ = ["allowed_lags", "loudest", "network_power", "sliding_max", "snr_series"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
 from gwbench.data.conditioning.condition import Conditioner, Whitening
-from gwbench.data.conditioning.whitening import _extent, median_psd
+from gwbench.data.conditioning.whitening import extent, median_psd
 from gwbench.data.psd import PsdTable
 from gwbench.data.simulation.loudness import SnrModel
 from gwbench.data.simulation.signals import SignalModel
@@ -170,7 +170,7 @@ class SimulatedSignals:
                 detectors=conditioner.detectors,
             )
         band = (conditioner.settings.low, conditioner.settings.high)
-        extents = [_extent(frequencies, psd, band) for psd in measured]
+        extents = [extent(frequencies, psd, band) for psd in measured]
         delta_f = float(frequencies[1])
         reach = LEAKAGE * delta_f
         present = [(frequencies > bottom + reach) & (frequencies < top - reach) for bottom, top in extents]

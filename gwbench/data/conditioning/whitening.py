@@ -159,7 +159,7 @@ def whitening_filters(
     from scipy.linalg import solve, solve_toeplitz, toeplitz
 
     measured = np.where(np.isfinite(psd), psd, 0.0)
-    bottom, top = _extent(frequencies, measured, band)
+    bottom, top = extent(frequencies, measured, band)
     present = (frequencies > bottom) & (frequencies < top) & (measured > 0)
     inside = present & (frequencies >= band[0]) & (frequencies <= band[1])
     if not inside.any() or measured[inside].max() <= 1e-20 * measured.max():
@@ -202,7 +202,7 @@ def _band_pass(grid: Array, band: tuple[float, float], bottom: float, top: float
     return np.asarray((np.sin(np.pi / 2 * up) * np.sin(np.pi / 2 * down)) ** 2)
 
 
-def _extent(frequencies: Array, psd: Array, band: tuple[float, float]) -> tuple[float, float]:
+def extent(frequencies: Array, psd: Array, band: tuple[float, float]) -> tuple[float, float]:
     """Where the noise begins and ends, in Hz: beyond lies what a simulator's cutoff or a filter left empty.
 
     Noise is absent up to f if nothing below f reaches `CLIFF` of the median over the `CLIFF_WIDTH` Hz above,
