@@ -79,7 +79,7 @@ def _module(kind: str, name: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UserError(f"{name!r} will not do as a name: it is kebab-case and starts with a letter, as my-{kind} is.")
     for plugin in REGISTRY.list(kind, name):
-        raise UserError(f"There is a {kind} {name!r} already, at {plugin.origin}. Choose another name.")
+        raise UserError(f"The name is taken: {kind} {name!r} is at {plugin.origin}. Choose another one.")
     module = name.replace("-", "_")
     if keyword.iskeyword(module) or importlib.util.find_spec(module):
         raise UserError(f"{name!r} will not do as a name: {module}.py would hide Python's {module!r}. Try my-{name}.")

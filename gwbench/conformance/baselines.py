@@ -32,8 +32,8 @@ SIZES = {"train": 96, "val": 48, "test": 48}
 
 ALL_LABELS_TAG = "all-labels"
 """The tag of a baseline that uses every label of the training split."""
-CEILING_TAG = "ceiling"
-"""The tag of a baseline that knows the signals."""
+KNOWING_TAG = "outer-bound"
+"""The tag of a baseline that is told the test signals' parameters."""
 
 
 @check("baseline")
@@ -55,14 +55,14 @@ def deterministic(subject: Subject) -> str:
 @check("baseline")
 def test_labels(subject: Subject) -> str:
     """Does not look at what is known of the test windows: neither label nor SNR nor a signal's parameters."""
-    ceiling = CEILING_TAG in subject.plugin.tags
+    knowing = KNOWING_TAG in subject.plugin.tags
 
     def hide(splits: StrainSplits) -> StrainSplits:
         hidden = _other_labels(splits.test, np.arange(len(splits.test)))
-        return replace(splits, test=replace(hidden, parameters=splits.test.parameters) if ceiling else hidden)
+        return replace(splits, test=replace(hidden, parameters=splits.test.parameters) if knowing else hidden)
 
     found = _same(run(subject), run(subject, hide), "change with what is known of the test windows")
-    return found + (f"; parameters left as they are: it is tagged {CEILING_TAG!r}" if ceiling else "")
+    return found + (f"; parameters left as they are: it is tagged {KNOWING_TAG!r}" if knowing else "")
 
 
 @check("baseline")

@@ -162,7 +162,10 @@ def weights(subject: Subject) -> str:
 
 @check("encoder")
 def global_random_state(subject: Subject) -> str:
-    """Touches no global random state outside its constructor; in training torch's, which the core seeds, is free."""
+    """Touches no global random state outside its constructor.
+
+    In training, torch's is free for dropout: the core seeds it for every step.
+    """
     encoder, windows = ready(subject)
     touched = random_state_touched(lambda: embed(encoder, windows))
     touched += [name for name in random_state_touched(lambda: encoder.train()(windows)) if "torch" not in name]

@@ -97,7 +97,7 @@ def input_kept(subject: Subject) -> str:
     for setting in _accepted(subject):
         given = setting.given
         before = [tensor.clone() for tensor in given]
-        setting.draw()
+        setting.use(setting.generator(0), *given)
         require(all(map(torch.equal, given, before)), f"{setting}: the input changed")
     return "unchanged"
 
@@ -148,9 +148,9 @@ class Setting:
         return torch.Generator(self.given[0].device).manual_seed(seed)
 
     def draw(self, seed: int = 0, scale: float = 1.0) -> tuple[View, ...]:
-        """Views of what is given, its samples scaled."""
-        samples, *indices = self.given
-        return self.use(self.generator(seed), samples if scale == 1 else scale * samples, *indices)
+        """Views of a copy of what is given, its samples scaled."""
+        samples, *indices = (tensor.clone() for tensor in self.given)
+        return self.use(self.generator(seed), scale * samples, *indices)
 
 
 def _settings(subject: Subject, refused: list[str]) -> Iterator[Setting]:
