@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gwbench.conformance.table import Check, Failure, NotApplicable, checks
-from gwbench.errors import UserError
+from gwbench.errors import UserError, did_you_mean
 from gwbench.parameters import validate
 from gwbench.registry import KINDS, REGISTRY, Plugin
 
@@ -110,8 +110,6 @@ def load(name_or_file: str | Path, kind: str | None = None) -> list[Plugin]:
         return [REGISTRY.get(kind, name)]
     kinds = [each for each in KINDS if any(plugin.name == name for plugin in REGISTRY.list(each))]
     if not kinds:
-        from gwbench.errors import did_you_mean
-
         hint = did_you_mean(name, [plugin.name for plugin in REGISTRY.list()])
         raise UserError(f"There is no plugin {name!r}.{hint} Give a name of `gwbench list`, or a file ending in .py.")
     return [REGISTRY.get(each, name) for each in kinds]

@@ -25,6 +25,8 @@ class Barlow(Objective):
     Sum over i of (1 - C_ii)^2 + lambda * sum over i != j of C_ij^2 (eq. 1). The seed recipe's projector is
     `hidden_dim=3192, output_dim=3192`.
 
+    Behaviour on collapse: constant projections correlate with nothing, and the loss rises to `output_dim`.
+
     Args:
         lambda_param: weight of the off-diagonal terms.
         hidden_dim: width of the projector's two hidden layers.

@@ -22,6 +22,8 @@ from gwbench.registry import register
 class SimClr(Objective):
     """SimCLR: a view finds its partner among all other views of the batch (NT-Xent, eq. 1).
 
+    Behaviour on collapse: all views look alike, and the loss rises to log(2B - 1) for a batch of B.
+
     Args:
         temperature: of the softmax over cosine similarities.
         hidden_dim: width of the projector's hidden layer.

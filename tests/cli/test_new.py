@@ -71,7 +71,7 @@ def test_the_tests_that_are_written_pass_and_catch_what_is_spoilt_later(
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert len(failed) == 1
     assert "test_my_augmentation[augmentation-my-augmentation-input_kept]" in failed[0]
-    assert "the input changed" in failed[0]
+    assert "Does not change its input: 2 detectors: the input changed" in done.stdout
     assert " passed" in done.stdout.splitlines()[-1]
 
 
