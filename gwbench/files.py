@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,6 +49,19 @@ def unwritable(path: Path, error: OSError) -> UserError:
     return UserError(
         f"Cannot write {path}: {error.strerror or error}. Free some space or choose another folder with --out."
     )
+
+
+def digests_by_name(paths: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of files by their names, numbered where files of different folders have one name.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    digests: dict[str, str] = {}
+    for path in paths:
+        copies = sum(other.split("#")[0] == path.name for other in digests)
+        digests[f"{path.name}#{copies + 1}" if copies else path.name] = file_digest(path)
+    return digests
 
 
 def file_digest(path: str | Path) -> str:

@@ -13,6 +13,20 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback
+from torch.optim import Optimizer
+
+
+def scheduled(optimizer: Optimizer, warmup: float, total_steps: int) -> dict[str, Any]:
+    """What `configure_optimizers` returns: a linear warm-up over a share of the steps, then a cosine, per step."""
+    from lightly.utils.scheduler import CosineWarmupScheduler
+
+    scheduler = CosineWarmupScheduler(
+        optimizer,
+        int(warmup * total_steps),
+        total_steps + 1,  # the rate reaches 0 one step after the last
+        end_value=0.0,
+    )
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def fit(

@@ -23,7 +23,7 @@ from gwbench.data.conditioning.batches import Batches
 from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
-from gwbench.fit import fit
+from gwbench.fit import fit, scheduled
 
 if TYPE_CHECKING:
     from gwbench.progress import Progress
@@ -177,7 +177,6 @@ class Pretraining(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser, and a linear warm-up followed by a cosine, per step."""
         from lightly.utils.lars import LARS
-        from lightly.utils.scheduler import CosineWarmupScheduler
 
         trained = [p for p in self.parameters() if p.requires_grad]
         groups = [
@@ -189,13 +188,7 @@ class Pretraining(pl.LightningModule):
             if self.settings.optimizer == "adamw"
             else LARS(groups, lr=self.settings.lr, momentum=0.9)
         )
-        scheduler = CosineWarmupScheduler(
-            optimizer,
-            int(self.settings.warmup * self.total_steps),
-            self.total_steps + 1,  # the rate reaches 0 one step after the last
-            end_value=0.0,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return scheduled(optimizer, self.settings.warmup, self.total_steps)
 
 
 def _usable(checkpoint: Path, progress: Progress) -> str | None:

@@ -25,7 +25,7 @@ from gwbench.data.conditioning.batches import ahead
 from gwbench.encoding import DetectorEncoder, frozen_embedding
 from gwbench.evaluate.probe import Standardiser, labelled_rows, linear_probe
 from gwbench.evaluate.statistics import auc
-from gwbench.fit import fit
+from gwbench.fit import fit, scheduled
 from gwbench.pretrain import EpochBatches
 
 if TYPE_CHECKING:
@@ -193,8 +193,6 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW, with rates of their own for encoder and head; a linear warm-up followed by a cosine, per step."""
-        from lightly.utils.scheduler import CosineWarmupScheduler
-
         parts = [(self.classifier.encoder, self.settings.lr), (self.classifier.head, self.settings.head_lr)]
         groups = []
         for part, rate in parts:
@@ -203,13 +201,7 @@ class Training(pl.LightningModule):
                 decay = self.settings.weight_decay if decayed else 0.0
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
         optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
-        scheduler = CosineWarmupScheduler(
-            optimizer,
-            int(self.settings.warmup * self.total_steps),
-            self.total_steps + 1,  # the rate reaches 0 one step after the last
-            end_value=0.0,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return scheduled(optimizer, self.settings.warmup, self.total_steps)
 
 
 class BestEpoch(Callback):

@@ -10,8 +10,9 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from gwbench.data.simulation.dominant_mode import face_on
+from gwbench.data.simulation.grids import grid_seconds
 from gwbench.data.simulation.projection import detector_waves, time_shift
-from gwbench.data.simulation.waveforms import REFERENCE_DISTANCE, signal_seconds
+from gwbench.data.simulation.waveforms import REFERENCE_DISTANCE
 
 Params = Mapping[str, NDArray[Any]]
 Float32 = NDArray[np.float32]
@@ -19,12 +20,6 @@ Spectra = NDArray[np.complexfloating[Any, Any]]
 
 CHUNK = 64
 """Binaries in hand at a time."""
-
-SHORTEST_GRID = 4.0
-"""Seconds; the shortest periodic series that a waveform is transformed on."""
-
-RINGING = 0.5
-"""Seconds kept free on it, in which the sharp start at `f_low` rings."""
 
 
 def template_strain(
@@ -67,7 +62,9 @@ def template_strain(
         return waves
 
     times = np.full(len(params["mass_1"]), merger)
-    yield from _time_series(spectra, params, times, sample_rate=sample_rate, samples=samples, f_low=f_low)
+    yield from _time_series(
+        spectra, params, times, sample_rate=sample_rate, samples=samples, approximant=approximant, f_low=f_low
+    )
 
 
 def signal_strain(
@@ -117,7 +114,9 @@ def signal_strain(
         return waves
 
     times = params["geocent_time"] + margin
-    yield from _time_series(spectra, params, times, sample_rate=sample_rate, samples=samples, f_low=f_low)
+    yield from _time_series(
+        spectra, params, times, sample_rate=sample_rate, samples=samples, approximant=approximant, f_low=f_low
+    )
 
 
 def _time_series(
@@ -127,13 +126,11 @@ def _time_series(
     *,
     sample_rate: float,
     samples: int,
+    approximant: str,
     f_low: float,
 ) -> Iterator[tuple[NDArray[np.int64], Float32]]:
     """The first `samples` of the inverse transforms, on series long enough for no start to wrap around into these."""
-    columns = (np.asarray(params[name]).tolist() for name in ("mass_1", "mass_2", "spin_1z", "spin_2z"))
-    lengths = np.array([signal_seconds(*four, f_low=f_low) for four in zip(*columns, strict=True)])
-    needed = samples / sample_rate + np.maximum(lengths - times, 0) + RINGING
-    grids = np.maximum(SHORTEST_GRID, 2.0 ** np.ceil(np.log2(needed)))
+    grids = grid_seconds(params, times, samples / sample_rate, approximant=approximant, f_low=f_low)
     for seconds in np.unique(grids):
         alike = np.flatnonzero(grids == seconds)
         for start in range(0, len(alike), CHUNK):

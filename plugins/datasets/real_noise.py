@@ -25,8 +25,9 @@ from gwbench.data.simulation.glitches import KINDS, SimulatedGlitches
 from gwbench.data.simulation.loudness import SnrModel
 from gwbench.data.simulation.population import REFERENCE_GPS
 from gwbench.data.simulation.signals import SignalModel
+from gwbench.data.store.layout import SPLITS
 from gwbench.errors import UserError
-from gwbench.files import file_digest
+from gwbench.files import digests_by_name
 from gwbench.progress import Progress
 from gwbench.registry import register
 
@@ -35,8 +36,6 @@ NETWORK = ("H1", "L1", "V1")
 
 GUARD = 0.25
 """Least seconds left out between the stretches of two splits or channels."""
-
-SPLITS = ("train", "val", "test")
 
 
 @register(
@@ -155,11 +154,8 @@ class RealNoise(Dataset):
     def fingerprint(self) -> Mapping[str, str]:
         """SHA-256 of every file by its name, lists of events included, and of the population's priors."""
         population = self.signals.population
-        digests = {f"population {population.name}": population.digest}
-        for path in [*self._files, *(event_files(self._files) if self.exclude_events else ())]:
-            name, copies = path.name, sum(other.split("#")[0] == path.name for other in digests)
-            digests[f"{name}#{copies + 1}" if copies else name] = file_digest(path)
-        return digests
+        files = [*self._files, *(event_files(self._files) if self.exclude_events else ())]
+        return {f"population {population.name}": population.digest, **digests_by_name(files)}
 
     def load(self, context: DataContext) -> StrainSplits:
         """The windows from the cache; or read the files, share out their good time and inject.

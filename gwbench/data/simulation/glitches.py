@@ -10,6 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from gwbench.data.conditioning.whitening import SCALE
 from gwbench.data.psd import PsdTable, usable
 from gwbench.errors import UserError, did_you_mean
 
@@ -28,9 +29,6 @@ CHUNK = 32
 
 MIN_RATE = 512.0
 """Hz; at a lower sample rate the bands below are empty."""
-
-SCALE = 1e21
-"""Strain is multiplied by this before float32 arithmetic, in which its square would underflow."""
 
 
 class Glitches(Protocol):

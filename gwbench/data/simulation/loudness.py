@@ -26,6 +26,11 @@ class Loudness(ABC):
     def drawn(self, rng: np.random.Generator, n: int) -> Float | None:
         """Network SNRs [n], each signal to be moved to the distance that gives it; None to leave all where they are."""
 
+    @property
+    def selects(self) -> bool:
+        """Whether any signal is too faint to be kept."""
+        return False
+
     def audible(self, snr: Float) -> NDArray[np.bool_]:
         """[n] which signals of these network SNRs [n] are kept; the others are drawn anew."""
         return np.ones(len(snr), bool)
@@ -108,6 +113,11 @@ class FromDistance(Loudness):
     def drawn(self, rng: np.random.Generator, n: int) -> None:
         """Nothing: distances are the population's."""
         return
+
+    @property
+    def selects(self) -> bool:
+        """Where there is a least SNR."""
+        return self.least > 0
 
     def audible(self, snr: Float) -> NDArray[np.bool_]:
         """[n] at least `least`."""

@@ -10,16 +10,11 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from gwbench.data.psd import PsdTable, usable
+from gwbench.data.simulation.grids import SHORTEST_GRID, grid_seconds
 from gwbench.data.simulation.loudness import FromDistance, Loudness, SnrModel
 from gwbench.data.simulation.population import REFERENCE_GPS, Parameters, Population, load_population
 from gwbench.data.simulation.projection import detector_waves, weighted_norm
-from gwbench.data.simulation.waveforms import (
-    REFERENCE_DISTANCE,
-    approximant_source,
-    highest_mode,
-    longest_signal,
-    signal_seconds,
-)
+from gwbench.data.simulation.waveforms import REFERENCE_DISTANCE, approximant_source
 from gwbench.errors import UserError
 
 Float32 = NDArray[np.float32]
@@ -30,15 +25,6 @@ CHUNK = 32
 CHUNK_SAMPLES = 1 << 21
 """Samples of the signals in hand at a time, of each detector: fewer signals where they are long, which would else take
 gigabytes."""
-
-SHORTEST_GRID = 4.0
-"""Seconds; the shortest time series a signal is transformed on."""
-
-RINGING = 0.5
-"""Seconds kept free on it: the sharp start at f_low rings on, at f_low.
-
-What of that reaches a kept stretch of 2.5 s is at most 6.5 % of the signal's root-mean-square, 1 % once whitened.
-"""
 
 OF_DISTANCE = ("redshift", "mass_1_source", "mass_2_source")
 """Parameters that follow from the population's distance."""
@@ -159,11 +145,6 @@ class SignalModel:
                 "choose a longer duration or an earlier arrival."
             )
 
-    @property
-    def longest(self) -> float:
-        """Seconds from `f_low` to coalescence that no signal exceeds."""
-        return longest_signal(self.population.smallest_mass, self.population.largest_aligned_spin, self.f_low)
-
     def draw(
         self,
         rng: np.random.Generator,
@@ -213,7 +194,8 @@ class SignalModel:
             places = waiting
             if snr is not None:
                 found = {name: values for name, values in found.items() if name not in OF_DISTANCE}
-            elif approximant_source(self.approximant) != "pycbc-td":  # which would lose its start on a short grid
+            elif self.loudness.selects and approximant_source(self.approximant) != "pycbc-td":
+                # A series in the time domain would lose its start on a short grid.
                 heard = self._perhaps_audible(found, detectors, psds, rows[waiting], sample_rate)
                 found, places = {name: values[heard] for name, values in found.items()}, waiting[heard]
             kept = self._transform(
@@ -248,7 +230,7 @@ class SignalModel:
         kept = np.zeros(len(places), bool)
         distance = np.empty(len(places))
         per_detector = np.empty((len(places), len(detectors)))
-        grids = self._grid_seconds(found, times, keep / sample_rate)
+        grids = grid_seconds(found, times, keep / sample_rate, approximant=self.approximant, f_low=self.f_low)
         for seconds in np.unique(grids):
             samples = round(seconds * sample_rate)
             weight = self._weights(psds, used, rows, detectors, 1 / seconds, samples)
@@ -311,15 +293,6 @@ class SignalModel:
             at_reference = np.linalg.norm(weighted_norm(waves, weight[rows[part]]), axis=1)
             snr[part] = at_reference * REFERENCE_DISTANCE / found["luminosity_distance"][part]
         return self.loudness.audible(snr / SURELY)
-
-    def _grid_seconds(self, found: Parameters, times: NDArray[np.float64], kept: float) -> NDArray[np.float64]:
-        """[n] the lengths of the periodic series on which the signals' starts do not wrap around into what is kept."""
-        columns = (found[name].tolist() for name in ("mass_1", "mass_2", "spin_1z", "spin_2z"))
-        # Mode m is at f_low when the orbit goes round f_low / m times a second.
-        f_low = 2 / highest_mode(self.approximant) * self.f_low
-        lengths = np.array([signal_seconds(*four, f_low=f_low) for four in zip(*columns, strict=True)])
-        needed = kept + np.maximum(lengths - times, 0) + RINGING
-        return np.asarray(np.maximum(SHORTEST_GRID, 2.0 ** np.ceil(np.log2(needed))))
 
     def _weights(
         self,

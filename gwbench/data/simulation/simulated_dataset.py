@@ -21,7 +21,7 @@ from gwbench.data.simulation.real_glitches import RealGlitches, find_glitches, s
 from gwbench.data.simulation.signals import SignalModel
 from gwbench.data.simulation.simulate import Simulation
 from gwbench.errors import UserError, did_you_mean
-from gwbench.files import file_digest
+from gwbench.files import digests_by_name
 from gwbench.progress import Progress
 
 MARGIN = 0.25
@@ -152,12 +152,8 @@ class SimulatedDataset(Dataset):
         """SHA-256 of the population's priors, and of the files that PSDs and glitches come from."""
         population = self.simulation.signals.population
         strain = find_strain_files(self.glitch_path) if self.glitch_path else []
-        digests = {f"population {population.name}": population.digest}
-        for path in [*dict.fromkeys(psd_files(self.simulation.psds)), *strain, *event_files(strain)]:
-            # Files of different folders may have one name.
-            copies = sum(other.split("#")[0] == path.name for other in digests)
-            digests[f"{path.name}#{copies + 1}" if copies else path.name] = file_digest(path)
-        return digests
+        files = [*dict.fromkeys(psd_files(self.simulation.psds)), *strain, *event_files(strain)]
+        return {f"population {population.name}": population.digest, **digests_by_name(files)}
 
     def load(self, context: DataContext) -> StrainSplits:
         """The three splits, from the cache or simulated into it."""

@@ -104,17 +104,6 @@ def highest_mode(name: str) -> int:
     return 4 if "HM" in name or name.startswith("NRSur") else 2
 
 
-def longest_signal(mass: float, spin: float, f_low: float) -> float:
-    """LAL's upper bound, in seconds, on the time an equal-mass binary takes from `f_low` Hz to coalescence.
-
-    Args:
-        mass: of either component, solar masses.
-        spin: of either component, along the orbital angular momentum.
-        f_low: Hz.
-    """
-    return signal_seconds(mass, mass, spin, spin, f_low=f_low)
-
-
 def signal_seconds(mass_1: float, mass_2: float, spin_1z: float, spin_2z: float, *, f_low: float) -> float:
     """LAL's upper bound, in seconds, on the time a binary takes from `f_low` Hz to coalescence."""
     import lal
@@ -204,7 +193,6 @@ __all__ = [
     "REFERENCE_DISTANCE",
     "approximant_source",
     "highest_mode",
-    "longest_signal",
     "polarizations",
     "signal_seconds",
 ]

@@ -14,7 +14,7 @@ from pycbc.waveform import get_fd_waveform, get_td_waveform
 
 from gwbench.data.simulation.population import REFERENCE_GPS, load_population
 from gwbench.data.simulation.projection import detector_response, detector_waves, optimal_snr, project
-from gwbench.data.simulation.waveforms import REFERENCE_DISTANCE, approximant_source, longest_signal, polarizations
+from gwbench.data.simulation.waveforms import REFERENCE_DISTANCE, approximant_source, polarizations, signal_seconds
 from gwbench.errors import UserError
 
 DETECTORS = ("H1", "L1", "V1", "K1")
@@ -189,12 +189,13 @@ def test_snr_does_not_underflow_in_single_precision() -> None:
     assert optimal_snr(wave, psd, DELTA_F)[0, 0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_longest_signal_is_longer_than_the_newtonian_chirp() -> None:
+def test_the_bound_on_a_signal_is_longer_than_the_newtonian_chirp() -> None:
     # tau = 5/256 (pi f)^(-8/3) (G Mc / c^3)^(-5/3), Mc = 2^(-1/5) m for equal masses.
     chirp = 15 * 2 ** (-1 / 5) * 4.925491e-6
     newtonian = 5 / 256 * (np.pi * 20) ** (-8 / 3) * chirp ** (-5 / 3)
-    assert newtonian < longest_signal(15.0, 0.0, 20.0) < 1.5 * newtonian
-    assert longest_signal(15.0, 0.9, 20.0) > longest_signal(15.0, 0.0, 20.0)
+    assert newtonian < signal_seconds(15.0, 15.0, 0.0, 0.0, f_low=20.0) < 1.5 * newtonian
+    spinning = signal_seconds(15.0, 15.0, 0.9, 0.9, f_low=20.0)
+    assert spinning > signal_seconds(15.0, 15.0, 0.0, 0.0, f_low=20.0)
 
 
 def test_unknown_names_are_explained(capfd: pytest.CaptureFixture[str]) -> None:
