@@ -100,6 +100,18 @@ def test_presets_and_what_overrides_them() -> None:
     assert other.simulation.signals.arrival == pytest.approx((2.8, 3.8))
 
 
+def test_labels_of_a_part() -> None:
+    assert (Bbh().labelled, Bbh(preset="g2net-like").labelled) == (1000, 20000)
+    assert (Bbh(train=500).labelled, Bbh(train=500, labelled=20).labelled) == (500, 20)
+    context = MemoryContext()
+    splits = Bbh(train=40, val=20, test=20, labelled=20).load(context)
+    assert [int((splits[name].label >= 0).sum()) for name in ("train", "val", "test")] == [20, 20, 20]
+    assert context.layout is not None
+    assert "20 of the 40 training windows have a label." in context.layout.notes
+    with pytest.raises(UserError, match=r"dataset.labelled=21 is more than the 20 training windows"):
+        Bbh(train=20, labelled=21)
+
+
 def test_the_notes_say_what_the_data_are() -> None:
     context = MemoryContext()
     Bbh(train=2, val=2, test=2).load(context)

@@ -160,6 +160,13 @@ def inject(
     return Block(split, start, noise.strain, label, snr, {**of_signals, **parameters})
 
 
+def _withhold(block: Block, known: int) -> None:
+    """Take from a block, in place, what is said of its windows from position `known` on."""
+    block.label[known:] = -1
+    for values in (block.snr, *block.parameters.values()):
+        values[known:] = np.nan
+
+
 @dataclass(frozen=True)
 class Simulation:
     """Windows of simulated strain, half of them with a signal (a `gwbench.contracts.Windows`).
@@ -171,6 +178,8 @@ class Simulation:
         sample_rate: Hz, a whole number.
         window, margin: samples; stored windows have a margin on either side.
         glitches: transients in any window, if there are to be some.
+        labelled: how many training windows, the first ones, come with their label; None for all. Of the others
+            nothing is said, neither label nor source, as of strain that nobody has looked at.
 
     Raises:
         UserError: a value that cannot be simulated.
@@ -183,6 +192,7 @@ class Simulation:
     window: int
     margin: int
     glitches: Glitches | None = None
+    labelled: int | None = None
 
     def __post_init__(self) -> None:
         given = ",".join(self.detectors)
@@ -219,7 +229,7 @@ class Simulation:
 
     def block(self, rng: np.random.Generator, split: str, start: int, n: int) -> Block:
         """`n` windows, `n // 2` of them with a signal, in random order."""
-        return inject(
+        block = inject(
             rng,
             split,
             start,
@@ -233,6 +243,9 @@ class Simulation:
             window=self.window,
             margin=self.margin,
         )
+        if split == "train" and self.labelled is not None:
+            _withhold(block, max(0, self.labelled - start))
+        return block
 
     def noise(self, rng: np.random.Generator, n: int) -> Noise:
         """`n` windows without signals."""

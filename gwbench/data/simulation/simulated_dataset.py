@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
@@ -40,12 +40,14 @@ class Preset:
         signals: those of `SignalModel.create`: population, snr_model, snr, approximant, f_low.
         duration: of a window, seconds.
         glitch_rate: per second and detector.
+        labelled: training windows with a label; None for all.
     """
 
     sizes: Mapping[str, int]
     signals: Mapping[str, Any] = field(default_factory=dict)
     duration: float = 2.0
     glitch_rate: float = 0.0
+    labelled: int | None = None
 
 
 class SimulatedDataset(Dataset):
@@ -56,6 +58,8 @@ class SimulatedDataset(Dataset):
         train: windows in the training split.
         val: windows in the validation split.
         test: windows in the test split.
+        labelled: how many training windows come with their label, of which a run's label fraction is a share; by
+            default the preset's, or all where the training split is smaller. The others are for pre-training.
         detectors: at least two of H1, L1, V1, K1.
         sample_rate: Hz.
         duration: of a window, seconds.
@@ -92,6 +96,7 @@ class SimulatedDataset(Dataset):
         train: Annotated[int, Field(gt=0)] | None = None,
         val: Annotated[int, Field(gt=0)] | None = None,
         test: Annotated[int, Field(gt=0)] | None = None,
+        labelled: Annotated[int, Field(gt=0)] | None = None,
         detectors: tuple[str, ...] = ("H1", "L1", "V1"),
         sample_rate: Annotated[float, Field(gt=0)] = 2048.0,
         duration: Annotated[float, Field(gt=0)] | None = None,
@@ -122,6 +127,12 @@ class SimulatedDataset(Dataset):
         for name, size in self.sizes.items():
             if size < 1:
                 raise UserError(f"{name} = {size} windows: expected at least 1.")
+        if labelled is not None and labelled > self.sizes["train"]:
+            raise UserError(
+                f"dataset.labelled={labelled} is more than the {self.sizes['train']} training windows: lower it, or "
+                "raise dataset.train."
+            )
+        self.labelled = min(labelled or chosen.labelled or self.sizes["train"], self.sizes["train"])
         named: dict[str, Any] = {
             "population": population,
             "snr_model": snr_model,
@@ -146,6 +157,7 @@ class SimulatedDataset(Dataset):
             window=round(seconds * sample_rate),
             margin=round(MARGIN * sample_rate),
             glitches=simulated if rate and not glitch_path else None,
+            labelled=self.labelled if self.labelled < self.sizes["train"] else None,
         )
 
     def fingerprint(self) -> Mapping[str, str]:
@@ -170,6 +182,7 @@ class SimulatedDataset(Dataset):
         notes = [
             f"Simulated: {simulation.signals}.",
             "Half the windows of each split hold one signal.",
+            *self._withheld(),
             f"Gaussian noise of PSD {', '.join(f'{name} ({detector})' for detector, name in pairs)}, none below 10 Hz.",
         ]
         if simulation.glitches:
@@ -182,6 +195,10 @@ class SimulatedDataset(Dataset):
             self.sizes,
             notes=tuple(notes),
         )
+
+    def _withheld(self) -> Iterator[str]:
+        if self.labelled < self.sizes["train"]:
+            yield f"{self.labelled} of the {self.sizes['train']} training windows have a label."
 
     def _real_glitches(self, progress: Progress) -> RealGlitches:
         """Glitches cut out of files, divided between the splits."""

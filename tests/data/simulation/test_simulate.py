@@ -123,6 +123,21 @@ def test_a_block_of_one_window_has_the_parameters_of_the_others() -> None:
     assert all(np.isnan(values).all() for values in last.parameters.values())
 
 
+def test_labels_are_withheld_from_all_but_the_first_training_windows() -> None:
+    settings = {"seed": 1, "workers": 1, "sizes": {"train": 600, "val": 41, "test": 60}}
+    known, all_known = list(generate(replace(SMALL, labelled=300), **settings)), list(generate(SMALL, **settings))
+    train = np.concatenate([block.label for block in known if block.split == "train"])
+    assert (train[:300] >= 0).all()
+    assert (train[300:] == -1).all()
+    for block, whole in zip(known, all_known, strict=True):
+        np.testing.assert_array_equal(block.strain, whole.strain)
+        said = block.label >= 0
+        np.testing.assert_array_equal(block.label[said], whole.label[said])
+        for values in (block.snr, *block.parameters.values()):
+            assert np.isnan(values[~said]).all()  # nothing else gives the signals away
+        np.testing.assert_array_equal(block.snr[said], whole.snr[said])
+
+
 def test_noise_of_splits_blocks_and_seeds_is_uncorrelated() -> None:
     """Whitened in 20-400 Hz; a correlation of N independent pairs is within 4.5 / sqrt(N) of zero."""
     train, val, test = (run(sizes={name: 256})[0] for name in SIZES)
