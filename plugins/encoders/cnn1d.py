@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError
-from gwbench.layers import GeM, as_row, conv
+from gwbench.layers import GeM, Layers, as_row, conv
 from gwbench.registry import register
 
 
@@ -82,9 +82,9 @@ class Cnn1d(Encoder):
         return self.head(self.after(as_row(x.transpose(1, 2))).flatten(1))  # type: ignore[no-any-return]
 
 
-def _stack(layers: Iterable[Layer], channels: int, width: int, stride: int = 1) -> nn.Sequential:
+def _stack(layers: Iterable[Layer], channels: int, width: int, stride: int = 1) -> Layers:
     """Layers one behind the other; `stride` is that of the first."""
-    stack = nn.Sequential()
+    stack = Layers()
     for layer in layers:
         wider = layer.channels * width
         stack.append(conv(channels, wider, layer.kernel, stride=stride))
