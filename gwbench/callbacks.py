@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from gwbench.collapse import collapse
+from gwbench.contracts import View
 from gwbench.encoding import DetectorEncoder, frozen_embedding
 from gwbench.errors import UserError
 from gwbench.files import atomic
@@ -28,6 +29,7 @@ class History(Callback):
 
     def __init__(self, monitored: Tensor) -> None:
         self._monitored = monitored
+        self._views: list[list[View]] = []
         self._sum, self._steps = 0.0, 0
         self._started = 0.0
         self.steps = 0
@@ -62,8 +64,9 @@ class History(Callback):
         self.loss.append(self._sum / max(self._steps, 1))
         encoder = pl_module.encoder
         assert isinstance(encoder, DetectorEncoder)
-        parts = self._monitored.split(CHUNK)
-        embedding = torch.cat([frozen_embedding(encoder, part.to(pl_module.device)).cpu() for part in parts])
+        if not self._views:  # the same every epoch, so that a fixed front end sees them once
+            self._views = [encoder.views(part.to(pl_module.device)) for part in self._monitored.split(CHUNK)]
+        embedding = torch.cat([frozen_embedding(encoder, views).cpu() for views in self._views])
         if not torch.isfinite(embedding).all():
             raise diverged("The embeddings are not finite", trainer.global_step)
         self.collapse.append(collapse(embedding))

@@ -128,6 +128,10 @@ class StrainInfo:
     signals: Callable[[SignalSettings], SignalSource]
 
 
+FrontEnd = Callable[[Tensor], Tensor]
+"""The first part of an encoder: [B, C, T] -> [B, C, ...]."""
+
+
 @dataclass(frozen=True)
 class View:
     """What one branch sees.
@@ -139,6 +143,22 @@ class View:
 
     samples: Tensor
     detectors: Tensor
+    _find: Callable[[FrontEnd], Tensor] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def behind(self, front_end: FrontEnd) -> Tensor:
+        """What an encoder's fixed front end makes of the samples, [B, C, ...]: computed once, whoever asks.
+
+        So an encoder and its slow copy share it. A view that is made of this one (`dataclasses.replace`) does not.
+        """
+        if self.samples.requires_grad:
+            return front_end(self.samples)
+        found = self._find(front_end) if self._find else front_end(self.samples)
+        self.find_by(lambda _: found)
+        return found
+
+    def find_by(self, find: Callable[[FrontEnd], Tensor]) -> None:
+        """Tell where `behind` finds its result."""
+        object.__setattr__(self, "_find", find)
 
 
 class Pairing(Part, ABC):
@@ -146,6 +166,10 @@ class Pairing(Part, ABC):
 
     network: ClassVar[bool] = False
     """True where views hold all detectors (C = D); False for one detector per view (C = 1)."""
+
+    selects: ClassVar[bool] = False
+    """True where views are the strain of the detectors that they name, window by window, as it is: then what an
+    encoder's fixed front end makes of a detector's strain is computed once."""
 
     @abstractmethod
     def __init__(self, info: StrainInfo) -> None: ...
@@ -184,9 +208,21 @@ class Encoder(nn.Module, Part, ABC):
     embed_dim: int
     """Width of the embedding; set by the constructor."""
 
+    fixed_front_end: bool = False
+    """True where the encoder is `body(front_end(strain))`, and the front end gives the same numbers always: it learns
+    and draws nothing, and takes each channel of each window for itself. It is not run again on what does not change."""
+
     @abstractmethod
     def forward(self, strain: Tensor) -> Tensor:
         """Embeddings [B, embed_dim] of conditioned strain [B, C, T]."""
+
+    def front_end(self, strain: Tensor) -> Tensor:
+        """A fixed transform of [B, C, T], of any C: [B, C, ...] float32."""
+        return strain
+
+    def body(self, features: Tensor) -> Tensor:
+        """Embeddings [B, embed_dim] of what the front end gives, [B, C, ...]."""
+        raise NotImplementedError(f"{type(self).__name__} has a fixed front end: it needs a body")
 
 
 Encode = Callable[[View], Tensor]
@@ -252,7 +288,8 @@ class Job(Protocol):
     """What the core hands a baseline."""
 
     splits: StrainSplits
-    """The data; the labels of the test split are hidden (-1)."""
+    """The data; what is known of the test windows is hidden: labels are -1, SNRs and parameters NaN (see
+    `Baseline.sees_sources`)."""
     labelled: Array
     """Positions in the training split whose labels may be used."""
     seed: int
@@ -292,6 +329,9 @@ class Baseline(Part, ABC):
     pretrains: ClassVar[bool] = False
     """True where the run also has a pairing, an objective and training settings, and `Job.pretrained` is called."""
 
+    sees_sources: ClassVar[bool] = False
+    """True for a bound that is told the test signals' SNRs and parameters, and so which windows hold a signal."""
+
     @abstractmethod
     def scores(self, job: Job) -> Scores:
         """Scores of the test split; labels are used at `job.labelled` and in the validation split only."""
@@ -306,6 +346,7 @@ __all__ = [
     "Dataset",
     "Encode",
     "Encoder",
+    "FrontEnd",
     "InputShape",
     "Job",
     "Layout",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,12 @@ from gwbench.errors import UserError
 
 
 def parse_groups(text: str, detectors: Sequence[str]) -> list[list[int]]:
-    """Groups of detector indices from "shared", "each" or "H1,L1|V1".
+    """Groups of detector indices from "shared", "network", "each" or "H1,L1|V1".
 
     Raises:
         UserError: a detector is unknown, missing or in two groups.
     """
-    if text == "shared":
+    if text in ("shared", "network"):
         return [list(range(len(detectors)))]
     if text == "each":
         return [[index] for index in range(len(detectors))]
@@ -25,23 +26,27 @@ def parse_groups(text: str, detectors: Sequence[str]) -> list[list[int]]:
     if sorted(name for group in groups for name in group) != sorted(detectors):
         raise UserError(
             f"The detector groups {text!r} do not hold each of {', '.join(detectors)} once. "
-            "Write 'shared', 'each', or groups such as 'H1,L1|V1'."
+            "Write 'shared', 'each', or groups such as 'H1,L1|V1'; or 'network' for one encoder that sees all at once."
         )
     return [[list(detectors).index(name) for name in group] for group in groups]
 
 
-def frozen_embedding(encoder: DetectorEncoder, strain: Tensor) -> Tensor:
-    """What the probe sees of conditioned strain [B, D, T]: [B, F], in evaluation mode, without gradients, in full fp32.
+def frozen_embedding(encoder: DetectorEncoder, strain: Tensor | Sequence[View]) -> Tensor:
+    """What the probe sees of conditioned strain [B, D, T], or of its views, in evaluation mode, in full fp32.
 
     The embeddings of an untrained encoder differ from window to window by less than bf16 or TF32 resolve, so that the
     floor would otherwise depend on the machine.
+
+    Returns:
+        [B, F], without gradients.
     """
     was_training = encoder.training
     encoder.eval()
     try:
+        device = (strain if isinstance(strain, Tensor) else strain[0].samples).device
         with (
             torch.inference_mode(),
-            torch.autocast(strain.device.type, enabled=False),
+            torch.autocast(device.type, enabled=False),
             torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
         ):
             return encoder.embed(strain).float()
@@ -62,8 +67,6 @@ class DetectorEncoder(nn.Module):
 
     def __init__(self, build: Callable[[], Encoder], groups: list[list[int]], *, network: bool = False) -> None:
         super().__init__()
-        if network and len(groups) > 1:
-            raise UserError("A pairing of the whole network needs one encoder: leave the encoder groups at 'shared'.")
         self.network = network
         self.groups = groups
         self.encoders = nn.ModuleList([build() for _ in groups])
@@ -71,24 +74,42 @@ class DetectorEncoder(nn.Module):
         group_of = {detector: number for number, group in enumerate(groups) for detector in group}
         self.register_buffer("_group_of", torch.tensor([group_of[d] for d in sorted(group_of)]), persistent=False)
 
+    @property
+    def fixed_front_end(self) -> bool:
+        """Whether the encoders begin with a fixed front end, which is then the same for all groups."""
+        return bool(self.encoders[0].fixed_front_end)
+
     def forward(self, view: View) -> Tensor:
         """Embeddings [B, embed_dim] of a view."""
-        if len(self.encoders) == 1:
-            return self.encoders[0](view.samples)  # type: ignore[no-any-return]
+        networks: list[Any] = list(self.encoders)
+        given = view.samples
+        if self.fixed_front_end:
+            given = view.behind(networks[0].front_end)
+            networks = [encoder.body for encoder in networks]
+        if len(networks) == 1:
+            return networks[0](given)  # type: ignore[no-any-return]
         group = self._group_of[view.detectors[:, 0]]
         present = torch.unique(group).tolist()
         if len(present) == 1:
-            return self.encoders[present[0]](view.samples)  # type: ignore[no-any-return]
+            return networks[present[0]](given)  # type: ignore[no-any-return]
         rows = [(group == number).nonzero().squeeze(1) for number in present]
-        parts = [self.encoders[number](view.samples[index]) for number, index in zip(present, rows, strict=True)]
+        parts = [networks[number](given[index]) for number, index in zip(present, rows, strict=True)]
         order = torch.argsort(torch.cat(rows))
         return torch.cat(parts)[order]
 
-    def embed(self, strain: Tensor) -> Tensor:
-        """What the probe sees of conditioned strain [B, D, T]: the detectors' embeddings side by side, [B, F]."""
+    def views(self, strain: Tensor) -> list[View]:
+        """What `embed` looks at in conditioned strain [B, D, T]: each detector, or the network."""
         batch, detectors, _ = strain.shape
-        if self.network:
-            return self.encoders[0](strain)  # type: ignore[no-any-return]
         index = torch.arange(detectors, device=strain.device).expand(batch, detectors)
-        views = [View(strain[:, d : d + 1], index[:, d : d + 1]) for d in range(detectors)]
+        if self.network:
+            return [View(strain, index)]
+        return [View(strain[:, d : d + 1], index[:, d : d + 1]) for d in range(detectors)]
+
+    def embed(self, strain: Tensor | Sequence[View]) -> Tensor:
+        """What the probe sees of conditioned strain [B, D, T], or of its `views`.
+
+        Returns:
+            The detectors' embeddings side by side, [B, F].
+        """
+        views = self.views(strain) if isinstance(strain, Tensor) else strain
         return torch.cat([self(view) for view in views], dim=1)

@@ -23,7 +23,8 @@ from gwbench.data.conditioning.batches import Batches
 from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
-from gwbench.fit import fit, scheduled
+from gwbench.fit import adamw, fit, scheduled
+from gwbench.kept_fronts import KeptFronts
 
 if TYPE_CHECKING:
     from gwbench.progress import Progress
@@ -42,6 +43,11 @@ class Method:
     pairing: Pairing
     augmentations: Sequence[Augmentation]
     objective: Objective
+
+    @property
+    def unchanging(self) -> bool:
+        """Whether a detector's strain in a window gives the same view at every step."""
+        return self.pairing.selects and not self.augmentations
 
     def views(self, strain: Tensor, generator: torch.Generator) -> tuple[View, View]:
         """Two augmented views of conditioned strain [B, D, T]."""
@@ -104,13 +110,15 @@ def pretrain(
         )
     if settings.batch_size < method.objective.min_batch:
         raise UserError(f"This objective needs a batch of at least {method.objective.min_batch}; raise --batch-size.")
-    module = Pretraining(method, settings, seed, total_steps=settings.epochs * len(batches))
-    history = History(strain[torch.linspace(0, len(strain) - 1, min(MONITORED, len(strain))).long()])
+    monitored = strain[torch.linspace(0, len(strain) - 1, min(MONITORED, len(strain))).long()]
+    fronts = KeptFronts(len(strain), monitored.shape[1], device, progress) if method.unchanging else None
+    module = Pretraining(method, settings, seed, total_steps=settings.epochs * len(batches), fronts=fronts)
+    history = History(monitored)
     reporter = Reporter(progress, history, settings.epochs * len(batches) * settings.batch_size, settings.batch_size)
     checkpoint = folder / CHECKPOINT
     fit(
         module,
-        Batches(strain, batches, device),
+        Numbered(Batches(strain, batches, device)),
         epochs=settings.epochs,
         device=device,
         precision=precision,
@@ -146,10 +154,37 @@ class EpochBatches(Sampler[Tensor]):
         yield from order[: len(self) * self._batch_size].split(self._batch_size)
 
 
-class Pretraining(pl.LightningModule):
-    """The training step, the optimiser and its schedule."""
+class Numbered:
+    """Batches of strain [B, D, T], each with the positions [B] of its windows; a loader as Lightning takes it.
 
-    def __init__(self, method: Method, settings: Training, seed: int, total_steps: int) -> None:
+    Attributes:
+        sampler: tells the positions.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches, self.sampler = batches, batches.sampler
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self._batches, self.sampler, strict=True)
+
+
+class Pretraining(pl.LightningModule):
+    """The training step, the optimiser and its schedule.
+
+    Args:
+        method: what is trained.
+        settings: how.
+        seed: the run's.
+        total_steps: of the whole training.
+        fronts: where views that do not change find what the encoder's fixed front end makes of them.
+    """
+
+    def __init__(
+        self, method: Method, settings: Training, seed: int, total_steps: int, fronts: KeptFronts | None = None
+    ) -> None:
         super().__init__()
         self.method = method
         self.encoder = method.encoder
@@ -157,13 +192,16 @@ class Pretraining(pl.LightningModule):
         self.settings = settings
         self.seed = seed
         self.total_steps = total_steps
+        self.fronts = fronts
         self.objective.attach(self.encoder)
 
-    def training_step(self, strain: Tensor, batch_index: int) -> Tensor:
-        """Loss of one batch of conditioned strain [B, D, T]."""
-        step = self.global_step
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Loss of one batch: conditioned strain [B, D, T] and the positions [B] of its windows."""
+        (strain, windows), step = batch, self.global_step
         generator = seeds.torch_generator(self.seed, "pairing", step, device=strain.device)
         a, b = self.method.views(strain, generator)
+        if self.fronts:
+            a, b = self.fronts.serve(a, windows), self.fronts.serve(b, windows)
         with seeds.torch_global(self.seed, "noise", step):  # dropout takes no generator
             loss: Tensor = self.objective(a, b, self.encoder)
         if not torch.isfinite(loss):
@@ -184,7 +222,7 @@ class Pretraining(pl.LightningModule):
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer = (
-            torch.optim.AdamW(groups, lr=self.settings.lr)
+            adamw(groups, lr=self.settings.lr)
             if self.settings.optimizer == "adamw"
             else LARS(groups, lr=self.settings.lr, momentum=0.9)
         )

@@ -7,7 +7,7 @@ probed encoder is what the labels may move. Every random draw is keyed by the ru
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,12 +20,13 @@ from torch.nn import functional as F
 
 from gwbench import seeds
 from gwbench.callbacks import diverged
-from gwbench.contracts import Array, Job, Scores
+from gwbench.contracts import Array, Job, Scores, View
 from gwbench.data.conditioning.batches import ahead
 from gwbench.encoding import DetectorEncoder, frozen_embedding
 from gwbench.evaluate.probe import Standardiser, labelled_rows, linear_probe
 from gwbench.evaluate.statistics import auc
-from gwbench.fit import fit, scheduled
+from gwbench.fit import adamw, fit, scheduled
+from gwbench.kept_fronts import KeptFronts
 from gwbench.pretrain import EpochBatches
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class Settings:
     """How a classifier is trained.
 
     Attributes:
-        epochs: passes over the labelled windows, at most.
+        epochs: at most; validation is looked at after each.
+        epoch_steps: about how many steps an epoch has at least: where labels are few, it goes through them several
+            times.
         batch_size: windows per step; all of them where there are fewer.
         lr: peak learning rate of the encoder.
         head_lr: peak learning rate of the head.
@@ -54,6 +57,7 @@ class Settings:
     """
 
     epochs: int
+    epoch_steps: int
     batch_size: int
     lr: float
     head_lr: float
@@ -71,10 +75,10 @@ class Classifier(nn.Module):
         self.encoder = encoder
         self.head = nn.Linear(features, 1)
 
-    def forward(self, strain: Tensor) -> Tensor:
-        """Log-odds of "signal", [B] float32, of conditioned strain [B, D, T]."""
+    def forward(self, strain: Tensor | Sequence[View]) -> Tensor:
+        """Log-odds of "signal", [B] float32, of conditioned strain [B, D, T], or of its views."""
         embedding = self.encoder.embed(strain)
-        with torch.autocast(strain.device.type, enabled=False):
+        with torch.autocast(embedding.device.type, enabled=False):
             return self.head(embedding.float()).squeeze(1)  # type: ignore[no-any-return]
 
 
@@ -112,8 +116,9 @@ def train_on_labels(
     best = BestEpoch(job, classifier, np.flatnonzero((validation == 0) | (validation == 1)), settings.patience)
     best.measure()
     labels = torch.from_numpy(job.splits.train.label[positions].astype(np.float32))
-    batches = LabelledBatches(job, positions, labels, settings.batch_size)
-    module = Training(classifier, settings, job.seed, total_steps=settings.epochs * len(batches))
+    batches = LabelledBatches(job, positions, labels, settings)
+    fronts = None if settings.flip else _kept_fronts(job, len(positions))
+    module = Training(classifier, settings, job.seed, total_steps=settings.epochs * len(batches), fronts=fronts)
     with job.progress.task("Train", settings.epochs * batches.windows, "windows") as task:
         best.task, best.windows = task, batches.windows // len(batches)
         fit(
@@ -145,48 +150,64 @@ def train_on_labels(
 
 
 class LabelledBatches:
-    """An epoch's batches of conditioned strain [B, D, T] and labels [B]; a loader as Lightning takes it.
+    """An epoch's batches of conditioned strain [B, D, T], labels [B] and rows [B]; a loader as Lightning takes it.
 
     Attributes:
         sampler: tells the rows of every batch.
         windows: of an epoch; the rest that fills no batch is left for another.
     """
 
-    def __init__(self, job: Job, positions: Array, labels: Tensor, batch_size: int) -> None:
+    def __init__(self, job: Job, positions: Array, labels: Tensor, settings: Settings) -> None:
         self._job, self._positions, self._labels = job, positions, labels
-        size = min(batch_size, len(positions))
-        self.sampler = EpochBatches(len(positions), size, job.seed)
+        size = min(settings.batch_size, len(positions))
+        passes = max(1, round(settings.epoch_steps * size / len(positions)))
+        self.sampler = EpochBatches(passes * len(positions), size, job.seed)
         self.windows = len(self.sampler) * size
 
     def __len__(self) -> int:
         return len(self.sampler)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         # on a CPU, conditioning ahead would only take the cores from the training
         return map(self._batch, self.sampler) if self._job.device == "cpu" else ahead(self._batch, self.sampler)
 
-    def _batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _batch(self, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        rows = drawn % len(self._positions)
         strain = self._job.conditioned("train", self._positions[rows.numpy()])
-        return strain.pin_memory() if self._job.device.startswith("cuda") else strain, self._labels[rows]
+        return strain.pin_memory() if self._job.device.startswith("cuda") else strain, self._labels[rows], rows
 
 
 class Training(pl.LightningModule):
-    """The training step, the optimiser and its schedule."""
+    """The training step, the optimiser and its schedule.
 
-    def __init__(self, classifier: Classifier, settings: Settings, seed: int, total_steps: int) -> None:
+    Args:
+        classifier: what is trained.
+        settings: how.
+        seed: the run's.
+        total_steps: of the whole training.
+        fronts: of the labelled windows, unless they change from step to step.
+    """
+
+    def __init__(
+        self, classifier: Classifier, settings: Settings, seed: int, total_steps: int, fronts: KeptFronts | None = None
+    ) -> None:
         super().__init__()
         self.classifier = classifier.train()  # Lightning leaves the mode as it finds it
         self.settings, self.seed, self.total_steps = settings, seed, total_steps
+        self.fronts = fronts
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_index: int) -> Tensor:
         """Binary cross-entropy of one batch."""
-        (strain, label), step = batch, self.global_step
+        (strain, label, rows), step = batch, self.global_step
         if self.settings.flip:
             generator = seeds.torch_generator(self.seed, "pairing", step, device=strain.device)
             sign = torch.randint(0, 2, (len(strain), 1, 1), generator=generator, device=strain.device)
             strain = strain * (2 * sign - 1)
+        views = self.classifier.encoder.views(strain)
+        if self.fronts:
+            views = [self.fronts.serve(view, rows) for view in views]
         with seeds.torch_global(self.seed, "noise", step):  # dropout takes no generator
-            loss = F.binary_cross_entropy_with_logits(self.classifier(strain), label)
+            loss = F.binary_cross_entropy_with_logits(self.classifier(views), label)
         if not torch.isfinite(loss):
             raise diverged(f"The loss is {loss.item()}", step)
         return loss
@@ -200,7 +221,7 @@ class Training(pl.LightningModule):
                 chosen = [p for p in part.parameters() if p.requires_grad and (p.ndim > 1) is decayed]
                 decay = self.settings.weight_decay if decayed else 0.0
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
-        optimizer = torch.optim.AdamW([group for group in groups if group["params"]])
+        optimizer = adamw([group for group in groups if group["params"]])
         return scheduled(optimizer, self.settings.warmup, self.total_steps)
 
 
@@ -216,6 +237,7 @@ class BestEpoch(Callback):
 
     def __init__(self, job: Job, classifier: Classifier, rows: Array, patience: int) -> None:
         self._job, self._classifier, self._rows, self._patience = job, classifier, rows, patience
+        self._fronts = _kept_fronts(job, len(job.splits.val))
         self._steps: list[Tensor] = []
         self._best: dict[str, Tensor] = {}
         self.loss: list[float] = []
@@ -227,7 +249,7 @@ class BestEpoch(Callback):
     def measure(self) -> None:
         """The AUC on validation as the weights are now."""
         labels = self._job.splits.val.label[self._rows]
-        embedding = _embed(self._job, self._classifier.encoder, "val", self._rows)
+        embedding = _embed(self._job, self._classifier.encoder, "val", self._rows, fronts=self._fronts)
         labelled_rows(embedding, labels, "validation")  # both classes, and finite
         found = auc(labels, _log_odds(self._classifier, embedding))
         if not self.val_auc or found > self.val_auc[self.epoch]:
@@ -272,12 +294,27 @@ def _probe_head(job: Job, classifier: Classifier, positions: Array) -> None:
         classifier.head.bias.fill_(float(probe.intercept_[0] - weight @ standardiser.mean))
 
 
-def _embed(job: Job, encoder: DetectorEncoder, split: str, rows: Array, task: Task | None = None) -> Array:
-    """What the probe would see, [n, F]."""
+def _kept_fronts(job: Job, windows: int) -> KeptFronts:
+    return KeptFronts(windows, len(job.splits.detectors), job.device, job.progress)
+
+
+def _embed(
+    job: Job,
+    encoder: DetectorEncoder,
+    split: str,
+    rows: Array,
+    task: Task | None = None,
+    fronts: KeptFronts | None = None,
+) -> Array:
+    """What the probe would see, [n, F]; `fronts` are those of the split."""
     parts = []
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
-        parts.append(frozen_embedding(encoder, job.conditioned(split, part).to(job.device)).cpu())
+        views = encoder.views(job.conditioned(split, part).to(job.device))
+        if fronts:
+            windows = torch.from_numpy(part).to(job.device)
+            views = [fronts.serve(view, windows) for view in views]
+        parts.append(frozen_embedding(encoder, views).cpu())
         if task:
             task.advance(len(part))
     return torch.cat(parts).numpy()

@@ -87,18 +87,23 @@ def g2net_folder(root: Path) -> Path:
 class GoodEncoder(Encoder):
     """Keeps the contract."""
 
+    fixed_front_end = True
+
     def __init__(self, shape: InputShape) -> None:
         super().__init__()
         self.embed_dim = 8
         self.linear = nn.Linear(shape.channels * 64, 8)
 
-    def features(self, strain: Tensor) -> Tensor:
+    def front_end(self, strain: Tensor) -> Tensor:
         blocks: Tensor = strain.unflatten(2, (64, -1)).mean(3)
-        return blocks.flatten(1)
+        return blocks
+
+    def body(self, features: Tensor) -> Tensor:
+        out: Tensor = self.linear(features.flatten(1))
+        return out
 
     def forward(self, strain: Tensor) -> Tensor:
-        out: Tensor = self.linear(self.features(strain))
-        return out
+        return self.body(self.front_end(strain))
 
 
 def encoder(forward: Callable[[Any, Tensor], Tensor], **extra: Any) -> type[Encoder]:
@@ -141,7 +146,33 @@ def printing(self: GoodEncoder, strain: Tensor) -> Tensor:
     return plain(self, strain)
 
 
+def front_end(change: Callable[[Any, Tensor], Tensor]) -> type[Encoder]:
+    """An encoder that keeps the contract but for its front end."""
+    changed = {"front_end": lambda self, x: change(self, GoodEncoder.front_end(self, x))}
+    return type("Broken", (GoodEncoder,), {"__doc__": "Broken.", **changed})
+
+
+def following(self: Any, x: Tensor) -> Tensor:
+    if self.training:
+        self.level = 0.9 * getattr(self, "level", 0.0) + 0.1 * float(x.detach().mean())
+    return x - getattr(self, "level", 0.0)
+
+
+FRONT_ENDS: dict[str, type] = {
+    "mixes channels": front_end(lambda self, x: x - x.mean(1, keepdim=True)),
+    "mixes windows": front_end(lambda self, x: x - x.mean(0, keepdim=True)),
+    "learns": front_end(lambda self, x: x * self.linear.bias[0]),
+    "differs from instance to instance": front_end(lambda self, x: x * self.linear.bias[0].detach()),
+    "draws": front_end(lambda self, x: F.dropout(x, 0.1)),
+    "differs in evaluation": front_end(lambda self, x: x * (1.0 if self.training else 0.9)),
+    "follows the training": front_end(following),
+    "loses its channels": front_end(lambda self, x: x.flatten(1)),
+    "gives half precision": front_end(lambda self, x: x.bfloat16()),
+    "is left out of the embedding": encoder(lambda self, x: self.body(2 * self.front_end(x))),
+}
+
 ENCODERS: dict[str, type] = {
+    "front_end": FRONT_ENDS["mixes channels"],
     "shapes": encoder(lambda self, x: plain(self, x)[:, :7]),
     "responds": encoder(lambda self, x: 0 * plain(self, x) + self.linear.bias),
     "dtype": encoder(lambda self, x: plain(self, x).double()),
@@ -149,7 +180,7 @@ ENCODERS: dict[str, type] = {
     "gradients": UnusedParameter,
     "mixed_precision": encoder(lambda self, x: torch.complex(out := plain(self, x), out).real),
     "deterministic": encoder(lambda self, x: F.dropout(plain(self, x), training=True)),
-    "neighbours": encoder(lambda self, x: plain(self, x) - 0.01 * self.features(x).mean()),
+    "neighbours": encoder(lambda self, x: plain(self, x) - 0.01 * self.front_end(x).mean()),
     "finite": encoder(lambda self, x: plain(self, x / x.std(2, keepdim=True))),
     "input_kept": encoder(lambda self, x: plain(self, x.mul_(2))),
     "weights": LostBuffer,
@@ -160,6 +191,8 @@ ENCODERS: dict[str, type] = {
 
 class GoodPairing(Pairing):
     """Keeps the contract."""
+
+    selects = True
 
     def __init__(self, info: StrainInfo) -> None:
         pass
@@ -228,6 +261,13 @@ class FirstDetector(GoodPairing):
         return same_for_every_seed(view, generator), view
 
 
+class Louder(GoodPairing):
+    """Says that a view is the strain of its detector, and scales it."""
+
+    def spoil(self, view: View, generator: torch.Generator) -> View:
+        return View(1.5 * view.samples, view.detectors)
+
+
 class OverwritingAugmentation(GoodAugmentation):
     """Changes the view."""
 
@@ -250,7 +290,7 @@ def spoilt(base: type) -> dict[str, type]:
     }
 
 
-PAIRINGS = {**spoilt(GoodPairing), "random": FirstDetector, "input_kept": Overwriting}
+PAIRINGS = {**spoilt(GoodPairing), "random": FirstDetector, "selects": Louder, "input_kept": Overwriting}
 AUGMENTATIONS = {**spoilt(GoodAugmentation), "random": DrawingInVain, "input_kept": OverwritingAugmentation}
 
 
@@ -370,7 +410,7 @@ def aloud(job: Job, scores: Any) -> Any:
 BASELINES: dict[str, type] = {
     "shape": baseline(lambda job, scores: np.append(scores, 0.0)),
     "deterministic": baseline(lambda job, scores: scores + os.urandom(4)[0]),
-    "test_labels": baseline(lambda job, scores: scores + ~np.isnan(job.splits.test.snr)),
+    "test_labels": baseline(lambda job, scores: scores + np.isfinite(job.splits.test.snr)),
     "labelled_only": Greedy,
     "strain_kept": Squaring,
     "global_random_state": baseline(with_noise),
@@ -484,6 +524,12 @@ def test_every_check_catches_a_plugin_that_breaks_it_and_passes_one_that_does_no
     assert finding.found
     assert finding.check
     assert not finding.check.endswith(".")
+
+
+@pytest.mark.parametrize("fault", FRONT_ENDS)
+def test_a_front_end_whose_results_cannot_be_kept_is_caught(fault: str, registry: Registry) -> None:
+    finding = case("encoder", "front_end", FRONT_ENDS[fault]).run()
+    assert finding.result == "failed", finding.found
 
 
 @pytest.mark.parametrize(

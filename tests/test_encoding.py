@@ -33,7 +33,13 @@ def _count() -> None:
 
 @pytest.mark.parametrize(
     ("text", "groups"),
-    [("shared", [[0, 1, 2]]), ("each", [[0], [1], [2]]), ("H1,L1|V1", [[0, 1], [2]]), ("V1|L1, H1", [[2], [1, 0]])],
+    [
+        ("shared", [[0, 1, 2]]),
+        ("network", [[0, 1, 2]]),
+        ("each", [[0], [1], [2]]),
+        ("H1,L1|V1", [[0, 1], [2]]),
+        ("V1|L1, H1", [[2], [1, 0]]),
+    ],
 )
 def test_groups_are_read(text: str, groups: list[list[int]]) -> None:
     assert parse_groups(text, NAMES) == groups
@@ -62,5 +68,3 @@ def test_the_probe_sees_the_detectors_side_by_side() -> None:
 
 def test_a_network_encoder_is_one() -> None:
     assert DetectorEncoder(Marked, [[0, 1, 2]], network=True).embed(torch.ones(2, 3, 4)).shape == (2, 2)
-    with pytest.raises(UserError, match="one encoder"):
-        DetectorEncoder(Marked, [[0], [1]], network=True)

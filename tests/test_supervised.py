@@ -23,11 +23,11 @@ from gwbench.encoding import DetectorEncoder, frozen_embedding
 from gwbench.errors import UserError
 from gwbench.evaluate.statistics import auc_interval
 from gwbench.progress import Progress, Task
-from gwbench.supervised import Classifier, Settings, Training, train_on_labels
+from gwbench.supervised import Classifier, LabelledBatches, Settings, Training, train_on_labels
 from tests.baselines.label_job import SAMPLES, ToyJob, relabelled, toy_splits
 
 SETTINGS = Settings(
-    epochs=6, batch_size=16, lr=1e-2, head_lr=1e-2, weight_decay=0.0, warmup=0.1, patience=6, flip=False
+    epochs=6, epoch_steps=1, batch_size=16, lr=1e-2, head_lr=1e-2, weight_decay=0.0, warmup=0.1, patience=6, flip=False
 )
 
 
@@ -68,6 +68,18 @@ def test_exactly_the_labelled_windows_are_trained_on() -> None:
     other[job.labelled[:4]] = 1 - other[job.labelled[:4]]
     third = train(ToyJob(relabelled(toy_splits(), "train", other), labelled=job.labelled))
     assert not np.array_equal(first.test, third.test)
+
+
+@pytest.mark.parametrize(("steps", "passes"), [(1, 1), (2, 1), (8, 4)])
+def test_an_epoch_goes_through_few_labels_several_times(steps: int, passes: int) -> None:
+    job = ToyJob(labelled=np.arange(1, 96, 3))
+    labels = torch.from_numpy(job.splits.train.label[job.labelled].astype(np.float32))
+    batches = LabelledBatches(job, job.labelled, labels, replace(SETTINGS, epoch_steps=steps))
+    assert len(batches) == 2 * passes
+    seen = list(batches)
+    rows = torch.cat([row for _, _, row in seen])
+    assert torch.equal(rows.bincount(), torch.full((32,), passes))
+    assert torch.equal(torch.cat([label for _, label, _ in seen]), labels[rows])
 
 
 def test_the_test_split_is_read_once_and_last() -> None:

@@ -24,7 +24,7 @@ from gwbench.data.simulation.signals import SignalModel
 from gwbench.data.simulation.simulate import Simulation
 from gwbench.data.store.cache import CacheDir
 from gwbench.encoding import DetectorEncoder, parse_groups
-from gwbench.laboratory import Laboratory
+from gwbench.laboratory import Laboratory, hide_test
 from gwbench.progress import Progress
 from gwbench.spec import RunSpec
 
@@ -32,8 +32,6 @@ SIZES = {"train": 96, "val": 48, "test": 48}
 
 ALL_LABELS_TAG = "all-labels"
 """The tag of a baseline that uses every label of the training split."""
-KNOWING_TAG = "outer-bound"
-"""The tag of a baseline that is told the test signals' parameters."""
 
 
 @check("baseline")
@@ -54,15 +52,13 @@ def deterministic(subject: Subject) -> str:
 
 @check("baseline")
 def test_labels(subject: Subject) -> str:
-    """Does not look at what is known of the test windows: neither label nor SNR nor a signal's parameters."""
-    knowing = KNOWING_TAG in subject.plugin.tags
+    """Does not look for what the core hides: labels of the test windows, and their signals' SNRs and parameters."""
 
-    def hide(splits: StrainSplits) -> StrainSplits:
-        hidden = _other_labels(splits.test, np.arange(len(splits.test)))
-        return replace(splits, test=replace(hidden, parameters=splits.test.parameters) if knowing else hidden)
+    def reveal(splits: StrainSplits) -> StrainSplits:
+        return replace(splits, test=toy_splits().test)
 
-    found = _same(run(subject), run(subject, hide), "change with what is known of the test windows")
-    return found + (f"; parameters left as they are: it is tagged {KNOWING_TAG!r}" if knowing else "")
+    found = _same(run(subject), run(subject, reveal), "change when what is hidden is shown")
+    return found + ("; sources are not hidden: it declares sees_sources" if subject.target.sees_sources else "")
 
 
 @check("baseline")
@@ -183,7 +179,7 @@ def toy_job(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = l
     spec = RunSpec.create(baseline=subject.plugin.name, settings=settings)
     conditioner, strain = conditioned()
     splits = copy.deepcopy(toy_splits())
-    hidden = replace(splits, test=replace(splits.test, label=np.full_like(splits.test.label, -1)))
+    hidden = hide_test(splits, spec)
     return ToyLaboratory(spec, change(hidden), labelled(), conditioner, strain, subject.device, Progress())
 
 
@@ -195,7 +191,7 @@ def run(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = lambd
 def _other_labels(split: Split, index: Array) -> Split:
     """The split with other labels at some positions, and nothing known of their signals."""
     label, snr = split.label.copy(), split.snr.copy()
-    label[index] = np.where(label[index] < 0, 1, 1 - label[index])
+    label[index] = 1 - label[index]
     snr[index] = np.nan
     parameters = {name: np.asarray(values, np.float64).copy() for name, values in split.parameters.items()}
     for values in parameters.values():

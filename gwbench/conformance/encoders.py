@@ -150,6 +150,32 @@ def input_kept(subject: Subject) -> str:
 
 
 @check("encoder")
+def front_end(subject: Subject) -> str:
+    """A fixed front end gives the same numbers always, and the body takes them."""
+    encoder, windows = ready(subject)
+    if not encoder.fixed_front_end:
+        return "it has none"
+    features = encoder.train().front_end(windows)
+    require(features.shape[:2] == windows.shape[:2], f"it gives {list(features.shape)}, not [B, C, ...]")
+    require(features.dtype == torch.float32, f"it gives {features.dtype}")
+    require(not features.requires_grad, "it has parameters that learn")
+    touched = random_state_touched(lambda: encoder.front_end(windows))
+    require(not touched, f"it touches the global generator of {', '.join(touched)}")
+    with torch.no_grad(), evaluating(encoder):
+        same(encoder(windows), encoder.body(encoder.front_end(windows)), "by the body behind it")
+        _alike(features, encoder.front_end(windows), "in evaluation mode")
+    with torch.autocast(windows.device.type, dtype=torch.bfloat16):
+        _alike(features, encoder.front_end(windows), "under autocast")
+    encoder(10 * windows + 1)
+    _alike(features, encoder.front_end(windows), "after a batch in training")
+    _alike(features, build(subject, windows.shape[1], seed=1).front_end(windows), "of another instance")
+    network = strain(subject, max(CHANNELS))
+    parts = [torch.cat([encoder.front_end(row[None, None]) for row in window], dim=1) for window in network]
+    _alike(encoder.front_end(network), torch.cat(parts), "of every channel alone")
+    return f"{list(windows.shape)} -> {list(features.shape)}"
+
+
+@check("encoder")
 def weights(subject: Subject) -> str:
     """Its weights go through a safetensors file into a new instance that embeds alike."""
     encoder, windows = ready(subject)
@@ -247,6 +273,13 @@ def same(first: Tensor, second: Tensor, what: str) -> str:
     limit = ROUNDING * float(first.abs().max()) + OF_SPREAD * _spread(first)
     require(apart <= limit, f"the embeddings {what} differ by {apart:.1e}; rounding explains {limit:.1e}")
     return f"largest difference {apart:.1e}, within the {limit:.1e} of rounding"
+
+
+def _alike(first: Tensor, second: Tensor, what: str) -> None:
+    """That features agree to rounding, on average: a logarithm has no bound to that of a single one."""
+    apart = float((first - second).square().mean().sqrt())
+    limit = ROUNDING * float(first.abs().max()) + OF_SPREAD * float(first.std())
+    require(apart <= limit, f"what it gives {what} differs by {apart:.1e}; rounding explains {limit:.1e}")
 
 
 def _spread(embeddings: Tensor) -> float:

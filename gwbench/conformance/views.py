@@ -81,6 +81,19 @@ def random(subject: Subject) -> str:
     raise Failure("it draws from the generator, and the views are the same for every seed")
 
 
+@check("pairing")
+def selects(subject: Subject) -> str:
+    """Views that are said to be the strain of their detectors, as it is, are just that."""
+    if not getattr(subject.target, "selects", False):
+        return "it does not say so"
+    for setting in _accepted(subject):
+        for seed in SEEDS:
+            for view in setting.draw(seed=seed):
+                named = setting.given[0].gather(1, view.detectors.unsqueeze(2).expand(-1, -1, WINDOW))
+                require(torch.equal(view.samples, named), f"{setting}: a view is not the strain of its detectors")
+    return "so they are"
+
+
 @check("pairing", "augmentation")
 def finite(subject: Subject) -> str:
     """Views of noise, of zeros and of tiny strain are finite."""

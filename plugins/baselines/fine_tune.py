@@ -24,7 +24,9 @@ class FineTune(Baseline):
     same settings without this baseline, in the same folder of runs, lends its encoder; else it is pre-trained here.
 
     Args:
-        epochs: passes over the labelled windows, at most.
+        epochs: at most; validation is looked at after each.
+        epoch_steps: about how many steps an epoch has at least: where labels are few, it goes through them several
+            times.
         batch_size: windows per step.
         lr: peak learning rate of the encoder.
         head_lr: peak learning rate of the head.
@@ -42,6 +44,7 @@ class FineTune(Baseline):
         self,
         *,
         epochs: Annotated[int, Field(ge=1)] = 10,
+        epoch_steps: Annotated[int, Field(ge=1)] = 30,
         batch_size: Annotated[int, Field(ge=2)] = 64,
         lr: Annotated[float, Field(gt=0)] = 3e-4,
         head_lr: Annotated[float, Field(gt=0)] = 1e-3,
@@ -52,6 +55,7 @@ class FineTune(Baseline):
     ) -> None:
         self.settings = Settings(
             epochs=epochs,
+            epoch_steps=epoch_steps,
             batch_size=batch_size,
             lr=lr,
             head_lr=head_lr,

@@ -46,6 +46,8 @@ class Oracle(Baseline):
         gps: GPS time at which the earth's rotation was held.
     """
 
+    sees_sources = True
+
     def __init__(
         self,
         *,

@@ -24,7 +24,9 @@ class Supervised(Baseline):
     AUC on the validation split is scored.
 
     Args:
-        epochs: passes over the labelled windows, at most.
+        epochs: at most; validation is looked at after each.
+        epoch_steps: about how many steps an epoch has at least: where labels are few, it goes through them several
+            times.
         batch_size: windows per step.
         lr: peak learning rate.
         weight_decay: on weights.
@@ -40,6 +42,7 @@ class Supervised(Baseline):
         self,
         *,
         epochs: Annotated[int, Field(ge=1)] = 12,
+        epoch_steps: Annotated[int, Field(ge=1)] = 30,
         batch_size: Annotated[int, Field(ge=2)] = 64,
         lr: Annotated[float, Field(gt=0)] = 2e-3,
         weight_decay: Annotated[float, Field(ge=0)] = 1e-2,
@@ -49,6 +52,7 @@ class Supervised(Baseline):
     ) -> None:
         self.settings = Settings(
             epochs=epochs,
+            epoch_steps=epoch_steps,
             batch_size=batch_size,
             lr=lr,
             head_lr=lr,

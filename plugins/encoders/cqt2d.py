@@ -10,10 +10,12 @@ import torch
 from nnAudio.features.cqt import CQT1992v2
 from pydantic import Field
 from torch import Tensor, nn
+from torch.backends import cudnn
 from torch.nn import functional as F
 
 from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError, did_you_mean
+from gwbench.filter_bank import FilterBank
 from gwbench.registry import register
 
 FLOOR = 1e-6
@@ -71,6 +73,10 @@ class Cqt2d(Encoder):
             output_format="Complex",
             verbose=False,
         )
+        self.fixed_front_end = not trainable
+        kernels = torch.stack([self.cqt.cqt_kernels_real, self.cqt.cqt_kernels_imag], dim=1).detach()
+        kernels = (kernels * self.cqt.lenghts.sqrt()[:, None, None, None]).flatten(0, 2)  # [2 n_bins, W]
+        self.fast = None if trainable else FilterBank(kernels, hop_length)  # nnAudio's numbers
         self.norm = nn.BatchNorm2d(shape.channels, affine=False)  # backbones expect images of zero mean, unit variance
         model = _backbone(backbone, shape.channels, pretrained)
         self.resize = model.pretrained_cfg["input_size"][1:] if model.pretrained_cfg.get("fixed_input_size") else None
@@ -80,16 +86,21 @@ class Cqt2d(Encoder):
         self.head = nn.Linear(width, embed_dim) if embed_dim else nn.Identity()
         self._try(shape, backbone)
 
-    def image(self, strain: Tensor) -> Tensor:
-        """The transform of [B, C, T]: [B, C, n_bins, T // hop_length + 1], in fp32."""
-        with torch.autocast(strain.device.type, enabled=False):
-            transform = self.cqt(strain.float().flatten(0, 1)).unflatten(0, strain.shape[:2])
-            power: Tensor = transform.square().sum(dim=-1) + FLOOR
-            return power.log() / 2 if self.log else power.sqrt()
-
     def forward(self, strain: Tensor) -> Tensor:
         """[B, C, T] -> [B, embed_dim]."""
-        image = self.norm(self.image(strain))
+        return self.body(self.front_end(strain))
+
+    def front_end(self, strain: Tensor) -> Tensor:
+        """The image [B, C, n_bins, T // hop_length + 1] of strain [B, C, T], in full fp32."""
+        with torch.autocast(strain.device.type, enabled=False), cudnn.flags(enabled=True, allow_tf32=False):
+            flat = strain.float().flatten(0, 1)
+            parts = self.fast(flat).unflatten(1, (-1, 2)).movedim(2, 3) if self.fast else self.cqt(flat)
+            power: Tensor = parts.square().sum(dim=3).unflatten(0, strain.shape[:2]) + FLOOR
+            return power.log() / 2 if self.log else power.sqrt()
+
+    def body(self, features: Tensor) -> Tensor:
+        """The embedding [B, embed_dim] of an image [B, C, n_bins, columns]."""
+        image = self.norm(features)
         if self.resize:
             image = F.interpolate(image, self.resize, mode="bilinear")
         return self.head(self.backbone(image.contiguous(memory_format=torch.channels_last)))  # type: ignore[no-any-return]
@@ -137,10 +148,8 @@ def _backbone(name: str, channels: int, pretrained: bool) -> Any:
     try:
         return timm.create_model(name, pretrained=pretrained, in_chans=channels, num_classes=0)
     except Exception as error:  # what timm, its hub client or a constructor raises differs from model to model
-        advice = (
-            "Weights come from the Hugging Face hub or its cache (HF_HOME): check the connection, or leave "
-            "encoder.pretrained off."
-            if pretrained
-            else "Choose another encoder.backbone."
-        )
+        advice = "Choose another encoder.backbone."
+        if pretrained:
+            advice = "Weights come from the Hugging Face hub or its cache (HF_HOME): check the connection, or leave "
+            advice += "encoder.pretrained off."
         raise UserError(f"timm cannot give {name!r}: {type(error).__name__}: {error} {advice}") from None

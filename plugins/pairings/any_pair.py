@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,8 @@ class AnyPair(Pairing):
 
     Suits one encoder shared by all detectors: each of them takes each side.
     """
+
+    selects: ClassVar[bool] = True
 
     def __init__(self, info: StrainInfo) -> None:
         if len(info.detectors) < 2:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,8 @@ class CrossDetector(Pairing):
         groups: two groups, such as "H1,L1|V1". By default H1 or L1 against V1 where the data have the three, else
             the first detector against the others.
     """
+
+    selects: ClassVar[bool] = True
 
     def __init__(self, info: StrainInfo, *, groups: str | None = None) -> None:
         names = info.detectors

@@ -33,7 +33,7 @@ def test_a_sine_lands_in_its_bin(frequency: float) -> None:
     time = torch.arange(4096) / RATE
     sine = torch.sin(2 * math.pi * frequency * time)[None, None]
     for scale in ("log", "magnitude"):
-        image = build(scale=scale).image(sine)[0, 0]
+        image = build(scale=scale).front_end(sine)[0, 0]
         assert image[:, 24:40].mean(1).argmax().item() == round(12 * math.log2(frequency / 20.0))
 
 
@@ -42,22 +42,22 @@ def test_a_sine_of_unit_amplitude_has_half_the_root_of_its_kernels_length() -> N
     frequency = 20.0 * 2 ** (30 / 12)
     sine = torch.sin(2 * math.pi * frequency * torch.arange(4096) / RATE)[None, None]
     expected = math.sqrt(math.ceil(Q * RATE / frequency)) / 2
-    peak = build(scale="magnitude").image(sine)[0, 0, 30, 32]
+    peak = build(scale="magnitude").front_end(sine)[0, 0, 30, 32]
     assert peak.item() == pytest.approx(expected, rel=1e-3)
-    log_peak = build(scale="log").image(sine)[0, 0, 30, 32]
+    log_peak = build(scale="log").front_end(sine)[0, 0, 30, 32]
     assert log_peak.item() == pytest.approx(math.log(expected), abs=1e-3)
 
 
 def test_white_noise_of_unit_variance_has_a_power_of_three_halves_at_every_frequency() -> None:
     """The ratio of a Hann window's mean square to its squared mean is 3/2."""
-    power = build(scale="magnitude").image(noise(128, 1, 4096)).square().mean((0, 1, 3))
+    power = build(scale="magnitude").front_end(noise(128, 1, 4096)).square().mean((0, 1, 3))
     np.testing.assert_allclose(power.numpy(), 1.5, rtol=0.12)
     assert power.mean().item() == pytest.approx(1.5, rel=0.02)
 
 
 def test_the_magnitude_is_nnaudios_and_detectors_are_channels_of_the_image() -> None:
     strain = noise(2, 3, 4096)
-    image = build(InputShape(3, 4096, RATE), scale="magnitude").image(strain)
+    image = build(InputShape(3, 4096, RATE), scale="magnitude").front_end(strain)
     reference = CQT1992v2(sr=RATE, hop_length=64, fmin=20.0, n_bins=56, bins_per_octave=12, verbose=False)
     assert image.shape == (2, 3, 56, 65)
     for detector in range(3):
@@ -68,9 +68,9 @@ def test_autocast_leaves_the_transform_in_fp32() -> None:
     encoder = build()
     strain = noise(2, 1, 4096)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(encoder.image(strain), encoder.image(strain.clone()))
-        inside = encoder.image(strain)
-    assert torch.equal(inside, encoder.image(strain))
+        assert torch.equal(encoder.front_end(strain), encoder.front_end(strain.clone()))
+        inside = encoder.front_end(strain)
+    assert torch.equal(inside, encoder.front_end(strain))
 
 
 def test_zero_strain_has_a_finite_gradient_in_kernels_and_strain() -> None:

@@ -16,16 +16,19 @@ from gwbench.contracts import Parts, SignalSettings, StrainInfo, View
 from gwbench.errors import UserError
 from gwbench.plugins.augmentations.noise_injection import NoiseInjection
 from gwbench.plugins.objectives.barlow import Barlow
+from gwbench.plugins.objectives.moco import MoCo
+from gwbench.plugins.objectives.nnclr import NnClr
 from gwbench.plugins.objectives.simclr import SimClr
 from gwbench.plugins.pairings.any_pair import AnyPair
 from gwbench.plugins.pairings.network import Network
+from gwbench.plugins.pairings.network_injection import NetworkInjection
 from gwbench.plugins.pairings.same_detector import SameDetector
 from gwbench.plugins.pairings.signal_injection import SignalInjection
 from gwbench.plugins.pairings.time_slide import TimeSlide
 
 NAMES = ("H1", "L1", "V1", "K1")
 WINDOW = 64
-KINDS = (AnyPair, Network, SameDetector, SignalInjection, TimeSlide)
+KINDS = (AnyPair, Network, NetworkInjection, SameDetector, SignalInjection, TimeSlide)
 UNLIKELY = 1e-3
 
 
@@ -188,7 +191,9 @@ def test_time_slide_slides_the_share_asked_for_and_adds_noise_as_network_does() 
 
 def test_time_slide_is_for_objectives_with_negatives() -> None:
     assert TimeSlide.skip(Parts(pairing=TimeSlide, objective=SimClr)) == ""
-    assert "does not use" in TimeSlide.skip(Parts(pairing=TimeSlide, objective=Barlow))
+    assert "this objective uses none" in TimeSlide.skip(Parts(pairing=TimeSlide, objective=Barlow))
+    assert "from earlier batches" in TimeSlide.skip(Parts(pairing=TimeSlide, objective=MoCo))
+    assert TimeSlide.skip(Parts(pairing=TimeSlide, objective=NnClr)) == ""
     assert TimeSlide.skip(Parts(pairing=TimeSlide)) == ""
     with pytest.raises(UserError, match="a batch of 3 windows or more; raise --batch-size above 2"):
         TimeSlide(info()).pair(torch.zeros(2, 3, WINDOW), generator())
@@ -233,6 +238,32 @@ def test_two_windows_suffice_for_an_injected_pair() -> None:
     assert origin(b)[0].flatten().tolist() == [1, 0]
     with pytest.raises(UserError, match="two windows or more"):
         SignalInjection(info()).pair(labelled_strain(1, 3), generator())
+
+
+@pytest.mark.parametrize("detectors", [1, 3])
+def test_injected_networks_share_a_source_in_every_detector_and_no_strain(detectors: int) -> None:
+    batch = 2000
+    views = NetworkInjection(info(detectors), share=0.7).pair(labelled_strain(batch, detectors), generator())
+    every = torch.arange(detectors).expand(batch, detectors)
+    seen = [((view.samples[..., -1] - view.samples[..., 0]) * 10).round().long() for view in views]
+    for view in views:
+        assert torch.equal(view.detectors, every)
+        assert torch.equal(origin(view)[1], every)  # each channel is the strain of its detector
+    assert torch.equal(seen[0], seen[1])
+    loud = seen[0][:, 0] > 0
+    assert float(loud.float().mean()) == pytest.approx(0.7, abs=5 * (0.21 / batch) ** 0.5)
+    assert torch.equal(seen[0][loud] % 10, every[loud]) and (seen[0][~loud] == 0).all()
+    assert (seen[0][loud] // 10 == seen[0][loud, :1] // 10).all()  # one source for the network
+    windows = [origin(view)[0] for view in views]
+    assert all((window == window[:, :1]).all() for window in windows)
+    assert (windows[0][:, 0] != windows[1][:, 0]).all()
+
+
+def test_injected_networks_need_two_windows_and_say_what_they_saw() -> None:
+    with pytest.raises(UserError, match="two windows or more"):
+        NetworkInjection(info()).pair(labelled_strain(1, 3), generator())
+    (note,) = NetworkInjection.notes
+    assert "saw simulated signals" in note and "network-injection" in note
 
 
 def test_signal_injection_asks_for_signals_and_says_so() -> None:
