@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -62,8 +62,7 @@ def build_encoder(spec: RunSpec, detectors: Sequence[str], window: int, sample_r
     if spec.encoder is None:
         raise UserError("This run needs an encoder: name one with --encoder.")
     choice = spec.encoder
-    pairing: Any = spec.pairing and REGISTRY.get("pairing", spec.pairing.name).target
-    network = bool(pairing and pairing.network)
+    network = spec.encoder_groups == "network"
     shape = InputShape(len(detectors) if network else 1, window, sample_rate)
     groups = parse_groups(spec.encoder_groups, detectors)
     return DetectorEncoder(lambda: choice.build("encoder", shape), groups, network=network)

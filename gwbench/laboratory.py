@@ -21,6 +21,7 @@ from gwbench.encoding import DetectorEncoder, parse_groups
 from gwbench.evaluate.protocol import evaluate_encoder
 from gwbench.frozen import build_encoder
 from gwbench.pretrain import Method, Trained, pretrain
+from gwbench.registry import REGISTRY
 from gwbench.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Laboratory:
 
     Attributes:
         spec: the run.
-        splits: its data, without the labels of the test split: nothing that learns can look at them.
+        splits: its data, without what is known of the test windows (see `hide_test`).
         labelled: positions in the training split whose labels may be used.
         conditioner: fitted on the training split, without labels.
         strain: the conditioned splits by name.
@@ -60,6 +61,7 @@ class Laboratory:
         device: str,
         progress: Progress,
         cache: str | Path | None,
+        shared: Laboratory | None = None,
     ) -> Laboratory:
         """Fit the conditioner and, where the run trains, see to it that what it reads often is conditioned once.
 
@@ -70,11 +72,15 @@ class Laboratory:
             device: where to compute.
             progress: where to report.
             cache: folder of generated data; by default the user's cache folder.
+            shared: of an earlier run on the same data and with the same conditioning, which is not done again.
 
         Raises:
             UserError: the strain is not fit for the conditioning asked for, or the detectors for the groups.
         """
         parse_groups(spec.encoder_groups, splits.detectors)
+        splits = hide_test(splits, spec)
+        if shared:
+            return cls(spec, splits, labelled, shared.conditioner, shared.strain, device, progress)
         conditioner = fit_conditioner(
             splits.train,
             sample_rate=splits.sample_rate,
@@ -87,8 +93,7 @@ class Laboratory:
             often = ("train", "val") if spec.baseline else ("train",)  # training on labels validates every epoch
             for name in often:
                 strain[name].keep(progress, CacheDir(cache).root, splits.content_hash)
-        hidden = replace(splits.test, label=np.full_like(splits.test.label, -1))
-        return cls(spec, replace(splits, test=hidden), labelled, conditioner, strain, device, progress)
+        return cls(spec, splits, labelled, conditioner, strain, device, progress)
 
     @property
     def seed(self) -> int:
@@ -161,3 +166,17 @@ class Laboratory:
             device=self.device,
             progress=self.progress,
         )
+
+
+def hide_test(splits: StrainSplits, spec: RunSpec) -> StrainSplits:
+    """The splits without what is known of the test windows, so that nothing that learns or searches can look at it.
+
+    Labels become -1. SNRs and parameters would tell the labels too, as noise has none: they become NaN, but for a
+    baseline that declares `sees_sources`.
+    """
+    test = replace(splits.test, label=np.full_like(splits.test.label, -1))
+    baseline: Any = spec.baseline and REGISTRY.get("baseline", spec.baseline.name).target
+    if not (baseline and baseline.sees_sources):
+        unknown = np.full(len(test), np.nan, np.float32)
+        test = replace(test, snr=unknown, parameters=dict.fromkeys(test.parameters, unknown))
+    return replace(splits, test=test)

@@ -68,6 +68,9 @@ DEFAULT_TAG = "default"
 FLOOR_TAG = "floor"
 """The tag of the baseline that every method should beat."""
 
+NETWORK_TAG = "network"
+"""The tag of pairings whose views hold all detectors."""
+
 
 @dataclass(frozen=True)
 class Origin:

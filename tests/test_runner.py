@@ -23,7 +23,9 @@ from gwbench.errors import UserError
 from gwbench.progress import Progress
 from gwbench.record import RunRecord, read_record
 from gwbench.registry import REGISTRY, Registry
+from gwbench.runner import run_spec
 from gwbench.spec import RunSpec
+from gwbench.workbench import Workbench
 from tests.conftest import TINY, TINY_OBJECTIVE
 
 SETTINGS = TINY | TINY_OBJECTIVE
@@ -192,6 +194,64 @@ def test_a_damaged_record_is_not_trusted_but_made_again(record: RunRecord, out: 
     path.write_text(good)
 
 
+def test_another_share_of_labels_takes_no_training_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(*_: Any, **__: Any) -> None:
+        raise AssertionError("it trains")
+
+    first = run(tmp_path / "shared")
+    settings = SETTINGS | {"evaluation.label_fraction": 1.0, "evaluation.neighbours": 5}
+    with monkeypatch.context() as patched:
+        patched.setattr("gwbench.laboratory.pretrain", trained)
+        second = run(tmp_path / "shared", settings)
+        for other in ({"training.lr": 1e-3}, {"dataset.snr": (13.0, 20.0)}, {"conditioning.low": 30}):
+            with pytest.raises(AssertionError, match="it trains"):
+                run(tmp_path / "shared", settings | other)
+        shutil.rmtree(folder(first))
+        third = run(tmp_path / "shared", settings | {"evaluation.label_fraction": 0.5})  # from the second
+        with pytest.raises(AssertionError, match="it trains"):
+            run(tmp_path / "shared", settings, rerun=True)
+    assert second.details["pretrained_by"] == third.details["pretrained_by"] == first.run_id
+    assert second.training == third.training == first.training
+    assert second.phases["pretrain"] == third.phases["pretrain"] == first.phases["pretrain"]
+    assert second.data is not None
+    assert second.data.labelled == 192
+    alone = run(tmp_path / "alone", settings)
+    assert "pretrained_by" not in alone.details
+    assert alone.metrics == second.metrics
+    np.testing.assert_array_equal(predictions(alone)["embedding"], predictions(second)["embedding"])
+
+
+def test_runs_in_a_row_share_the_data_and_get_the_numbers_of_runs_alone(
+    record: RunRecord, out: Path, tmp_path: Path
+) -> None:
+    bench = Workbench(many=True)
+    first = run_spec(record.spec, out=tmp_path, progress=Progress(), bench=bench)
+    floor = RunSpec.create(
+        baseline="random-init",
+        settings={key: value for key, value in TINY.items() if not key.startswith("training.")},
+    )
+    again = run_spec(floor, out=tmp_path, progress=Progress(), bench=bench)
+    other = run_spec(floor.model_copy(update={"data_seed": 1}), out=tmp_path, progress=Progress(), bench=bench)
+    assert first.metrics == record.metrics
+    assert again.phases["condition"].samples_per_second is None
+    assert other.phases["condition"].samples_per_second is not None
+    assert again.metrics == run_spec(floor, out=out, progress=Progress()).metrics
+    assert first.data is not None
+    assert again.data is not None
+    assert other.data is not None
+    assert first.data.content_hash == again.data.content_hash != other.data.content_hash
+
+
+def test_what_a_killed_process_had_half_written_is_removed(record: RunRecord, tmp_path: Path) -> None:
+    kept = tmp_path / folder(record).name
+    kept.mkdir()
+    for name in (".record.json.ab12", ".weights.safetensors.x_y"):
+        (kept / name).write_text("half")
+    run(tmp_path)
+    names = {path.name for path in kept.iterdir()}
+    assert names == {".lock", "conditioner.npz", "predictions.npz", "record.json", "weights.safetensors"}
+
+
 # --- other runs ---
 
 
@@ -305,6 +365,7 @@ from gwbench.registry import register
 @register("baseline", "reporting")
 class Reporting(Baseline):
     """Reports arrays."""
+    sees_sources = True
     def scores(self, job):
         test = job.splits.test
         assert (test.label == -1).all() and (job.splits.val.label >= 0).all()
@@ -332,6 +393,37 @@ def test_a_baseline_may_report_numbers_and_arrays_and_needs_no_encoder(registry:
     for extra in training:
         with pytest.raises(UserError, match="The baseline 'reporting' trains nothing"):
             run(tmp_path, baseline="reporting", **{"precision": "auto", **extra})
+
+
+PEEPING = '''
+import numpy as np
+from gwbench.contracts import Baseline, Scores
+from gwbench.registry import register
+
+@register("baseline", "peeping")
+class Peeping(Baseline):
+    """A window of which something is known holds a signal."""
+    def scores(self, job):
+        splits = job.splits
+        told = {name: np.isfinite(splits[name].parameters["mass_1"]) for name in ("train", "test")}
+        assert 0 < told["train"].sum() < len(splits.train)
+        known = [splits.test.snr, *splits.test.parameters.values()]
+        return Scores(test=sum(np.isfinite(each).astype(float) for each in known) + (splits.test.label == 1))
+'''
+
+
+def test_a_baseline_that_looks_for_the_test_signals_finds_nothing(registry: Registry, tmp_path: Path) -> None:
+    source = tmp_path / "peeping.py"
+    settings = {key: value for key, value in TINY.items() if key.startswith("dataset.")}
+    found = {}
+    for text in (PEEPING, PEEPING.replace("    def scores", "    sees_sources = True\n    def scores")):
+        source.write_text(text)
+        done = run(tmp_path, settings, baseline="peeping", plugins=[str(source)], precision="auto")
+        assert done.metrics is not None
+        assert sum(part.n for part in done.metrics.per_snr_bin) == 64  # the figures know the SNRs all the same
+        found[done.auc] = predictions(done)["score"]
+    assert list(found) == [0.5, 1.0]
+    assert not found[0.5].any()
 
 
 def test_two_processes_do_not_carry_out_one_run(record: RunRecord, out: Path) -> None:

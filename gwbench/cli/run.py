@@ -33,7 +33,8 @@ SHORTCUTS = {
 @click.option("--lr", type=float, help="Peak learning rate.")
 @click.option("--label-fraction", type=float, help="Share of the training labels for the probe.  [default: 0.25]")
 @click.option("--encoder-groups", default="shared", show_default=True,
-              help="One encoder for all detectors: shared; one each: each; or groups such as 'H1,L1|V1'.")  # fmt: skip
+              help="One encoder for all detectors: shared; one each: each; groups such as 'H1,L1|V1'; or one that sees "
+                   "all detectors at once: network.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of labels, weights, batches and views.")
 @click.option("--data-seed", type=int, default=0, show_default=True, help="Of the data.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gwbench.cli import terminal
-from gwbench.registry import FLOOR_TAG, REGISTRY
+from gwbench.registry import FLOOR_TAG, NETWORK_TAG, REGISTRY
 from gwbench.runner import DEFAULT_OUT
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ def _next_step(record: RunRecord) -> str:
     out = str(Path(record.folder).parent) if record.folder else DEFAULT_OUT
     words += ["--out", out] if out != DEFAULT_OUT else []
     if record.spec.baseline:
-        return "pre-train the same encoder: " + shlex.join(_without(words, "--baseline", "baseline."))
+        words = _without(words, "--baseline", "baseline.")
+        if record.spec.encoder_groups == "network" and not record.spec.pairing:
+            names = [plugin.name for plugin in REGISTRY.list("pairing") if NETWORK_TAG in plugin.tags]
+            words += ["--pairing", names[0]] if names else []
+        return "pre-train the same encoder: " + shlex.join(words)
     floor = _without(
         words, "--pairing", "pairing.", "--loss", "objective.", "--augment", "augmentation.", "--precision", "training."
     )

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from gwbench.contracts import Augmentation, Parts, StrainInfo, View
+from gwbench.errors import UserError
 from gwbench.registry import register
 
 
@@ -27,6 +28,10 @@ class DetectorDropout(Augmentation):
     """
 
     def __init__(self, info: StrainInfo, *, probability: Annotated[float, Field(ge=0, le=1)] = 0.3) -> None:
+        if len(info.detectors) < 2:
+            raise UserError(
+                f"detector-dropout needs two detectors; the data have {info.detectors[0]} alone. See dataset.detectors."
+            )
         self.probability = probability
 
     @classmethod

@@ -25,6 +25,8 @@ class DiagonalStateSpace(nn.Module):
     """x' = A x + u, y = 2 Re(C x) + D u with a diagonal complex A for every channel (S4D, arXiv:2206.11893).
 
     Discretised with a zero-order hold of a step that every channel learns; run as one convolution by FFT, in fp32.
+    The steps and A are kept flat, as one-dimensional parameters, which weight decay leaves alone: the authors' code
+    decays C, but neither of these.
 
     Args:
         width: channels.
@@ -36,19 +38,20 @@ class DiagonalStateSpace(nn.Module):
     def __init__(self, width: int, states: int, init: Literal["lin", "inv"], bidirectional: bool) -> None:
         super().__init__()
         directions = 2 if bidirectional else 1
+        self.shape = (directions, width, states // 2)
         n = torch.arange(states // 2)
         frequency = math.pi * n if init == "lin" else states / math.pi * (states / (2 * n + 1) - 1)
         step = torch.rand(directions, width) * math.log(0.1 / 0.001) + math.log(0.001)
-        self.log_step = nn.Parameter(step)
-        self.log_decay = nn.Parameter(torch.full((directions, width, states // 2), math.log(0.5)))
-        self.frequency = nn.Parameter(frequency.repeat(directions, width, 1).float())
-        self.c = nn.Parameter(torch.randn(directions, width, states // 2, 2) * 0.5**0.5)  # real, imaginary
+        self.log_step = nn.Parameter(step.flatten())
+        self.log_decay = nn.Parameter(torch.full((directions * width * (states // 2),), math.log(0.5)))
+        self.frequency = nn.Parameter(frequency.repeat(directions * width).float())
+        self.c = nn.Parameter(torch.randn(*self.shape, 2) * 0.5**0.5)  # real, imaginary
         self.d = nn.Parameter(torch.randn(width))
 
     def kernel(self, length: int) -> Tensor:
         """Impulse responses [directions, width, length], without D."""
-        a = torch.complex(-self.log_decay.exp(), self.frequency)
-        step_a = self.log_step.exp()[..., None] * a
+        a = torch.complex(-self.log_decay.exp(), self.frequency).view(self.shape)
+        step_a = self.log_step.exp().view(*self.shape[:2], 1) * a
         weight = torch.view_as_complex(self.c) * (step_a.exp() - 1) / a
         # exp(step_a l) with l = RUN i + j as a product of two short tables: complex exponentials are slow
         i = torch.arange(0, length, RUN, device=a.device)

@@ -39,7 +39,8 @@ class MaskedStrain(Objective):
         patch: samples of a patch.
         ratio: share of the patches that is hidden.
         downsample: how many samples are averaged into one to predict; divides `patch`.
-        others: whether the prediction also sees the other view's embedding, itself of masked strain.
+        others: whether the prediction also sees the other view's embedding, itself of masked strain; only with pairings
+            whose views hold different strain, as the other view would else show what is hidden.
         hidden_dim: width of the decoder's two hidden layers.
     """
 

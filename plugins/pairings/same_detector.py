@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gwbench.contracts import Pairing, Parts, StrainInfo, View
-from gwbench.registry import register
+from gwbench.registry import REGISTRY, register
 
 
 @register(
@@ -26,8 +26,9 @@ class SameDetector(Pairing):
 
     @classmethod
     def skip(cls, parts: Parts) -> str:
-        """Without an augmentation both views are identical."""
-        if parts.augmentations:
+        """Without an augmentation both views are identical, unless the objective hides parts of them itself."""
+        generative = {plugin.target for plugin in REGISTRY.loaded() if "generative" in plugin.tags}
+        if parts.augmentations or parts.objective in generative:
             return ""
         return "same-detector gives both views the same strain: add an augmentation, such as noise-injection."
 

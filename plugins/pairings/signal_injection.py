@@ -42,6 +42,8 @@ class SignalInjection(Pairing):
     )
     """What a reader of a record must know."""
 
+    least_detectors: ClassVar[int] = 2
+
     def __init__(
         self,
         info: StrainInfo,
@@ -52,7 +54,7 @@ class SignalInjection(Pairing):
         snr: tuple[float, ...] = (6.0, 20.0),
         count: Annotated[int, Field(ge=1)] = 4096,
     ) -> None:
-        if len(info.detectors) < 2:
+        if len(info.detectors) < self.least_detectors:
             raise UserError(
                 f"signal-injection needs two detectors; the data have {info.detectors[0]} alone. See dataset.detectors."
             )

@@ -55,13 +55,14 @@ class TimeSlide(Network):
 
     @classmethod
     def skip(cls, parts: Parts) -> str:
-        """Without negatives no loss compares a slid window to another."""
-        contrastive = {plugin.target for plugin in REGISTRY.loaded() if "contrastive" in plugin.tags}
-        if parts.objective is None or parts.objective in contrastive:
+        """Where no loss compares a slid window to those of its batch that share strain with it."""
+        tags = {tag for plugin in REGISTRY.loaded() if plugin.target is parts.objective for tag in plugin.tags}
+        if parts.objective is None or ("contrastive" in tags and not {"momentum", "queue"} <= tags):
             return ""
+        used = "takes its negatives from earlier batches" if "contrastive" in tags else "uses none"
         return (
-            "time-slide makes negatives, which this objective does not use: choose one tagged contrastive, such as "
-            "simclr, or the pairing network."
+            f"time-slide makes negatives within a batch, and this objective {used}: choose another one tagged "
+            "contrastive, such as simclr, or the pairing network."
         )
 
     def pair(self, strain: Tensor, generator: torch.Generator) -> tuple[View, View]:

@@ -6,16 +6,19 @@ import torch
 from numpy.typing import NDArray
 
 from gwbench.contracts import InputShape
+from gwbench.encoding import DetectorEncoder
 from gwbench.plugins.encoders.s4d import DiagonalStateSpace, S4d
+from gwbench.supervised import Classifier, Settings, Training
 
 LENGTH = 77
 
 
 def recurrence(space: DiagonalStateSpace, direction: int, u: NDArray[np.float64]) -> NDArray[np.float64]:
     """The states' contribution to y, step by step: x_k = exp(dt A) x_{k-1} + (exp(dt A) - 1) / A u_k, y = 2 Re(C x)."""
-    step = np.exp(space.log_step.detach().double().numpy())[direction][:, None]
-    decay = np.exp(space.log_decay.detach().double().numpy())[direction]
-    a = -decay + 1j * space.frequency.detach().double().numpy()[direction]
+    directions, width, _ = space.shape
+    step = np.exp(space.log_step.detach().double().numpy().reshape(directions, width, 1))[direction]
+    decay = np.exp(space.log_decay.detach().double().numpy().reshape(space.shape))[direction]
+    a = -decay + 1j * space.frequency.detach().double().numpy().reshape(space.shape)[direction]
     c = space.c.detach().double().numpy()[direction] @ np.array([1, 1j])
     x = np.zeros_like(a)
     y = np.zeros_like(u)
@@ -59,8 +62,21 @@ def test_the_poles_start_where_the_paper_has_them() -> None:
     n = np.arange(4)
     for init, expected in (("lin", np.pi * n), ("inv", 8 / np.pi * (8 / (2 * n + 1) - 1))):
         space = build(init, bidirectional=False)
-        np.testing.assert_allclose(space.frequency.detach().numpy()[0, 0], expected, rtol=1e-6)
+        np.testing.assert_allclose(space.frequency.detach().numpy(), np.tile(expected, 3), rtol=1e-6)
         np.testing.assert_allclose(-space.log_decay.detach().exp().numpy(), -0.5, rtol=1e-6)
+
+
+def test_the_state_space_does_not_decay_and_its_readout_does() -> None:
+    """As in the authors' code: no weight decay for dt, Re A and Im A, nor for vectors (D, biases, norms)."""
+    encoder = S4d(InputShape(1, 256, 2048.0), width=4, embed_dim=5, depth=1)
+    classifier = Classifier(DetectorEncoder(lambda: encoder, [[0]]), 5)
+    how = Settings(
+        epochs=1, epoch_steps=1, batch_size=2, lr=1.0, head_lr=1.0, weight_decay=0.1, warmup=0.0, patience=1, flip=False
+    )
+    optimizer = Training(classifier, how, seed=0, total_steps=2).configure_optimizers()["optimizer"]
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    found = {name for name, p in encoder.named_parameters() if decays[id(p)] > 0}
+    assert found == {"stem.0.weight", "blocks.0.state_space.c", "blocks.0.mix.weight", "head.weight"}
 
 
 def test_autocast_leaves_the_state_space_in_fp32() -> None:
