@@ -69,7 +69,7 @@ class Notebook:
 
         assert earlier.training is not None
         phase = earlier.phases["pretrain"]
-        self.pretrained_by = earlier.run_id
+        self.pretrained_by = earlier.details.get("pretrained_by", earlier.run_id)
         self.trained = Trained(
             loss=earlier.training.loss,
             collapse=earlier.training.collapse,

@@ -19,15 +19,20 @@ from gwbench.notebook import Notebook
 from gwbench.record import RunRecord
 from gwbench.registry import REGISTRY
 from gwbench.spec import RunSpec
+from gwbench.workbench import Workbench
 
 if TYPE_CHECKING:
-    from gwbench.contracts import Dataset, Scores
+    from gwbench.contracts import Scores
     from gwbench.encoding import DetectorEncoder
     from gwbench.laboratory import Laboratory
     from gwbench.progress import Progress
 
 DEFAULT_OUT = "runs"
 CHECKPOINTS = "checkpoints"
+
+
+class BusyRunError(UserError):
+    """Another process is carrying out the run."""
 
 
 def run(
@@ -62,7 +67,8 @@ def run(
         encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default".
         baseline: a baseline's name; then it gives the scores, and nothing is pre-trained unless it starts from there.
         settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
-        encoder_groups: "shared", "each", or groups of detectors with an encoder each, such as "H1,L1|V1".
+        encoder_groups: "shared", "each", groups of detectors with an encoder each, such as "H1,L1|V1", or "network" for
+            an encoder that sees all detectors at once.
         seed: of labels, weights, batches and views.
         data_seed: of simulated data and of splits.
         precision: "fp32", "bf16", or "auto" for bf16 where the processor computes in it.
@@ -111,13 +117,25 @@ def run_spec(
     workers: int | None = None,
     rerun: bool = False,
     progress: Progress | None = None,
+    bench: Workbench | None = None,
 ) -> RunRecord:
-    """Carry out a spec, or return the record of an earlier run of it. Arguments as in `run`."""
+    """Carry out a spec, or return the record of an earlier run of it.
+
+    Args:
+        spec: the run.
+        device: "cpu", "cuda", "cuda:N" or "mps".
+        out, cache, workers, rerun, progress: as of `run`.
+        bench: shared by runs that follow one another, in place of `cache` and `workers`.
+
+    Raises:
+        BusyRunError: another process is at it.
+        UserError: anything else that the caller can mend.
+    """
     progress = progress or progress_bars.default()
-    dataset: Dataset = spec.dataset.build("dataset")
-    fingerprint = dict(dataset.fingerprint())
+    bench = bench or Workbench(cache, workers)
+    fingerprint = bench.fingerprint(spec)
     run_id = spec.run_id(fingerprint)
-    folder = Path(out) / _folder_name(spec, run_id)
+    folder = folder_of(spec, fingerprint, out)
     with _only_here(folder):
         finished = _finished(folder, run_id, progress)
         if finished and not rerun:
@@ -125,9 +143,10 @@ def run_spec(
             return finished
         if rerun:
             _set_aside(folder)
+        _sweep(folder)
         notebook = Notebook(spec, run_id, fingerprint, device, folder)
         try:
-            return _carry_out(spec, dataset, notebook, cache, workers, progress)
+            return _carry_out(spec, notebook, bench, rerun, progress)
         except Exception as error:
             notebook.failed(error)
             if isinstance(error, OSError) and error.errno in WRITING:
@@ -135,46 +154,52 @@ def run_spec(
             raise
 
 
-def _carry_out(
-    spec: RunSpec,
-    dataset: Dataset,
-    notebook: Notebook,
-    cache: str | Path | None,
-    workers: int | None,
-    progress: Progress,
-) -> RunRecord:
+def fail_spec(spec: RunSpec, error: Exception, *, device: str, out: str | Path, bench: Workbench) -> None:
+    """Record that a run failed, for a process that could not do so itself."""
+    fingerprint = bench.fingerprint(spec)
+    folder = folder_of(spec, fingerprint, out)
+    with _only_here(folder):
+        Notebook(spec, spec.run_id(fingerprint), fingerprint, device, folder).failed(error)
+
+
+def folder_of(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> Path:
+    """Where the run's record is or will be."""
+    return Path(out) / f"{_slug(spec)}-{spec.run_id(fingerprint)[:8]}"
+
+
+def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> RunRecord | None:
+    """The record of this very run, finished or failed; None where there is none that could be trusted."""
+    try:
+        found = record.read_record(folder_of(spec, fingerprint, out))
+    except UserError:
+        return None
+    known = all(plugin.source_hash for plugin in found.plugins)
+    return found if known and found.run_id == spec.run_id(fingerprint) else None
+
+
+def _carry_out(spec: RunSpec, notebook: Notebook, bench: Workbench, rerun: bool, progress: Progress) -> RunRecord:
     """The method section."""
     with progress.task("Load libraries", 1) as task:
-        from gwbench.data.store.cache import CacheContext
         from gwbench.evaluate.metrics import evaluate_scores
         from gwbench.frozen import save_encoder
-        from gwbench.laboratory import Laboratory
 
         task.advance()
 
     with notebook.phase("data") as phase:
-        context = CacheContext.of(
-            REGISTRY.get("dataset", spec.dataset.name),
-            spec.dataset.parameters,
-            spec.data_seed,
-            notebook.fingerprint,
-            root=cache,
-            workers=workers,
-            progress=progress,
-        )
-        splits = dataset.load(context)
-        phase.windows = sum(splits.sizes.values())
+        splits, fresh = bench.splits(spec, progress)
+        phase.windows = sum(splits.sizes.values()) if fresh else 0
         labels = draw_labelled(
             splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
         )
 
     with notebook.phase("condition") as phase:
-        laboratory = Laboratory.set_up(spec, splits, labels, notebook.device, progress, cache)
-        phase.windows = len(splits.train) if laboratory.strain["train"].in_memory else 0
+        laboratory, fresh = bench.laboratory(spec, labels, notebook.device, progress)
+        kept = [len(strain) for strain in laboratory.strain.values() if strain.in_memory]
+        phase.windows = sum(kept) if fresh else 0
 
     if spec.training:
         with notebook.phase("pretrain"):
-            encoder = _pretrain(laboratory, notebook, progress)
+            encoder = _pretrain(laboratory, notebook, rerun, progress)
         laboratory = replace(laboratory, encoder=encoder)
 
     judged = len(labels) + len(splits.val) + len(splits.test)
@@ -198,26 +223,49 @@ def _carry_out(
     return result
 
 
-def _pretrain(laboratory: Laboratory, notebook: Notebook, progress: Progress) -> DetectorEncoder:
-    """The pre-trained encoder; a baseline takes that of the finished ordinary run beside its own, if there is one."""
+def _pretrain(laboratory: Laboratory, notebook: Notebook, rerun: bool, progress: Progress) -> DetectorEncoder:
+    """The pre-trained encoder: that of a finished run with the same pre-training, or else trained here."""
     from gwbench.frozen import load_encoder
 
     spec = laboratory.spec
-    if spec.baseline:
-        run_id = spec.ordinary.run_id(notebook.fingerprint)
-        folder = notebook.folder.parent / _folder_name(spec.ordinary, run_id)
-        if earlier := _finished(folder, run_id, progress):
-            try:
-                encoder = load_encoder(folder).encoder
-            except UserError as error:
-                progress.say(f"{error} It is pre-trained again now.")
-            else:
-                progress.say(f"Pre-trained already: {folder}.")
-                notebook.take_over(earlier)
-                return encoder
+    for earlier in _lenders(spec, notebook, progress) if spec.baseline or not rerun else ():
+        assert earlier.folder is not None
+        try:
+            encoder = load_encoder(earlier.folder).encoder
+        except UserError as error:
+            progress.say(f"{error} It is pre-trained again now.")
+        else:
+            progress.say(f"Pre-trained already: {earlier.folder}.")
+            notebook.take_over(earlier)
+            return encoder
     encoder = laboratory.new_encoder()
     notebook.trained = laboratory.pretrain(encoder, notebook.folder / CHECKPOINTS)
     return encoder
+
+
+def _lenders(spec: RunSpec, notebook: Notebook, progress: Progress) -> Iterator[RunRecord]:
+    """The finished runs beside this one that kept the encoder which its pre-training gives.
+
+    They differ from it in how the encoder is judged, such as in the share of labels.
+    """
+    wanted, sources = spec.pretraining.canonical(), _sources(spec.ordinary)
+    for path in sorted(notebook.folder.parent.glob(f"{_slug(spec.ordinary)}-*/{record.RECORD}")):
+        found = None if path.parent == notebook.folder else _readable(path.parent, progress)
+        if (
+            found
+            and found.status == "ok"
+            and found.spec.baseline is None
+            and found.data
+            and found.data.fingerprint == notebook.fingerprint
+            and [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in found.plugins] == sources
+            and all(plugin.source_hash for plugin in found.plugins)
+            and found.spec.pretraining.canonical() == wanted
+        ):
+            yield found
+
+
+def _sources(spec: RunSpec) -> list[tuple[str, str, int, str]]:
+    return [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in spec.plugins()]
 
 
 def _set_aside(folder: Path) -> None:
@@ -232,9 +280,17 @@ def _drop_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
-def _folder_name(spec: RunSpec, run_id: str) -> str:
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process had half written."""
+    for name in (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS):
+        for path in folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
+
+
+def _slug(spec: RunSpec) -> str:
+    """The method, the data and the seed as the beginning of a folder's name; runs on these differ in what follows."""
     words = f"{spec.title} {spec.dataset.name} s{spec.seed}"
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:100] + f"-{run_id[:8]}"
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:100]
 
 
 def _finished(folder: Path, run_id: str, progress: Progress) -> RunRecord | None:
@@ -242,15 +298,20 @@ def _finished(folder: Path, run_id: str, progress: Progress) -> RunRecord | None
 
     A run whose plugins have no source that could be compared is never taken for done.
     """
+    found = _readable(folder, progress, then="It is made again now.")
+    known = found and all(plugin.source_hash for plugin in found.plugins)
+    return found if found and known and found.status == "ok" and found.run_id == run_id else None
+
+
+def _readable(folder: Path, progress: Progress, then: str = "It is left aside.") -> RunRecord | None:
+    """The record in a folder, if there is one; where it is damaged, that and what comes of it is said."""
     if not (folder / record.RECORD).exists():
         return None
     try:
-        found = record.read_record(folder)
+        return record.read_record(folder)
     except UserError as error:
-        progress.say(f"{error} It is made again now.")
+        progress.say(f"{error} {then}")
         return None
-    known = all(plugin.source_hash for plugin in found.plugins)
-    return found if known and found.status == "ok" and found.run_id == run_id else None
 
 
 @contextmanager
@@ -263,7 +324,7 @@ def _only_here(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / ".lock", timeout=0)
         lock.acquire()
     except Timeout:
-        raise UserError(f"Another process is carrying out this run in {folder}. Wait for it, or stop it.") from None
+        raise BusyRunError(f"Another process is carrying out this run in {folder}. Wait for it, or stop it.") from None
     except OSError as error:
         raise unwritable(folder, error) from error
     try:

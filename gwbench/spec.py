@@ -88,7 +88,8 @@ class RunSpec(_Section):
         schema_version: raised when the meaning of a field changes, so that old specs stay apart from new ones.
         dataset, encoder, pairing, augmentations, objective, baseline: the plugins; a run without a baseline has an
             encoder, a pairing and an objective, one with a baseline what the baseline needs of them.
-        encoder_groups: "shared" for one encoder, or groups of detectors with one encoder each, such as "H1,L1|V1".
+        encoder_groups: which detectors an encoder serves, one at a time: "shared" for all, "each" for one, or groups
+            such as "H1,L1|V1"; "network" for an encoder that sees all at once, which a pairing of the network implies.
         conditioning: from strain to what the encoder sees.
         training: pre-training; None where there is none.
         precision: "fp32" or "bf16" (autocast) of whatever is trained.
@@ -153,13 +154,14 @@ class RunSpec(_Section):
         _refuse_combination([*named, *(("augmentation", name) for name in augmentations)])
         given = _sort_settings(settings or {}, chosen, augmentations)
         values = {name: value for name, value in fields.items() if value is not None}
+        values["encoder_groups"] = resolve_groups(values.get("encoder_groups", "shared"), chosen)
         for kind, name in chosen.items():
             values[kind] = Choice.of(kind, name, given.pop(kind, {})) if name else None
         values["augmentations"] = tuple(
             Choice.of("augmentation", name, given.pop(f"augmentation.{name}", {})) for name in augmentations
         )
-        for section, model in _SECTIONS.items():
-            values[section] = _section(section, model, given.pop(section, {}))
+        for section in _SECTIONS:
+            values[section] = read_section(section, given.pop(section, {}))
         if not pretrains:
             values["training"] = None
         return _validated(cls, values)
@@ -232,10 +234,16 @@ class RunSpec(_Section):
         return self.model_copy(update={"baseline": None})
 
     @property
+    def pretraining(self) -> RunSpec:
+        """The run as far as it shapes the pre-trained encoder: runs in which this is equal can share one."""
+        return self.model_copy(update={"baseline": None, "evaluation": Evaluation()})
+
+    @property
     def title(self) -> str:
         """The method in words: "encoder + pairing + objective", or "baseline (...)" with what it has of these."""
         parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
         words = " + ".join(choice.name for choice in parts if choice)
+        words += " of the network" if self.encoder_groups == "network" and not self.pairing else ""
         if self.baseline:
             return f"{self.baseline.name} ({words})" if words else self.baseline.name
         return words
@@ -267,6 +275,14 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }
 _FLAGS = {"augmentation": "augment", "objective": "loss"}
 _PLUGIN_SECTIONS = ("dataset", "encoder", "pairing", "augmentation", "objective", "baseline")
+SECTIONS = (*_PLUGIN_SECTIONS, *_SECTIONS)
+"""What dotted settings start with."""
+
+
+def no_setting(key: str) -> UserError:
+    """The error for a dotted setting of no section."""
+    hint = did_you_mean(key.partition(".")[0], SECTIONS)
+    return UserError(f"There is no setting {key!r}.{hint} Settings start with {', '.join(SECTIONS)} and a dot.")
 
 
 def _refuse_combination(names: Sequence[tuple[str, str]]) -> None:
@@ -278,7 +294,35 @@ def _refuse_combination(names: Sequence[tuple[str, str]]) -> None:
 def _refuse_unused(baseline: str, needed: set[str], named: Mapping[str, str | None]) -> None:
     for kind, name in named.items():
         if name and kind not in needed:
-            raise UserError(f"The baseline {baseline!r} has no {kind}: leave out --{_FLAGS.get(kind, kind)} {name}.")
+            part: Any = REGISTRY.get(kind, name).target if kind == "pairing" and "encoder" in needed else None
+            raise UserError(
+                f"The baseline {baseline!r} has no {kind}: leave out --{_FLAGS.get(kind, kind)} {name}."
+                + (" --encoder-groups network has its encoder see all detectors." if part and part.network else "")
+            )
+
+
+def resolve_groups(given: str, chosen: Mapping[str, str | None]) -> str:
+    """The groups asked for, or "network" where the pairing has an encoder see all detectors at once.
+
+    Args:
+        given: as of `RunSpec.encoder_groups`.
+        chosen: plugin names by kind, None where the run has none.
+
+    Raises:
+        UserError: the pairing or the baseline does not go with the groups.
+    """
+    pairing: Any = chosen["pairing"] and REGISTRY.get("pairing", chosen["pairing"]).target
+    if pairing and pairing.network and given == "shared":
+        return "network"
+    if given != "shared" and not chosen["encoder"]:
+        raise UserError(f"The baseline {chosen['baseline']!r} has no encoder: leave out --encoder-groups {given}.")
+    if pairing and pairing.network != (given == "network"):
+        shown = "all detectors at once" if pairing.network else "one detector at a time"
+        raise UserError(
+            f"The pairing {chosen['pairing']!r} shows an encoder {shown}: leave out --encoder-groups {given}, "
+            "or choose another pairing."
+        )
+    return given
 
 
 def _refuse_training(
@@ -306,7 +350,13 @@ def _as_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
-def _section(section: str, model: type[M], given: Mapping[str, Any]) -> M:
+def read_section(section: str, given: Mapping[str, Any]) -> BaseModel:
+    """The settings of a section, "training", "evaluation" or "conditioning", with the defaults of those not given.
+
+    Raises:
+        UserError: a setting that the section does not have, or a value that does not fit.
+    """
+    model = _SECTIONS[section]
     for name in given:
         if name not in model.model_fields:
             known = "; ".join(f"{key} = {field.default!r}" for key, field in model.model_fields.items())
@@ -331,10 +381,8 @@ def _sort_settings(
     sections: dict[str, dict[str, Any]] = {}
     for key, value in settings.items():
         section, _, name = key.partition(".")
-        known = (*_PLUGIN_SECTIONS, *_SECTIONS)
-        if section not in known or not name:
-            hint = did_you_mean(section, known)
-            raise UserError(f"There is no setting {key!r}.{hint} Settings start with {', '.join(known)} and a dot.")
+        if section not in SECTIONS or not name:
+            raise no_setting(key)
         if section == "augmentation":
             target, _, parameter = name.rpartition(".")
             if not target and len(augmentations) == 1:

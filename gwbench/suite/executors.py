@@ -1,0 +1,258 @@
+"""Who carries the cells of a suite out: this process, or several.
+
+A further executor, for a cluster say, is a class with this one method that has `cell_run.carry_out` called with each
+cell's spec wherever it likes. Whatever happens to it, the runs' records are what counts, and are found again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from functools import partial
+from importlib import import_module
+from multiprocessing.connection import Connection, Pipe, wait
+from queue import SimpleQueue
+from typing import Protocol
+
+from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
+from gwbench.data.store.cache import usable_cores
+from gwbench.errors import UserError
+from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
+from gwbench.suite.matrix import Cell
+from gwbench.suite.schedule import PATIENCE, Schedule
+from gwbench.workbench import Workbench
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+           "NUMEXPR_NUM_THREADS")  # fmt: skip
+"""What says how many threads a process computes with; it is read when numpy and torch are imported."""
+
+
+class Report(Protocol):
+    """Hears what goes on; workers are numbered from 0."""
+
+    def began(self, worker: int, cell: Cell) -> None:
+        """A worker has begun a cell."""
+
+    def step(self, worker: int, text: str) -> None:
+        """What it is doing, in a few words."""
+
+    def say(self, message: str) -> None:
+        """A line that stays, such as a warning."""
+
+    def ended(self, worker: int, cell: Cell, outcome: Outcome) -> None:
+        """A cell is done, or has failed."""
+
+
+class Executor(ABC):
+    """Carries out cells."""
+
+    @abstractmethod
+    def run(self, schedule: Schedule, report: Report) -> None:
+        """Take cells from the schedule until there are none, and report on them.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; nothing that was started goes on.
+        """
+
+
+class InProcess(Executor):
+    """One cell after the other, here."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def run(self, schedule: Schedule, report: Report) -> None:
+        """As of `Executor`."""
+        bench = Workbench(self._place.cache, many=True)
+        while True:
+            cell = schedule.take(0)
+            if cell is None:
+                if not schedule.waits:
+                    return
+                time.sleep(PATIENCE / 2)
+                continue
+            report.began(0, cell)
+            progress = CellProgress(partial(report.step, 0), partial(_say, report, cell))
+            outcome = carry_out(cell.spec, self._place, bench, progress)
+            if outcome.status == "busy":
+                schedule.postpone(cell)
+            else:
+                report.ended(0, cell, outcome)
+
+
+class Processes(Executor):
+    """Several processes of this machine, which share its cores and its memory.
+
+    Args:
+        place: where.
+        jobs: how many.
+    """
+
+    def __init__(self, place: Place, jobs: int) -> None:
+        self._place, self._jobs = place, jobs
+
+    def run(self, schedule: Schedule, report: Report) -> None:
+        """As of `Executor`."""
+        team = {number: _Process(self._place, self._jobs) for number in range(min(self._jobs, schedule.groups))}
+        try:
+            while True:
+                for number, process in team.items():
+                    if process.cell is None and (cell := schedule.take(number)):
+                        process.begin(cell)
+                        report.began(number, cell)
+                busy = {process.connection: number for number, process in team.items() if process.cell}
+                if not busy and not schedule.waits:
+                    return
+                if not busy:
+                    time.sleep(PATIENCE / 2)
+                for connection in wait(list(busy), timeout=PATIENCE if schedule.waits else None):
+                    assert isinstance(connection, Connection)
+                    number = busy[connection]
+                    team[number] = self._hear(number, team[number], schedule, report)
+        finally:
+            for process in team.values():
+                process.kill()
+
+    def _hear(self, number: int, process: _Process, schedule: Schedule, report: Report) -> _Process:
+        """Take in one message of a worker; returns it, or the one in its place where it has died."""
+        cell = process.cell
+        assert cell is not None
+        try:
+            kind, value = process.connection.recv()
+        except (EOFError, OSError):
+            error = WorkerDiedError(process.obituary())
+            _fail(cell, error, self._place)
+            report.ended(number, cell, Outcome("failed", process.seconds, reason=f"{type(error).__name__}: {error}"))
+            return _Process(self._place, self._jobs)
+        if kind == "step":
+            report.step(number, value)
+        elif kind == "say":
+            _say(report, cell, value)
+        else:
+            process.cell = None
+            if value.status == "busy":
+                schedule.postpone(cell)
+            else:
+                report.ended(number, cell, value)
+        return process
+
+
+def _say(report: Report, cell: Cell, message: str) -> None:
+    report.say(f"{cell.label}: {message}")
+
+
+class WorkerDiedError(Exception):
+    """A worker process ended in the middle of a cell."""
+
+
+class _Process:
+    """One worker: a new interpreter that knows this one's import path and nothing else of it."""
+
+    def __init__(self, place: Place, jobs: int) -> None:
+        self.cell: Cell | None = None
+        self._begun = 0.0
+        self.connection, theirs = Pipe()
+        program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({theirs.fileno()})"
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", program],
+                env={**os.environ, **_share(jobs)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C is for this process, which ends the others
+            )
+        except OSError as error:
+            self.connection.close()
+            raise UserError(f"No process can be started: {error}. Lower --jobs.") from None
+        finally:
+            theirs.close()
+        self.connection.send(place)
+
+    @property
+    def seconds(self) -> float:
+        """Since the cell began."""
+        return time.monotonic() - self._begun
+
+    def begin(self, cell: Cell) -> None:
+        """Hand it a cell. Where the process has died, the answer to it is that."""
+        self.cell, self._begun = cell, time.monotonic()
+        try:
+            self.connection.send(cell.spec.model_dump_json())
+        except OSError:
+            return
+
+    def obituary(self) -> str:
+        """How the process ended, which has hung up."""
+        code = self._process.wait()
+        self.connection.close()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        why = ", most likely for want of memory: lower --jobs" if code == -signal.SIGKILL else ""
+        return f"the process ended with {how}{why}"
+
+    def kill(self) -> None:
+        """End it at once. Records and checkpoints are whole at any moment."""
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
+
+
+def _share(jobs: int) -> dict[str, str]:
+    """The environment in which a process takes its share of the machine: cores, and memory for conditioned strain."""
+    threads = max(usable_cores() // jobs, 1)
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    if allowed.isdigit():
+        threads = max(min(threads, int(allowed)), 1)
+    memory = memory_budget() / 2**30 / jobs
+    return {**dict.fromkeys(THREADS, str(threads)), MEMORY_VARIABLE: f"{memory:.3f}"}
+
+
+def _fail(cell: Cell, error: Exception, place: Place) -> None:
+    """Write what the worker could not."""
+    from gwbench.runner import fail_spec
+
+    try:
+        fail_spec(cell.spec, error, device=place.device, out=place.out, bench=Workbench(place.cache))
+    except UserError:
+        return  # another process is at the cell now
+
+
+def serve(descriptor: int) -> None:
+    """The life of a worker: carry out the cells that are asked for until the other end closes."""
+    connection, speaking = Connection(descriptor), threading.Lock()
+    asked: SimpleQueue[str] = SimpleQueue()
+
+    def listen() -> None:
+        """Take in what is asked. Where who asks is no more, killed maybe, nobody needs the cell under way either."""
+        try:
+            while True:
+                asked.put(connection.recv())
+        except (EOFError, OSError):
+            os._exit(1)
+
+    def tell(kind: str, value: object) -> None:
+        with speaking:  # what reads ahead for a batch has a thread of its own, and may warn
+            connection.send((kind, value))
+
+    place: Place = connection.recv()
+    threading.Thread(target=listen, daemon=True).start()
+    import torch
+
+    from gwbench.registry import REGISTRY
+    from gwbench.spec import RunSpec
+
+    import_module("gwbench.laboratory")  # before the first cell's clock starts
+    threads = int(os.environ[THREADS[0]])
+    torch.set_num_threads(threads)
+    for source in place.plugins:
+        REGISTRY.load_source(source)
+    bench = Workbench(place.cache, threads, many=True)
+    progress = CellProgress(partial(tell, "step"), partial(tell, "say"))
+    while True:
+        spec = RunSpec.model_validate_json(asked.get())
+        tell("ended", carry_out(spec, place, bench, progress))

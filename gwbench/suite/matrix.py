@@ -1,0 +1,297 @@
+"""The cells of a suite: its cross product, less what is excluded and what makes no sense together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any, cast
+
+from gwbench.errors import UserError
+from gwbench.registry import REGISTRY
+from gwbench.spec import RunSpec, parts_of, resolve_groups, why_not
+from gwbench.suite.schema import Condition, Entry, Suite
+
+if TYPE_CHECKING:
+    from gwbench.contracts import Baseline
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a suite.
+
+    Attributes:
+        label: what tells it from the suite's other cells, for people.
+        spec: the run.
+    """
+
+    label: str
+    spec: RunSpec
+
+    @cached_property
+    def data(self) -> str:
+        """Equal for cells that read the same conditioned strain."""
+        return json.dumps([self.spec.dataset.model_dump(), self.spec.data_seed, self.spec.conditioning.model_dump()])
+
+    @cached_property
+    def pretraining(self) -> str | None:
+        """Equal for cells that share a pre-training; None without one."""
+        return self.spec.pretraining.canonical() if self.spec.training else None
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a suite asks for.
+
+    Attributes:
+        cells: in the order in which they are best carried out: those that share data and pre-training are neighbours.
+        skipped: label and reason of the combinations that make no sense.
+        excluded: how many combinations the file leaves out.
+    """
+
+    cells: list[Cell]
+    skipped: list[tuple[str, str]]
+    excluded: int
+
+
+@dataclass(frozen=True)
+class _Combination:
+    """One point of the cross product, with the parts that its run has."""
+
+    dataset: Entry
+    data_seed: int
+    conditioning: Mapping[str, Any]
+    seed: int
+    encoder: Entry | None
+    encoder_groups: str
+    pairing: Entry | None
+    augmentations: tuple[Entry, ...]
+    objective: Entry | None
+    training: Mapping[str, Any]
+    baseline: Entry | None
+    label_fraction: float
+    parts: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def named(self) -> list[tuple[str, Entry]]:
+        """(kind, entry) of every plugin."""
+        single = [(kind, getattr(self, kind)) for kind in ("dataset", "encoder", "pairing", "objective", "baseline")]
+        return [(kind, entry) for kind, entry in single if entry] + [("augmentation", e) for e in self.augmentations]
+
+    def settings(self) -> dict[str, Any]:
+        """Dotted settings for `RunSpec.create`."""
+        found: dict[str, Any] = {"evaluation.label_fraction": self.label_fraction}
+        found |= {f"conditioning.{name}": value for name, value in self.conditioning.items()}
+        found |= {f"training.{name}": value for name, value in self.training.items()}
+        for kind, entry in self.named():
+            prefix = f"augmentation.{entry.name}" if kind == "augmentation" else kind
+            found |= {f"{prefix}.{name}": value for name, value in entry.parameters.items()}
+        return found
+
+    def has(self, setting: str) -> bool:
+        """Whether the run has the part that a dotted setting is of."""
+        section, _, name = setting.partition(".")
+        if section == "augmentation":
+            owner = name.rpartition(".")[0]
+            return owner in [entry.name for entry in self.augmentations] if owner else len(self.augmentations) == 1
+        return section in self.parts or section in ("conditioning", "evaluation")
+
+    def meets(self, condition: Condition) -> bool:
+        """Whether every key of a condition holds."""
+        return all(self._holds(key, value) for key, value in condition.items())
+
+    def _holds(self, key: str, wanted: Any) -> bool:
+        if isinstance(wanted, list):
+            return any(self._holds(key, each) for each in wanted)
+        if key == "augmentation":
+            if wanted is None:
+                return "augmentation" in self.parts and not self.augmentations
+            return any(_is(entry, wanted) for entry in self.augmentations)
+        return _is(getattr(self, key), wanted)
+
+
+def _is(found: Any, wanted: Any) -> bool:
+    """Whether a value is the one wanted: an entry by name, or by name and some parameters."""
+    if isinstance(found, Entry):
+        if isinstance(wanted, dict):
+            given = {"name": found.name, **found.parameters}
+            return all(key in given and given[key] == value for key, value in wanted.items())
+        return bool(found.name == wanted)
+    if isinstance(found, Mapping) and isinstance(wanted, dict):
+        return all(key in found and found[key] == value for key, value in wanted.items())
+    return bool(found == wanted)
+
+
+def expand(suite: Suite, precision: str) -> Matrix:
+    """The cells of a suite.
+
+    Args:
+        suite: the file.
+        precision: "fp32" or "bf16", of what is trained where the file leaves it at "auto".
+
+    Raises:
+        UserError: a setting does not fit the cells that it is for, or a condition holds for no cell.
+    """
+    file, document = suite.file, suite.document
+    chosen = precision if file.precision == "auto" else file.precision
+    cells: dict[str, Cell] = {}
+    skipped: dict[str, str] = {}
+    excluded = 0
+    met: set[tuple[str, int]] = set()
+    labels = _Labels(suite)
+    for combination in dict.fromkeys(_combinations(suite)):
+        hits = [n for n, condition in enumerate(file.exclude) if combination.meets(condition)]
+        met |= {("exclude", n) for n in hits}
+        overriding = [n for n, override in enumerate(file.overrides) if combination.meets(override.when)]
+        met |= {("overrides", n) for n in overriding}
+        if hits:
+            excluded += 1
+            continue
+        label = labels.of(combination)
+        if because := _why_not(combination):
+            skipped[label] = because
+            continue
+        spec = _spec(suite, combination, overriding, label, chosen)
+        cells.setdefault(spec.canonical(), Cell(label, spec))
+    for where, count in (("exclude", len(file.exclude)), ("overrides", len(file.overrides))):
+        for number in range(count):
+            if (where, number) not in met:
+                raise document.error((where, number), "this condition holds for no cell: mend it or leave it out.")
+    return Matrix(list(cells.values()), list(skipped.items()), excluded)
+
+
+def _combinations(suite: Suite) -> Iterator[_Combination]:
+    """The cross product, each combination without the parts that its run does not have."""
+    file = suite.file
+    encoders: list[Entry | None] = [*file.encoders] or [None]
+    pairings: list[Entry | None] = [*file.pairings] or [None]
+    objectives: list[Entry | None] = [*file.objectives] or [None]
+    methods = list(product(encoders, file.encoder_groups, pairings, file.augmentations, objectives, file.training))
+    runs: list[Entry | None] = [*([None] if file.objectives else []), *file.baselines]
+    for dataset, conditioning, data_seed, seed in product(
+        file.datasets, file.conditioning, file.data_seeds, file.seeds
+    ):
+        for encoder, groups, pairing, augmentations, objective, training in methods:
+            for baseline, fraction in product(runs, file.label_fractions):
+                parts = _parts(baseline, suite)
+                yield _Combination(
+                    dataset=dataset,
+                    data_seed=data_seed,
+                    conditioning=_Frozen(conditioning),
+                    seed=seed,
+                    encoder=encoder if "encoder" in parts else None,
+                    encoder_groups=groups if "encoder" in parts else "shared",
+                    pairing=pairing if "pairing" in parts else None,
+                    augmentations=tuple(augmentations) if "augmentation" in parts else (),
+                    objective=objective if "objective" in parts else None,
+                    training=_Frozen(training if "training" in parts else {}),
+                    baseline=baseline,
+                    label_fraction=fraction,
+                    parts=parts,
+                )
+
+
+def _why_not(combination: _Combination) -> str:
+    """Why the run makes no sense; empty where it does."""
+    names = {kind: entry.name for kind, entry in combination.named() if kind != "augmentation"}
+    try:
+        resolve_groups(combination.encoder_groups, dict.fromkeys(("encoder", "pairing", "baseline")) | names)
+    except UserError as error:
+        return str(error)
+    return why_not(parts_of((kind, entry.name) for kind, entry in combination.named()))
+
+
+class _Frozen(dict[str, Any]):
+    """Settings that are told apart by what they say."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(json.dumps(self, sort_keys=True))
+
+
+def _parts(baseline: Entry | None, suite: Suite) -> frozenset[str]:
+    """The kinds and sections that a run has."""
+    everything = frozenset({"dataset", "encoder", "pairing", "augmentation", "objective", "training"})
+    if baseline is None:
+        return everything
+    contract = cast("type[Baseline]", REGISTRY.get("baseline", baseline.name).target)
+    parts = everything if contract.pretrains else {"dataset", *(["encoder"] if contract.needs_encoder else [])}
+    for kind in ("encoder", "pairing", "objective"):
+        if kind in parts and not getattr(suite.file, f"{kind}s"):
+            place = ("baselines", suite.file.baselines.index(baseline))
+            raise suite.document.error(place, f"the baseline {baseline.name!r} needs {kind}s: list some.")
+    return frozenset({*parts, "baseline"})
+
+
+def _spec(suite: Suite, combination: _Combination, overriding: Sequence[int], label: str, precision: str) -> RunSpec:
+    names: dict[str, Any] = {kind: entry.name for kind, entry in combination.named() if kind != "augmentation"}
+    names["augmentations"] = [entry.name for entry in combination.augmentations]
+
+    def create(settings: Mapping[str, Any]) -> RunSpec:
+        return RunSpec.create(
+            **names,
+            settings={key: value for key, value in settings.items() if combination.has(key)},
+            encoder_groups=combination.encoder_groups,
+            seed=combination.seed,
+            data_seed=combination.data_seed,
+        )
+
+    own = combination.settings()
+    settings = dict(own)
+    for number in overriding:
+        settings |= suite.file.overrides[number].set
+    try:
+        spec = create({**settings, **suite.settings})
+    except UserError as error:
+        for number in overriding:
+            for key, value in suite.file.overrides[number].set.items():
+                try:
+                    create(own | {key: value})
+                except UserError as its_own:
+                    raise suite.document.error(("overrides", number, "set", key), str(its_own)) from None
+        raise UserError(f"{suite.document.path}, cell {label}: {error}") from None
+    return spec.model_copy(update={"precision": precision}) if spec.trains else spec
+
+
+class _Labels:
+    """Names cells by what tells them apart: parameters only where entries share a name."""
+
+    def __init__(self, suite: Suite) -> None:
+        file = suite.file
+        entries = [*file.datasets, *file.encoders, *file.pairings, *file.objectives, *file.baselines]
+        entries += [entry for method in file.augmentations for entry in method]
+        names: dict[str, set[str]] = {}
+        for entry in entries:
+            names.setdefault(entry.name, set()).add(json.dumps(entry.parameters, sort_keys=True))
+        self._ambiguous = {name for name, variants in names.items() if len(variants) > 1}
+        self._file = file
+
+    def of(self, cell: _Combination) -> str:
+        """Such as "ENCODER + PAIRING + OBJECTIVE on DATASET (preset=small), 5 % labels, seed 1"."""
+        file = self._file
+        method = [cell.encoder, cell.pairing, *cell.augmentations, cell.objective]
+        words = " + ".join(self._entry(entry) for entry in method if entry)
+        if cell.baseline:
+            words = f"{self._entry(cell.baseline)} ({words})" if words else self._entry(cell.baseline)
+        words += f" on {self._entry(cell.dataset)}"
+        further = []
+        if len(file.encoder_groups) > 1 and cell.encoder:
+            further.append(f"groups {cell.encoder_groups}")
+        for variants, own in ((file.training, cell.training), (file.conditioning, cell.conditioning)):
+            if len(variants) > 1 and own:
+                further.append(_words(own))
+        if len(file.label_fractions) > 1:
+            further.append(f"{100 * cell.label_fraction:g} % labels")
+        further.append(f"seed {cell.seed}")
+        if len(file.data_seeds) > 1:
+            further.append(f"data seed {cell.data_seed}")
+        return ", ".join([words, *further])
+
+    def _entry(self, entry: Entry) -> str:
+        if entry.name not in self._ambiguous or not entry.parameters:
+            return entry.name
+        return f"{entry.name} ({_words(entry.parameters)})"
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())

@@ -1,0 +1,201 @@
+"""A suite's cells against the records there are: what is done, what is not, and the doing of it."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gwbench import environment, runner
+from gwbench.errors import UserError
+from gwbench.suite.cell_run import Outcome, Place
+from gwbench.suite.display import Display
+from gwbench.suite.estimate import Estimate
+from gwbench.suite.executors import Executor, InProcess, Processes
+from gwbench.suite.matrix import Cell, expand
+from gwbench.suite.schedule import Schedule
+from gwbench.suite.schema import read_suite
+from gwbench.workbench import Workbench
+
+if TYPE_CHECKING:
+    from gwbench.record import RunRecord
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A cell, and its record where there is one that counts.
+
+    Attributes:
+        cell: the cell.
+        folder: where its record is or will be.
+        record: finished or failed; None where the cell was never carried out to its end.
+    """
+
+    cell: Cell
+    folder: Path
+    record: RunRecord | None
+
+    @property
+    def status(self) -> Literal["done", "failed", "interrupted", "missing"]:
+        """How the cell stands."""
+        if self.record:
+            return "done" if self.record.status == "ok" else "failed"
+        return "interrupted" if (self.folder / runner.CHECKPOINTS).is_dir() else "missing"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite, and how it stands in a folder of runs.
+
+    Attributes:
+        name: of the suite.
+        about: what it asks.
+        place: where its cells are carried out.
+        standings: of its cells, in order.
+        skipped: label and reason of the combinations that make no sense.
+        excluded: how many combinations the file leaves out.
+        budget: seconds after which no new cell begins.
+    """
+
+    name: str
+    about: str
+    place: Place
+    standings: list[Standing]
+    skipped: list[tuple[str, str]]
+    excluded: int
+    budget: float | None
+
+    @cached_property
+    def missing(self) -> list[Cell]:
+        """The cells to carry out: those without a record, and those that failed."""
+        return [standing.cell for standing in self.standings if standing.status != "done"]
+
+    def count(self, status: str) -> int:
+        """How many cells stand so."""
+        return sum(standing.status == status for standing in self.standings)
+
+
+@dataclass
+class Result:
+    """What carrying out a plan has come to.
+
+    Attributes:
+        done: cells that went well now.
+        failed: cells that failed now, and why.
+        left: cells that the budget left.
+    """
+
+    done: int = 0
+    failed: list[tuple[Cell, str]] = field(default_factory=list)
+    left: int = 0
+
+
+def plan(
+    path: str | Path,
+    *,
+    out: str | Path = runner.DEFAULT_OUT,
+    cache: str | Path | None = None,
+    device: str = "auto",
+    plugins: Sequence[str] = (),
+    only: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Read a suite, and look up what of it is done.
+
+    Args:
+        path: of the YAML file (see `schema`).
+        out: folder that gets one folder per run.
+        cache: folder of generated data; by default the user's cache folder.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        plugins: files or modules that register further plugins; they have been loaded.
+        only: keep the cells whose label one of these patterns fits, anywhere in it.
+        settings: dotted settings for all cells, over the file's.
+
+    Raises:
+        UserError: what the file says does not fit, or its data are not there.
+    """
+    suite = read_suite(path, settings)
+    device = environment.resolve_device(device)
+    matrix = expand(suite, environment.resolve_precision("auto", device))
+    cells = [cell for cell in matrix.cells if _chosen(cell.label, only)]
+    if not cells:
+        labels = "\n".join(f"  {cell.label}" for cell in matrix.cells[:5]) or "  (none)"
+        raise UserError(f"{path}: no cell fits {', '.join(map(repr, only)) or 'the file'}. The first cells:\n{labels}")
+    bench = Workbench(cache)
+    standings = []
+    for cell in cells:
+        fingerprint = bench.fingerprint(cell.spec)
+        record = runner.find_record(cell.spec, fingerprint, out)
+        standings.append(Standing(cell, runner.folder_of(cell.spec, fingerprint, out), record))
+    return Plan(
+        name=suite.name,
+        about=suite.file.about,
+        place=Place(str(out), str(cache) if cache else None, device, tuple(plugins)),
+        standings=standings,
+        skipped=[each for each in matrix.skipped if _chosen(each[0], only)],
+        excluded=matrix.excluded,
+        budget=suite.file.budget_seconds,
+    )
+
+
+def carry_out(plan: Plan, *, jobs: int = 1, display: Display | None = None, executor: Executor | None = None) -> Result:
+    """Carry out what is missing of a plan.
+
+    Killed at any moment, the same again goes on: finished cells are read from their records, a pre-training goes on
+    from its last epoch. A cell that fails leaves a record that says why, and the rest goes on.
+
+    Args:
+        plan: the suite.
+        jobs: processes; 1 for this one alone.
+        display: where to report; by default nowhere.
+        executor: who carries the cells out, in place of `jobs` processes.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    display = display or Display()
+    executor = executor or (InProcess(plan.place) if jobs == 1 else Processes(plan.place, jobs))
+    until = time.monotonic() + plan.budget if plan.budget else float("inf")
+    schedule = Schedule(plan.missing, lambda: time.monotonic() < until)
+    cells = [standing.cell for standing in plan.standings]
+    done = [(s.cell, s.record) for s in plan.standings if s.status == "done" and s.record]
+    estimate = Estimate(cells, done, jobs)
+    bookkeeper = _Bookkeeper(display, estimate)
+    with display.open(len(cells), len(done), estimate):
+        executor.run(schedule, bookkeeper)
+    bookkeeper.result.left = len(schedule)
+    return bookkeeper.result
+
+
+class _Bookkeeper:
+    """Hears an executor: counts, and passes on what it hears."""
+
+    def __init__(self, display: Display, estimate: Estimate) -> None:
+        self._display, self._estimate = display, estimate
+        self.result = Result()
+
+    def began(self, worker: int, cell: Cell) -> None:
+        self._estimate.began(cell)
+        self._display.began(worker, cell)
+
+    def step(self, worker: int, text: str) -> None:
+        self._display.step(worker, text)
+
+    def say(self, message: str) -> None:
+        self._display.say(message)
+
+    def ended(self, worker: int, cell: Cell, outcome: Outcome) -> None:
+        self._estimate.ended(cell, outcome.seconds)
+        if outcome.status == "ok":
+            self.result.done += 1
+        else:
+            self.result.failed.append((cell, outcome.reason))
+        self._display.ended(worker, cell, outcome)
+
+
+def _chosen(label: str, only: Sequence[str]) -> bool:
+    return not only or any(fnmatch.fnmatchcase(label, f"*{pattern}*") for pattern in only)

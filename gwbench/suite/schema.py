@@ -1,0 +1,243 @@
+"""What a suite file may say.
+
+    about: one sentence on the question that the suite asks
+    datasets: [NAME, {name: NAME, preset: small}]   # a plugin's name, or its name and some of its parameters
+    encoders: [NAME, ...]
+    encoder_groups: [shared]                        # or each, or groups such as 'H1,L1|V1'
+    pairings: [NAME, ...]
+    augmentations: [[], [NAME, NAME]]               # every entry is the augmentations of one method: none or several
+    objectives: [NAME, ...]
+    baselines: [NAME, ...]
+    training: {epochs: 5}                           # or a list of such, to compare them
+    conditioning: {low: 30}                         # or a list of such
+    label_fractions: [0.25]
+    seeds: [0, 1, 2]
+    data_seeds: [0]
+    precision: auto                                 # or fp32, or bf16
+    overrides:                                      # settings, as of `gwbench run --set`, of some of the cells
+      - when: {encoder: NAME}
+        set: {training.batch_size: 128}
+    exclude:                                        # cells that are left out
+      - {encoder: NAME, objective: [NAME, NAME]}
+    budget_seconds: 7200                            # of wall time, after which no new cell begins
+
+Only `datasets` must be there. The suite is the cross product of all lists; a baseline appears once for every
+combination of the parts that it has, so that one without an objective is not run again for every objective.
+
+A condition, under `exclude` or `when`, holds for a cell where all its keys do: dataset, encoder, encoder_groups,
+pairing, augmentation, objective, baseline, label_fraction, seed, data_seed, training, conditioning. A plugin matches by
+name, or by a mapping of name and parameters as the suite gives them; `augmentation` by any of a cell's; a list by any
+of its entries; null where a cell has none. A setting in `set` of a part that a cell does not have is left out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gwbench.errors import UserError, did_you_mean
+from gwbench.parameters import reason
+from gwbench.spec import SECTIONS, Choice, Evaluation, no_setting, read_section
+from gwbench.suite.yaml_file import Document, Place, read_yaml
+
+CONDITIONS = (
+    *("dataset", "encoder", "encoder_groups", "pairing", "augmentation", "objective", "baseline"),
+    *("label_fraction", "seed", "data_seed", "training", "conditioning"),
+)
+"""What a condition may ask about."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Entry(_Part):
+    """A plugin by name, and the parameters that the suite gives it."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+            raise ValueError("expected a plugin's name, or a mapping with its name and parameters")
+        return {"name": value["name"], "parameters": {key: value[key] for key in value if key != "name"}}
+
+
+def _listed(kind: type) -> Callable[[Any], Any]:
+    return lambda value: [value] if isinstance(value, kind) else value
+
+
+Condition = dict[str, Any]
+Variants = Annotated[list[dict[str, Any]], BeforeValidator(_listed(dict)), Field(min_length=1)]
+"""Settings of a section; one mapping of them stands for a list of one."""
+Method = Annotated[list[Entry], BeforeValidator(_listed(str)), BeforeValidator(_listed(dict))]
+"""The augmentations of one method."""
+
+
+class Override(_Part):
+    """Settings of the cells for which a condition holds."""
+
+    when: Condition
+    set: dict[str, Any]
+
+
+class SuiteFile(_Part):
+    """The file, as the module's docstring describes it."""
+
+    about: str = ""
+    datasets: Annotated[list[Entry], Field(min_length=1)]
+    encoders: list[Entry] = []
+    encoder_groups: Annotated[list[str], Field(min_length=1)] = ["shared"]
+    pairings: list[Entry] = []
+    augmentations: Annotated[list[Method], Field(min_length=1)] = [[]]
+    objectives: list[Entry] = []
+    baselines: list[Entry] = []
+    training: Variants = [{}]
+    conditioning: Variants = [{}]
+    label_fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = [
+        Evaluation().label_fraction
+    ]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    data_seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    overrides: list[Override] = []
+    exclude: list[Condition] = []
+    budget_seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite file that has been checked.
+
+    Attributes:
+        file: what it says.
+        document: the text's lines, for errors.
+        settings: dotted settings from outside, for every cell that has the part they are of.
+    """
+
+    file: SuiteFile
+    document: Document
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.document.path.stem
+
+
+def read_suite(path: str | Path, settings: Mapping[str, Any] | None = None) -> Suite:
+    """A suite from its file.
+
+    Args:
+        path: of the file.
+        settings: dotted settings, as of `RunSpec.create`, for all cells; they win over the file's.
+
+    Raises:
+        UserError: the file cannot be read, or says something that it may not; the message has its line and key.
+    """
+    document = read_yaml(Path(path))
+    data = {} if document.data is None else document.data
+    try:
+        file = SuiteFile.model_validate(data)
+    except pydantic.ValidationError as error:
+        raise document.error(*_complaint(error)) from None
+    for key in settings or {}:
+        _check_setting(key)
+    _check(file, document)
+    return Suite(file, document, settings or {})
+
+
+def _complaint(error: pydantic.ValidationError) -> tuple[Place, str]:
+    """The place of the first of pydantic's complaints, and what to do about it."""
+    first = error.errors()[0]
+    place = first["loc"]
+    if first["type"] == "extra_forbidden":
+        known = Override.model_fields if place[0] == "overrides" else SuiteFile.model_fields
+        return place, f"there is no key {place[-1]!r}.{did_you_mean(str(place[-1]), known)} Keys: {', '.join(known)}."
+    if first["type"] == "missing":
+        return place, f"the key {place[-1]!r} is missing."
+    if first["type"] == "model_type":
+        return place, "expected keys and values."
+    return place, f"{first['input']!r} is not valid: {reason(error).removeprefix('Value error, ')}."
+
+
+def _check(file: SuiteFile, document: Document) -> None:
+    """The names, parameters and settings that the file uses."""
+    for field, kind in (
+        ("datasets", "dataset"),
+        ("encoders", "encoder"),
+        ("pairings", "pairing"),
+        ("objectives", "objective"),
+        ("baselines", "baseline"),
+    ):
+        for position, entry in enumerate(getattr(file, field)):
+            _check_entry(kind, entry, (field, position), document)
+    for position, method in enumerate(file.augmentations):
+        for number, entry in enumerate(method):
+            _check_entry("augmentation", entry, ("augmentations", position, number), document)
+    for section, variants in (("training", file.training), ("conditioning", file.conditioning)):
+        for position, variant in enumerate(variants):
+            place: Place = (section, position) if (section, position) in document.lines else (section,)
+            _blamed(variant, place, document, partial(read_section, section))
+    for position, override in enumerate(file.overrides):
+        for key in override.set:
+            try:
+                _check_setting(key)
+            except UserError as error:
+                raise document.error(("overrides", position, "set", key), str(error)) from None
+        _check_condition(override.when, ("overrides", position, "when"), document)
+    for position, condition in enumerate(file.exclude):
+        _check_condition(condition, ("exclude", position), document)
+    if file.objectives:
+        for field in ("encoders", "pairings"):
+            if not getattr(file, field):
+                raise document.error(("objectives",), f"objectives need {field}: list some.")
+    elif not file.baselines:
+        raise document.error((), "there is nothing to run: list objectives or baselines.")
+
+
+def _check_entry(kind: str, entry: Entry, place: Place, document: Document) -> None:
+    _blamed(entry.parameters, place, document, partial(Choice.of, kind, entry.name))
+
+
+def _blamed(
+    given: Mapping[str, Any], place: Place, document: Document, check: Callable[[Mapping[str, Any]], object]
+) -> None:
+    """Check values together; an error names the line of the one that is wrong by itself."""
+    try:
+        check(given)
+    except UserError as error:
+        for key, value in given.items():
+            try:
+                check({key: value})
+            except UserError as its_own:
+                raise document.error((*place, key), str(its_own)) from None
+        raise document.error(place, str(error)) from None
+
+
+def _check_setting(key: str) -> None:
+    section, _, name = key.partition(".")
+    if section not in SECTIONS or not name:
+        raise no_setting(key)
+
+
+def _check_condition(condition: Condition, place: Place, document: Document) -> None:
+    for key in condition:
+        if key not in CONDITIONS:
+            raise document.error(
+                (*place, key),
+                f"a condition cannot ask for {key!r}.{did_you_mean(key, CONDITIONS)} It knows {', '.join(CONDITIONS)}.",
+            )

@@ -1,0 +1,108 @@
+"""YAML as plain data: text, numbers, lists and mappings, and the line on which each of them stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gwbench.errors import UserError
+
+Place = tuple[str | int, ...]
+"""Where a value stands: keys and positions from the top, such as ("encoders", 1, "width")."""
+
+TAG = "tag:yaml.org,2002:"
+SCALARS = {TAG + name for name in ("null", "bool", "int", "float", "str")}
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's data and lines.
+
+    Attributes:
+        path: of the file.
+        data: what it says.
+        lines: the line of every place, counted from 1.
+    """
+
+    path: Path
+    data: Any
+    lines: Mapping[Place, int]
+
+    def error(self, place: Place, message: str) -> UserError:
+        """The message with file, line and key of the nearest place that the file has."""
+        while place not in self.lines:
+            place = place[:-1]
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+        return UserError(f"{self.path}, line {self.lines[place]}{f', {key}' if key else ''}: {message}")
+
+
+def read_yaml(path: Path) -> Document:
+    """The plain data of a YAML file; nothing in it can build an object.
+
+    Raises:
+        UserError: the file cannot be read, is no YAML, or holds tags, aliases or a key twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        # An alias can stand for a list of aliases, and ten lines for more data than memory holds.
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise _at(path, event.start_mark, f"the alias *{event.anchor} is refused: write the value out.")
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        lines: dict[Place, int] = {(): 1}
+        data = None if node is None else _plain(loader, node, path, (), lines)
+    except OSError as error:
+        raise UserError(f"The file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"The file {path} is not text in UTF-8.") from None
+    except yaml.MarkedYAMLError as error:
+        what = ", ".join(filter(None, (error.context, error.problem)))
+        raise _at(path, error.problem_mark or error.context_mark, f"this is not YAML: {what}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"The file {path} is not YAML: {error}.") from None
+    return Document(path, data, lines)
+
+
+def _plain(loader: Any, node: Any, path: Path, place: Place, lines: dict[Place, int]) -> Any:
+    """A node's value; notes the lines of all that it holds."""
+    lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
+        found: dict[str, Any] = {}
+        for key, key_node, value in _items(loader, node, path):
+            if key in found:
+                raise _at(path, key_node.start_mark, f"the key {key!r} comes twice.")
+            lines[*place, key] = key_node.start_mark.line + 1
+            found[key] = _plain(loader, value, path, (*place, key), lines)
+        return found
+    if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
+        return [_plain(loader, item, path, (*place, i), lines) for i, item in enumerate(node.value)]
+    return _scalar(loader, node, path)
+
+
+def _items(loader: Any, node: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
+    for key_node, value in node.value:
+        key = _scalar(loader, key_node, path)
+        if not isinstance(key, str):
+            raise _at(path, key_node.start_mark, f"the key {key!r} is not text.")
+        yield key, key_node, value
+
+
+def _scalar(loader: Any, node: Any, path: Path) -> Any:
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in SCALARS:
+        tag = node.tag.replace(TAG, "!!")
+        raise _at(
+            path,
+            node.start_mark,
+            f"{tag} is refused: expected text, numbers, lists and mappings, nothing that builds objects. "
+            "Put text that looks like something else in quotes.",
+        )
+    return loader.construct_object(node)
+
+
+def _at(path: Path, mark: Any, message: str) -> UserError:
+    return UserError(f"{path}, line {mark.line + 1 if mark else 1}: {message}")
