@@ -12,6 +12,9 @@ from gwbench.errors import UserError, did_you_mean
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",
+    "suite": "Run a benchmark written down as YAML: what is missing of it.",
+    "leaderboard": "Rank the methods of finished runs.",
+    "compare": "Test two runs against each other and show what differs.",
     "list": "List plugins.",
     "show": "Show one plugin: what it does, its parameters, its paper.",
     "new": "Write a plugin of your own to start from, with its test.",

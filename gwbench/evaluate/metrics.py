@@ -15,6 +15,8 @@ from gwbench.evaluate.statistics import (
     auc_interval,
     average_precision,
     false_positives_allowed,
+    snr_at_efficiency,
+    threshold_at_fpr,
     tpr_at_fpr,
 )
 
@@ -25,6 +27,10 @@ LEVEL = 0.95
 
 SNR_EDGES = (0.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
 """Lower edges of the bins in optimal network SNR; the last bin has no upper edge."""
+
+
+ENOUGH_SIGNALS = 10
+"""Signals of known SNR without which no SNR is told at which half are found."""
 
 
 class SnrBin(BaseModel):
@@ -46,6 +52,21 @@ class SnrBin(BaseModel):
     tpr_at_fpr: dict[str, Interval | None]
 
 
+class SnrAtHalf(BaseModel):
+    """The optimal network SNR at which half the signals are found (`statistics.snr_at_efficiency`).
+
+    Attributes:
+        value: at `low`, more than half are found at any SNR that there is; at `high`, fewer.
+        low, high: the range of the signals' SNRs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    value: float
+    low: float
+    high: float
+
+
 class Metrics(BaseModel):
     """The figures of one set of test scores. Holds no NaN: what cannot be known is None or left out.
 
@@ -57,6 +78,8 @@ class Metrics(BaseModel):
             behind it unknown and most likely higher than the one named.
         per_snr_bin: by optimal network SNR; bins without signals are left out, and signals of unknown SNR
             are in none.
+        snr_at_half: by false-positive rate; rates that `tpr_at_fpr` has None for are left out, and it is empty with
+            fewer than ten signals of known SNR, or where the record is older than this figure.
         knn_auc: ROC-AUC of a nearest-neighbour score on the same embeddings, where there are any.
         level: confidence of every interval.
         n_test: windows scored, n_signal + n_noise.
@@ -70,6 +93,7 @@ class Metrics(BaseModel):
     average_precision: float
     tpr_at_fpr: dict[str, Interval | None]
     per_snr_bin: tuple[SnrBin, ...]
+    snr_at_half: dict[str, SnrAtHalf] = {}
     knn_auc: Interval | None = None
     level: float
     n_test: int
@@ -117,6 +141,7 @@ def evaluate_scores(
         average_precision=average_precision(is_signal, scores),
         tpr_at_fpr=_efficiencies(is_signal, scores, rates),
         per_snr_bin=_per_snr_bin(is_signal, scores, snr[labelled], rates, snr_edges),
+        snr_at_half=snrs_at_half(is_signal, scores, snr[labelled], rates),
         knn_auc=None if knn_score is None else auc_interval(is_signal, knn_score[labelled], LEVEL),
         level=LEVEL,
         n_test=n_test,
@@ -124,6 +149,21 @@ def evaluate_scores(
         n_noise=n_test - n_signal,
         n_unlabelled=len(label) - n_test,
     )
+
+
+def snrs_at_half(is_signal: Array, score: Array, snr: Array, rates: Sequence[float]) -> dict[str, SnrAtHalf]:
+    """`Metrics.snr_at_half` of labelled windows: [N] bool, [N] and [N]."""
+    known = is_signal & np.isfinite(snr)
+    if np.count_nonzero(known) < ENOUGH_SIGNALS:
+        return {}
+    noise, found = score[~is_signal], {}
+    for rate in rates:
+        if false_positives_allowed(len(noise), rate) > 0:
+            above = score[known] > threshold_at_fpr(noise, rate)
+            value = snr_at_efficiency(snr[known], above, 0.5)
+            low, high = float(snr[known].min()), float(snr[known].max())
+            found[f"{rate:g}"] = SnrAtHalf(value=min(max(value, low), high), low=low, high=high)
+    return found
 
 
 def _efficiencies(is_signal: Array, score: Array, rates: tuple[float, ...]) -> dict[str, Interval | None]:

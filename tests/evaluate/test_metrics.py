@@ -148,3 +148,27 @@ def test_bad_input() -> None:
         evaluate_scores(label, np.where(np.arange(2400) == 5, np.nan, score), snr)
     with pytest.raises(ValueError, match=r"all \[N\]"):
         evaluate_scores(label, score[:-1], snr)
+
+
+def test_the_snr_at_which_half_are_found() -> None:
+    label, score, snr = scored(n_signal=4000, n_noise=4000)
+    found = evaluate_scores(label, score, snr)
+    # The score of a signal is normal about SNR / 4: half pass the threshold where that equals it.
+    for rate in ("0.01", "0.001"):
+        threshold = np.sort(score[label == 0])[-1 - int(4000 * float(rate))]
+        assert found.snr_at_half[rate].value == pytest.approx(4 * threshold, rel=0.03)
+    assert found.snr_at_half["0.01"].low == pytest.approx(np.nanmin(snr))
+    assert found.snr_at_half["0.01"].high == pytest.approx(np.nanmax(snr))
+
+
+def test_half_the_signals_need_enough_of_known_snr_and_noise_for_the_rate() -> None:
+    label, score, snr = scored(n_noise=500)
+    assert set(evaluate_scores(label, score, snr).snr_at_half) == {"0.01"}
+    assert evaluate_scores(label, score, np.full(len(label), np.nan)).snr_at_half == {}
+
+
+def test_metrics_of_before_the_figure_was_there_are_read() -> None:
+    label, score, snr = scored()
+    document = json.loads(evaluate_scores(label, score, snr).model_dump_json())
+    del document["snr_at_half"]
+    assert Metrics.model_validate(document).snr_at_half == {}

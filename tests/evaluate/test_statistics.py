@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from gwbench.errors import UserError
@@ -17,6 +18,7 @@ from gwbench.evaluate.statistics import (
     binomial_interval,
     delong,
     false_positives_allowed,
+    snr_at_efficiency,
     structural_components,
     tpr_at_fpr,
 )
@@ -236,3 +238,42 @@ def test_unusable_input_is_named() -> None:
         binomial_interval(5, 4)
     with pytest.raises(ValueError, match="low <= value"):
         Interval(0.5, float("nan"), 1.0)
+
+
+def test_structural_components_agree_with_all_pairs_under_ties_and_infinities() -> None:
+    label, score = tied_scores(11)
+    score = np.where(np.arange(len(score)) % 17 == 0, np.inf, score)
+    score = np.where(np.arange(len(score)) % 23 == 0, -np.inf, score)
+    _, of_signals, of_noise = structural_components(label, score[np.newaxis])
+    kernel = pair_kernel(label, score)
+    np.testing.assert_allclose(of_signals[0], kernel.mean(axis=1), atol=1e-12)
+    np.testing.assert_allclose(of_noise[0], kernel.mean(axis=0), atol=1e-12)
+
+
+def test_snr_at_efficiency_is_where_the_curve_of_the_detections_passes() -> None:
+    rng = np.random.default_rng(12)
+    snr = rng.uniform(6, 20, 4000)
+    found = rng.random(4000) < 1 / (1 + (9.0 / snr) ** 7)  # half at 9, three quarters at 9 * 3^(1/7)
+    assert snr_at_efficiency(snr, found, 0.5) == pytest.approx(9.0, abs=0.25)
+    assert snr_at_efficiency(snr, found, 0.75) == pytest.approx(9.0 * 3 ** (1 / 7), abs=0.3)
+
+
+def test_snr_at_efficiency_is_the_maximum_likelihood_fit_of_scikit_learn() -> None:
+    rng = np.random.default_rng(13)
+    snr = rng.uniform(4, 30, 500)
+    found = rng.random(500) < 1 / (1 + (11.0 / snr) ** 5)
+    logs = np.log(snr)
+    fit = LogisticRegression(C=1e9, tol=1e-10, max_iter=1000).fit(np.stack([logs, logs**2], axis=1), found)
+    crossings = np.exp(np.roots([fit.coef_[0, 1], fit.coef_[0, 0], fit.intercept_[0]]))
+    expected = crossings[np.argmin(np.abs(crossings - 11.0))]
+    assert snr_at_efficiency(snr, found, 0.5) == pytest.approx(expected, rel=1e-3)
+
+
+def test_snr_at_efficiency_stays_within_the_signals() -> None:
+    snr = np.linspace(6.0, 20.0, 50)
+    assert snr_at_efficiency(snr, np.ones(50), 0.5) == 6.0
+    assert snr_at_efficiency(snr, np.zeros(50), 0.5) == 20.0
+    assert snr_at_efficiency(snr, snr < 10, 0.5) == 20.0  # the louder, the rarer
+    between = snr_at_efficiency(snr, snr > 12.0, 0.5)  # nothing overlaps
+    assert snr[snr <= 12.0].max() <= between <= snr[snr > 12.0].min()
+    assert snr_at_efficiency(np.full(9, 8.0), np.arange(9) < 5, 0.5) == 8.0

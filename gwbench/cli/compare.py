@@ -1,0 +1,71 @@
+"""`gwbench compare`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gwbench.cli.options import json_option
+from gwbench.cli.terminal import console
+
+if TYPE_CHECKING:
+    from gwbench.leaderboard.compare import Comparison
+
+
+@click.command()
+@click.argument("run_a", type=click.Path())
+@click.argument("run_b", type=click.Path())
+@json_option
+def compare(run_a: str, run_b: str, as_json: bool) -> None:
+    """Test the run in folder RUN_A against the one in RUN_B, and show what differs.
+
+    Where both scored the same test windows, DeLong's paired test says whether their AUCs differ. It speaks of these two
+    trained networks; `gwbench leaderboard` compares methods over their seeds.
+
+    Exit codes: 0 the runs were compared, with a test or the reason why there is none; 2 one of them cannot be read.
+    """
+    from gwbench.leaderboard.compare import compare_runs
+
+    found = compare_runs(run_a, run_b)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(found.model_dump(mode="json"), indent=2))
+    else:
+        _show(found)
+
+
+def _show(found: Comparison) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from gwbench.leaderboard.escape import plain
+
+    out = console()
+    for name, side in (("A", found.a), ("B", found.b)):
+        out.print(Text(f"{name}: {plain(side.title)} on {plain(side.dataset)}, seed {side.seed}", "bold"))
+        if side.auc:
+            out.print(f"   ROC-AUC {side.auc.value:.4f} ({side.auc.low:.4f} to {side.auc.high:.4f})")
+        if side.failed:
+            out.print(Text(f"   failed: {plain(side.failed)}", "red"))
+        out.print(Text(f"   {plain(side.folder)}", "dim"), soft_wrap=True)
+    if found.test:
+        test = found.test
+        out.print(
+            f"\nA - B: {test.difference:+.4f} ({100 * test.level:g} % interval {test.low:+.4f} to {test.high:+.4f}), "
+            f"p = {test.p:.2g} (DeLong, paired on the same test windows)"
+        )
+    else:
+        out.print(Text(f"\nNo paired test: {plain(found.untested)}."))
+    for title in ("spec", "data", "code", "environment"):
+        differences = getattr(found, title)
+        if not differences:
+            out.print(f"\n{title}: the same")
+            continue
+        table = Table(box=None, pad_edge=False, title=f"\n{title}", title_justify="left", title_style="bold")
+        for column in (title, "A", "B"):
+            table.add_column(column if column != title else "", overflow="fold")
+        for each in differences:
+            table.add_row(*(Text(plain(text)) for text in (each.name, each.a, each.b)))
+        out.print(table)

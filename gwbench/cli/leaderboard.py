@@ -1,0 +1,166 @@
+"""`gwbench leaderboard`."""
+
+from __future__ import annotations
+
+import io
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gwbench.cli.options import plugin_option
+from gwbench.cli.terminal import width
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+    from gwbench.leaderboard.columns import Column
+    from gwbench.leaderboard.model import Leaderboard, Table
+
+FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex"}
+"""Every format, with the ending of file names that stands for it."""
+
+SECTIONS = ("encoder", "pairing", "augmentation", "objective", "baseline")
+
+SOME_SKIPPED = 1
+"""Exit code where some records could not be read."""
+
+SHOWN = 20
+"""Records passed over that are named on standard error."""
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path())
+@click.option("--format", "form", type=click.Choice(list(FORMATS)),
+              help="Form of the output.  [default: by the name of --output, else terminal]")  # fmt: skip
+@click.option("--metric", default="auc", show_default=True,
+              help="Rank by auc, average-precision, knn-auc, tpr-at-0.01 or tpr-at-0.001.")  # fmt: skip
+@click.option("--sort", "by", default="rank", show_default=True,
+              help="Order rows by rank, method, half-snr, parameters, pretrain-seconds, samples-per-second or "
+                   "peak-memory.")  # fmt: skip
+@click.option("--group-by", type=click.Choice(SECTIONS), help="Put rows that share a plugin of this kind together.")
+@click.option("--label-fraction", type=float,
+              help="Rank at this share of labels.  [default: the one that most runs have]")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path), help="Write to a file.")
+@plugin_option
+def leaderboard(
+    runs: tuple[str, ...],
+    form: str | None,
+    metric: str,
+    by: str,
+    group_by: str | None,
+    label_fraction: float | None,
+    output: Path | None,
+    plugins: tuple[str, ...],
+) -> None:
+    """Rank the methods of the runs in or below the folders RUNS.
+
+    One row a method, one table for every set of data: mean and scatter over seeds, an interval for both, a paired test
+    against the best, and what it cost.
+
+    Exit codes: 0 every record was read; 1 some could not be, and are named on standard error; 2 none could be, or a
+    mistake in the command.
+
+    \b
+    gwbench leaderboard runs
+    gwbench leaderboard runs --output leaderboard.md
+    """  # noqa: D301 - click reads the control character
+    from gwbench.files import atomic
+    from gwbench.leaderboard.build import build
+    from gwbench.leaderboard.columns import passed_over
+    from gwbench.leaderboard.escape import plain
+    from gwbench.leaderboard.formats import FORMATS as WRITERS
+    from gwbench.leaderboard.rows import Options
+
+    board = build(runs, Options(metric, by, group_by, label_fraction))
+    form = form or next((name for name, end in FORMATS.items() if output and output.suffix == end), "terminal")
+    text = _terminal(board) if form == "terminal" else WRITERS[form](board)
+    if output:
+        with atomic(output) as path:
+            path.write_text(click.unstyle(text) if form == "terminal" else text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+    named = passed_over(board)
+    for line in named[: SHOWN + 1]:
+        click.echo(plain(line), err=True)
+    if len(named) > SHOWN + 1:
+        click.echo(f"and {len(named) - SHOWN - 1} more; --format json names them all", err=True)
+    if named:
+        sys.exit(SOME_SKIPPED)
+
+
+def _terminal(board: Leaderboard) -> str:
+    """Tables as wide as the terminal; columns that have no room are named below."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from gwbench.leaderboard.columns import columns_of, facts, heading, legend
+    from gwbench.leaderboard.escape import plain
+
+    stream = io.StringIO()
+    console = Console(file=stream, width=width(), highlight=False, force_terminal=True, color_system="standard")
+    for table in board.tables:
+        columns, dropped = _that_fit(table, columns_of(table, board), console.width)
+        console.print(Text(plain(heading(table)), "bold"))
+        console.print(Text(plain(facts(table))))
+        console.print()
+        console.print(_table(table, columns))
+        console.print()
+        for line in legend(table, board):
+            console.print(Text(plain(line), "dim"))
+        if dropped:
+            left_out = ", ".join(column.title for column in dropped)
+            console.print(Text(f"No room for: {left_out}. A wider terminal or --format md shows them.", "dim"))
+        console.print()
+    return stream.getvalue()
+
+
+METHOD_WIDTH = 28
+"""Columns of the terminal that a method's name gets at least; longer ones fold."""
+
+TITLE_WIDTH = 6
+"""Columns of the terminal that any column gets, so that its title folds less."""
+
+
+def _that_fit(table: Table, columns: list[Column], room: int) -> tuple[list[Column], list[Column]]:
+    """The columns that have room, and those that were left out for it, the least important first."""
+    widths = {column: _width(table, column) + 2 for column in columns}
+    kept, dropped = list(columns), []
+    while sum(widths[column] for column in kept) > room and any(column.keep for column in kept):
+        least = min((column for column in kept if column.keep), key=lambda column: column.keep)
+        kept.remove(least)
+        dropped.append(least)
+    return kept, dropped
+
+
+def _width(table: Table, column: Column) -> int:
+    """What a column needs: its cells, and the longest word of its title."""
+    from gwbench.leaderboard.escape import plain
+
+    if column.left:
+        return METHOD_WIDTH
+    return max(TITLE_WIDTH, *map(len, column.title.split()), *(len(plain(column.text(row))) for row in table.rows))
+
+
+def _table(table: Table, columns: list[Column]) -> RichTable:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from gwbench.leaderboard.columns import sectioned
+    from gwbench.leaderboard.escape import plain
+
+    grid = RichTable(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        if column.left:
+            grid.add_column(Text(column.title), min_width=METHOD_WIDTH, overflow="fold")
+        else:
+            title = "\n".join(textwrap.wrap(column.title, _width(table, column)))
+            grid.add_column(Text(title), justify="right", no_wrap=True)
+    for section, row in sectioned(table):
+        if section is not None:
+            grid.add_row("", Text(plain(section), "bold cyan"))
+        style = "green" if row.rank == 1 else "dim" if row.cell.estimate is None else ""
+        grid.add_row(*(Text(plain(column.text(row))) for column in columns), style=style)
+    return grid

@@ -1,0 +1,1 @@
+"""Records -> a validated `Leaderboard` -> terminal, Markdown, CSV, JSON, LaTeX."""

@@ -1,0 +1,189 @@
+"""The leaderboard itself: one validated structure that every format renders."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Mark = Literal["floor", "ceiling", "outer-bound", "simulated-signals"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Estimate(_Part):
+    """A figure over the seeds of a method.
+
+    Attributes:
+        mean: over the seeds that are there.
+        sd: standard deviation between them; None with one seed.
+        low, high: interval for the method's mean (`replicates.mean_interval`); None where the figure has none. With one
+            seed it is the interval of that run.
+        seeds: how many are there.
+    """
+
+    mean: float
+    sd: float | None
+    low: float | None = None
+    high: float | None = None
+    seeds: int
+
+
+class Cell(_Part):
+    """A method at one share of labels.
+
+    Attributes:
+        label_fraction: the share.
+        estimate: of the metric; None where no seed is there.
+        expected: seeds that any method of the table has at this share.
+        failed, absent: of these, the ones that failed and the ones nobody ran.
+    """
+
+    label_fraction: float
+    estimate: Estimate | None
+    expected: int
+    failed: int
+    absent: int
+
+
+class Versus(_Part):
+    """Against the best method, paired on the same test windows.
+
+    Attributes:
+        difference: this method's mean AUC less the best one's.
+        low, high: its interval, for this pair alone.
+        p: that there is no difference, adjusted for all pairs of the table by Holm's method.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+class HalfSnr(_Part):
+    """The optimal network SNR at which half the signals are found.
+
+    Attributes:
+        mean: over the seeds.
+        bound: "below" or "above" where a seed's lies outside the signals' SNRs, so that the mean is only a bound.
+    """
+
+    mean: float
+    bound: Literal["below", "above"] | None
+
+
+class Run(_Part):
+    """A record behind a row."""
+
+    path: str
+    run_id: str
+    seed: int
+    label_fraction: float
+    failed: str | None
+    value: float | None
+    command: str
+
+
+class Row(_Part):
+    """A method.
+
+    Attributes:
+        rank: by the metric, 1 the best; equal means share the better rank. None without a figure, and for a ceiling,
+            which knows what no method may.
+        title: the plugins in words.
+        plugins: their names by kind.
+        differing: parameters in which the methods of the table differ, as text.
+        marks: "floor", "ceiling" and "outer-bound" of baselines; "simulated-signals" where a method saw some.
+        cell: at the table's share of labels.
+        cells: at every share that the table has.
+        versus: against the best; None for the best itself and where there is no test.
+        groups: numbers of the groups it is in: methods that cannot be told apart share one. Empty without a test.
+        share: of the way from the floor (of the same encoder) to the ceiling; None where either is missing.
+        tpr: TPR by FPR.
+        half_snr: at the first FPR of the table.
+        parameters: trainable, of the encoder.
+        pretrain_seconds, samples_per_second: of pre-training.
+        peak_memory: bytes, the largest of the seeds.
+        section: what `group_by` says of it.
+        runs: the records behind it.
+    """
+
+    rank: int | None
+    title: str
+    plugins: dict[str, str]
+    differing: dict[str, str]
+    marks: tuple[Mark, ...]
+    cell: Cell
+    cells: tuple[Cell, ...]
+    versus: Versus | None
+    groups: tuple[int, ...]
+    share: float | None
+    tpr: dict[str, Estimate | None]
+    half_snr: HalfSnr | None
+    parameters: int | None
+    pretrain_seconds: float | None
+    samples_per_second: float | None
+    peak_memory: int | None
+    section: str
+    runs: tuple[Run, ...]
+
+
+class Table(_Part):
+    """Methods on the same data, by the same protocol.
+
+    Attributes:
+        dataset: its name.
+        differing: parameters in which the tables' datasets of this name differ, as text.
+        content_hash: of the data; None where every run failed.
+        protocol, schema_version: of all its records.
+        sizes, detectors, sample_rate: of the data.
+        label_fraction: the share of labels that the rows are ranked at.
+        seeds: all that any method has there.
+        best: title of the best method, which the others are tested against; None without a test.
+        rows: as they are sorted.
+        notes: what a reader must know of the table, one sentence each.
+        data_notes: what all its records say of the data.
+    """
+
+    dataset: str
+    differing: dict[str, str]
+    content_hash: str | None
+    protocol: int
+    schema_version: int
+    sizes: dict[str, int]
+    detectors: tuple[str, ...]
+    sample_rate: float | None
+    label_fraction: float
+    seeds: tuple[int, ...]
+    best: str | None
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    data_notes: tuple[str, ...]
+
+
+class Skipped(_Part):
+    """A file that could not serve."""
+
+    path: str
+    reason: str
+
+
+class Leaderboard(_Part):
+    """Tables of methods, one for every set of data, protocol and schema.
+
+    Attributes:
+        metric: what the rows are ranked by (`figures.METRICS`).
+        level: confidence of every interval.
+        records: how many were read.
+        skipped: what could not be.
+    """
+
+    schema_version: Literal[1] = 1
+    metric: str
+    level: float
+    records: int
+    skipped: tuple[Skipped, ...]
+    tables: tuple[Table, ...]
