@@ -124,7 +124,7 @@ def test_a_block_of_one_window_has_the_parameters_of_the_others() -> None:
 
 
 def test_labels_are_withheld_from_all_but_the_first_training_windows() -> None:
-    settings = {"seed": 1, "workers": 1, "sizes": {"train": 600, "val": 41, "test": 60}}
+    settings: dict[str, Any] = {"seed": 1, "workers": 1, "sizes": {"train": 600, "val": 41, "test": 60}}
     known, all_known = list(generate(replace(SMALL, labelled=300), **settings)), list(generate(SMALL, **settings))
     train = np.concatenate([block.label for block in known if block.split == "train"])
     assert (train[:300] >= 0).all()

@@ -1,0 +1,147 @@
+"""Compare settings on the validation split; the test split is never read.
+
+    python benchmarks/sweep.py benchmarks/sweeps/quick.txt
+
+A sweep is a text file with a trial in every line, written as the options of `gwbench run`. What a trial gave is
+appended to the .jsonl file beside it, so that the same command goes on where it was stopped. Every method's scores,
+a baseline's too, are those of the validation split, on which the probe's strength is also chosen: good for comparing
+settings, a little too good for anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gwbench import environment, seeds
+from gwbench.cli.options import parse_settings
+from gwbench.cli.run import SHORTCUTS
+from gwbench.cli.run import run as run_command
+from gwbench.data.store.cache import CacheContext
+from gwbench.evaluate.probe import draw_labelled
+from gwbench.evaluate.statistics import auc_interval
+from gwbench.laboratory import Laboratory
+from gwbench.progress import Progress, TerminalProgress
+from gwbench.registry import REGISTRY
+from gwbench.spec import RunSpec
+
+
+@click.command()
+@click.argument("sweep", type=click.Path(exists=True, path_type=Path))
+@click.option("--only", default="", help="Trials that hold this text.")
+@click.option("--quiet", is_flag=True)
+def main(sweep: Path, only: str, quiet: bool) -> None:
+    """Carry out the trials of SWEEP that are not done, and print all of them as a table."""
+    results = sweep.with_suffix(".jsonl")
+    lines = [line.strip() for line in sweep.read_text().splitlines()]
+    trials = [line for line in lines if line and not line.startswith("#")]
+    shared = Shared(Progress() if quiet else TerminalProgress())
+    for line in trials:
+        if line in _done(results) or only not in line:
+            continue
+        found = {"trial": line, **shared.carry_out(line)}
+        with results.open("a") as stream:
+            stream.write(json.dumps(found) + "\n")
+        click.echo(json.dumps(found))
+    done = _done(results)
+    click.echo("| trial | labels | validation AUC [95 %] | pre-training |\n|---|---|---|---|")
+    for line in filter(done.__contains__, trials):
+        for row in _rows(done[line]):
+            click.echo(row)
+
+
+class Shared:
+    """What trials share: the data, conditioned once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._splits: dict[str, Any] = {}
+        self._strain: dict[str, Any] = {}
+
+    def carry_out(self, line: str) -> dict[str, Any]:
+        """Validation AUC of one trial at every label fraction asked for ("--label-fraction" may come several times)."""
+        words = shlex.split(line)
+        fractions = []
+        while "--label-fraction" in words:
+            at = words.index("--label-fraction")
+            fractions.append(float(words[at + 1]))
+            del words[at : at + 2]
+        spec, device = _spec(words)
+        key = json.dumps([spec.dataset.model_dump(), spec.data_seed], sort_keys=True)
+        if key not in self._splits:
+            self._splits, self._strain = {key: self._load(spec)}, {}
+        splits = self._splits[key]
+        splits = replace(splits, test=splits.val)  # whatever scores the test split scores validation
+        result: dict[str, Any] = {"auc": {}}
+        encoder = None
+        for fraction in fractions or [spec.evaluation.label_fraction]:
+            labels = draw_labelled(splits.train.label, fraction, seeds.numpy_generator(spec.seed, "split"))
+            laboratory = Laboratory.set_up(spec, splits, labels, device, self.progress, None)
+            strain = self._strain.setdefault(spec.conditioning.model_dump_json(), laboratory.strain)
+            laboratory = replace(laboratory, strain={**strain, "test": strain["val"]})
+            begun = time.monotonic()
+            if spec.training and encoder is None:
+                encoder = laboratory.new_encoder()
+                with tempfile.TemporaryDirectory() as folder:
+                    trained = laboratory.pretrain(encoder, Path(folder))
+                result |= {"seconds": trained.seconds, "windows_per_second": trained.windows_per_second}
+                result |= {"loss": trained.loss, "rank": [row["effective_rank"] for row in trained.collapse]}
+            laboratory = replace(laboratory, encoder=encoder)
+            scores = spec.baseline.build("baseline").scores(laboratory) if spec.baseline else laboratory.probe(encoder)
+            if not spec.training:
+                result["seconds"] = time.monotonic() - begun
+            found = auc_interval(splits.val.label, scores.test)
+            result["auc"][str(len(labels))] = [found.value, found.low, found.high]
+        return result
+
+    def _load(self, spec: RunSpec) -> Any:
+        dataset = spec.dataset.build("dataset")
+        context = CacheContext.of(
+            REGISTRY.get("dataset", spec.dataset.name),
+            spec.dataset.parameters,
+            spec.data_seed,
+            dict(dataset.fingerprint()),
+            root=None,
+            workers=None,
+            progress=self.progress,
+        )
+        return dataset.load(context)
+
+
+def _spec(words: list[str]) -> tuple[RunSpec, str]:
+    given = run_command.make_context("gwbench run", words).params
+    settings: dict[str, Any] = dict(parse_settings(given["pairs"]))
+    settings |= {key: given[option] for option, key in SHORTCUTS.items() if given[option] is not None}
+    names = ("dataset", "encoder", "pairing", "augmentations", "objective", "baseline")
+    device = environment.resolve_device(given["device"])
+    spec = RunSpec.create(
+        **{name: given[name] for name in names},
+        settings=settings,
+        encoder_groups=given["encoder_groups"],
+        seed=given["seed"],
+        data_seed=given["data_seed"],
+    )
+    return spec.model_copy(update={"precision": environment.resolve_precision(given["precision"], device)}), device
+
+
+def _done(results: Path) -> dict[str, dict[str, Any]]:
+    if not results.exists():
+        return {}
+    return {row["trial"]: row for row in map(json.loads, results.read_text().splitlines())}
+
+
+def _rows(row: dict[str, Any]) -> Iterator[str]:
+    for labels, (value, low, high) in row["auc"].items():
+        yield f"| `{row['trial']}` | {labels} | {value:.3f} [{low:.3f}, {high:.3f}] | {row['seconds']:.0f} s |"
+
+
+if __name__ == "__main__":
+    main()
