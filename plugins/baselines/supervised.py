@@ -48,7 +48,7 @@ class Supervised(Baseline):
         weight_decay: Annotated[float, Field(ge=0)] = 1e-2,
         warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1,
         patience: Annotated[int, Field(ge=1)] = 5,
-        flip: bool = False,
+        flip: bool = True,
     ) -> None:
         self.settings = Settings(
             epochs=epochs,
