@@ -33,6 +33,9 @@ class MaskedStrain(Objective):
     small network predicts its samples, averaged in groups of `downsample`: noise at high frequencies cannot be
     predicted. The loss is the mean square error over the hidden patches in units of their mean square.
 
+    Whitened strain is nearly all noise, of which what is hidden cannot be predicted: the fainter the signals, the less
+    of the gradient is about them.
+
     Behaviour on collapse: the loss stays at 1, that of predicting nothing.
 
     Args:
@@ -50,7 +53,7 @@ class MaskedStrain(Objective):
         *,
         patch: Annotated[int, Field(ge=1)] = 64,
         ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5,
-        downsample: Annotated[int, Field(ge=1)] = 4,
+        downsample: Annotated[int, Field(ge=1)] = 16,
         others: bool = False,
         hidden_dim: Annotated[int, Field(ge=1)] = 256,
     ) -> None:
