@@ -146,6 +146,8 @@ PUBLISHED = 4 * 3 + 2
         ("real-noise", 4 * 3, 4 * 3),
         ("g2net", 4 * 3, 4 * 3),
         ("seed-recipe", 3, 3),
+        # two fractions: three methods and two; and what labels alone, templates and no training at all give
+        ("quality", (3 + 2) * 2 * 3, (2 * 2 + 1) * 3 + 1 + 3),
     ],
 )
 def test_the_suites_that_ship_hold_what_they_promise(name: str, ordinary: int, others: int) -> None:
