@@ -25,13 +25,12 @@ from gwbench import environment, seeds
 from gwbench.cli.options import parse_settings
 from gwbench.cli.run import SHORTCUTS
 from gwbench.cli.run import run as run_command
-from gwbench.data.store.cache import CacheContext
 from gwbench.evaluate.probe import draw_labelled
 from gwbench.evaluate.statistics import auc_interval
-from gwbench.laboratory import Laboratory
+from gwbench.laboratory import hide_test
 from gwbench.progress import Progress, TerminalProgress
-from gwbench.registry import REGISTRY
 from gwbench.spec import RunSpec
+from gwbench.workbench import Workbench
 
 
 @click.command()
@@ -63,8 +62,7 @@ class Shared:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self._splits: dict[str, Any] = {}
-        self._strain: dict[str, Any] = {}
+        self._bench = Workbench(many=True)
 
     def carry_out(self, line: str) -> dict[str, Any]:
         """Validation AUC of one trial at every label fraction asked for ("--label-fraction" may come several times)."""
@@ -75,18 +73,18 @@ class Shared:
             fractions.append(float(words[at + 1]))
             del words[at : at + 2]
         spec, device = _spec(words)
-        key = json.dumps([spec.dataset.model_dump(), spec.data_seed], sort_keys=True)
-        if key not in self._splits:
-            self._splits, self._strain = {key: self._load(spec)}, {}
-        splits = self._splits[key]
-        splits = replace(splits, test=splits.val)  # whatever scores the test split scores validation
+        splits, _ = self._bench.splits(spec, self.progress)
         result: dict[str, Any] = {"auc": {}}
         encoder = None
         for fraction in fractions or [spec.evaluation.label_fraction]:
             labels = draw_labelled(splits.train.label, fraction, seeds.numpy_generator(spec.seed, "split"))
-            laboratory = Laboratory.set_up(spec, splits, labels, device, self.progress, None)
-            strain = self._strain.setdefault(spec.conditioning.model_dump_json(), laboratory.strain)
-            laboratory = replace(laboratory, strain={**strain, "test": strain["val"]})
+            laboratory, _ = self._bench.laboratory(spec, labels, device, self.progress)
+            # whatever scores the test split scores validation
+            laboratory = replace(
+                laboratory,
+                splits=hide_test(replace(splits, test=splits.val), spec),
+                strain={**laboratory.strain, "test": laboratory.strain["val"]},
+            )
             begun = time.monotonic()
             if spec.training and encoder is None:
                 encoder = laboratory.new_encoder()
@@ -101,19 +99,6 @@ class Shared:
             found = auc_interval(splits.val.label, scores.test)
             result["auc"][str(len(labels))] = [found.value, found.low, found.high]
         return result
-
-    def _load(self, spec: RunSpec) -> Any:
-        dataset = spec.dataset.build("dataset")
-        context = CacheContext.of(
-            REGISTRY.get("dataset", spec.dataset.name),
-            spec.dataset.parameters,
-            spec.data_seed,
-            dict(dataset.fingerprint()),
-            root=None,
-            workers=None,
-            progress=self.progress,
-        )
-        return dataset.load(context)
 
 
 def _spec(words: list[str]) -> tuple[RunSpec, str]:

@@ -14,7 +14,18 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback
+from torch import nn
 from torch.optim import Optimizer
+
+
+def weight_groups(module: nn.Module, weight_decay: float, **settings: Any) -> list[dict[str, Any]]:
+    """A module's trained parameters for an optimiser: weights decay, biases and normalisation layers do not."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay, **settings},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, **settings},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def adamw(groups: list[dict[str, Any]], **settings: Any) -> torch.optim.AdamW:

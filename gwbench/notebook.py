@@ -138,7 +138,9 @@ class Notebook:
             command=self.spec.command(),
             spec=self.spec,
             plugins=[
-                record.PluginUsed(kind=p.kind, name=p.name, version=p.version, source_hash=p.source_hash)
+                record.PluginUsed(
+                    kind=p.kind, name=p.name, version=p.version, source_hash=p.source_hash, tags=tuple(p.tags)
+                )
                 for p in self.spec.plugins()
             ],
             seeds={role: seeds.integer(self.spec.seed, role) for role in seeds.ROLES if role != "data"}

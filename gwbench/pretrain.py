@@ -23,7 +23,7 @@ from gwbench.data.conditioning.batches import Batches
 from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
-from gwbench.fit import adamw, fit, scheduled
+from gwbench.fit import adamw, fit, scheduled, weight_groups
 from gwbench.kept_fronts import KeptFronts
 
 if TYPE_CHECKING:
@@ -216,11 +216,7 @@ class Pretraining(pl.LightningModule):
         """The optimiser, and a linear warm-up followed by a cosine, per step."""
         from lightly.utils.lars import LARS
 
-        trained = [p for p in self.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.settings.weight_decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
+        groups = weight_groups(self, self.settings.weight_decay)
         optimizer = (
             adamw(groups, lr=self.settings.lr)
             if self.settings.optimizer == "adamw"

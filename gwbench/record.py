@@ -28,12 +28,13 @@ class _Part(BaseModel):
 
 
 class PluginUsed(_Part):
-    """A plugin as it was: its version and the SHA-256 of its source file."""
+    """A plugin as it was: its version, the SHA-256 of its source file, and its tags (None in the oldest records)."""
 
     kind: str
     name: str
     version: int
     source_hash: str
+    tags: tuple[str, ...] | None = None
 
 
 class Data(_Part):

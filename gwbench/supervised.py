@@ -25,7 +25,7 @@ from gwbench.data.conditioning.batches import ahead
 from gwbench.encoding import DetectorEncoder, frozen_embedding
 from gwbench.evaluate.probe import Standardiser, labelled_rows, linear_probe
 from gwbench.evaluate.statistics import auc
-from gwbench.fit import adamw, fit, scheduled
+from gwbench.fit import adamw, fit, scheduled, weight_groups
 from gwbench.kept_fronts import KeptFronts
 from gwbench.pretrain import EpochBatches
 
@@ -214,14 +214,9 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW, with rates of their own for encoder and head; a linear warm-up followed by a cosine, per step."""
-        parts = [(self.classifier.encoder, self.settings.lr), (self.classifier.head, self.settings.head_lr)]
-        groups = []
-        for part, rate in parts:
-            for decayed in (True, False):
-                chosen = [p for p in part.parameters() if p.requires_grad and (p.ndim > 1) is decayed]
-                decay = self.settings.weight_decay if decayed else 0.0
-                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
-        optimizer = adamw([group for group in groups if group["params"]])
+        decay = self.settings.weight_decay
+        encoder = weight_groups(self.classifier.encoder, decay, lr=self.settings.lr)
+        optimizer = adamw([*encoder, *weight_groups(self.classifier.head, decay, lr=self.settings.head_lr)])
         return scheduled(optimizer, self.settings.warmup, self.total_steps)
 
 

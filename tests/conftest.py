@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gwbench.progress import Progress
 from gwbench.registry import REGISTRY, Registry
 
 TINY = {
@@ -22,6 +23,16 @@ TINY = {
 """Settings of a run that takes a second or two."""
 
 TINY_OBJECTIVE = {"objective.hidden_dim": 16, "objective.output_dim": 16}
+
+
+class Heard(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
 
 
 @pytest.fixture(scope="session", autouse=True)

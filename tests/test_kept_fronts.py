@@ -31,6 +31,7 @@ from gwbench.progress import Progress, Task
 from gwbench.spec import Training
 from gwbench.supervised import Settings, train_on_labels
 from tests.baselines.label_job import ToyJob, toy_splits
+from tests.conftest import Heard
 
 WINDOWS, DETECTORS, SAMPLES = 40, 3, 4096
 
@@ -60,14 +61,6 @@ class Blocks(Encoder):
 
     def forward(self, strain: Tensor) -> Tensor:
         return self.body(self.front_end(strain))
-
-
-class Heard(Progress):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 def noise(*shape: int, seed: int = 1) -> Tensor:
@@ -155,8 +148,8 @@ def test_every_row_is_computed_once_as_far_as_memory_holds_it(
         expected = samples.double().unflatten(2, (8, -1)).square().mean(3)
         torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
     assert len(seen) == WINDOWS * DETECTORS
-    assert len(heard.said) == (0 if budget is None else 1)
-    assert all("set GWBENCH_MEMORY for more" in line for line in heard.said)
+    assert len(heard.lines) == (0 if budget is None else 1)
+    assert all("set GWBENCH_MEMORY for more" in line for line in heard.lines)
 
 
 def test_a_validation_may_ask_first(monkeypatch: pytest.MonkeyPatch) -> None:

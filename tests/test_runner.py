@@ -26,19 +26,9 @@ from gwbench.registry import REGISTRY, Registry
 from gwbench.runner import run_spec
 from gwbench.spec import RunSpec
 from gwbench.workbench import Workbench
-from tests.conftest import TINY, TINY_OBJECTIVE
+from tests.conftest import TINY, TINY_OBJECTIVE, Heard
 
 SETTINGS = TINY | TINY_OBJECTIVE
-
-
-class Heard(Progress):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def run(out: Path, settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:

@@ -11,16 +11,16 @@ from gwbench.registry import REGISTRY
 
 
 class Marker:
-    """Reads the tags of the plugins that are installed or loaded, without importing any."""
+    """Goes by the tags that a record holds; in old records, by those of the plugins installed or loaded here."""
 
     def of(self, method: Method) -> tuple[Mark, ...]:
         """The marks of a method."""
-        tags = {tag for plugin in method.plugins for tag in self._tags.get(plugin, ())}
+        tags = {tag for plugin in method.plugins for tag in method.tags.get(plugin, self._tags.get(plugin, ()))}
         return tuple(mark for mark in get_args(Mark) if mark in tags)
 
     def unknown(self, method: Method) -> list[tuple[str, str]]:
         """The plugins of a method whose tags are not known here."""
-        return [plugin for plugin in method.plugins if plugin not in self._tags]
+        return [plugin for plugin in method.plugins if plugin not in method.tags and plugin not in self._tags]
 
     @cached_property
     def _tags(self) -> dict[tuple[str, str], tuple[str, ...]]:

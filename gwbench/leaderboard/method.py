@@ -21,6 +21,7 @@ class Method:
         parameters: by dotted name, as `--set` takes them; and "KIND version" and "KIND code" of the plugins.
         encoder: equal for methods with the same encoder, groups and conditioning; None without an encoder.
         plugins: (kind, name).
+        tags: by (kind, name), of the plugins whose tags are recorded.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Method:
     parameters: Mapping[str, Any] = field(hash=False)
     encoder: str | None
     plugins: tuple[tuple[str, str], ...]
+    tags: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 def method_of(record: RunRecord) -> Method:
@@ -65,6 +67,7 @@ def method_of(record: RunRecord) -> Method:
         parameters=parameters,
         encoder=encoder,
         plugins=tuple((kind, choice.name) for kind, choice in choices),
+        tags={(used.kind, used.name): used.tags for used in record.plugins if used.tags is not None},
     )
 
 

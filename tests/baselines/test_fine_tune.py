@@ -16,20 +16,10 @@ from gwbench.record import RunRecord
 from gwbench.registry import Registry
 from gwbench.spec import RunSpec
 from tests.baselines.label_job import ToyJob
-from tests.conftest import TINY, TINY_OBJECTIVE
+from tests.conftest import TINY, TINY_OBJECTIVE, Heard
 
 SETTINGS: dict[str, Any] = TINY | TINY_OBJECTIVE | {"baseline.epochs": 2, "baseline.batch_size": 16}
 ORDINARY = TINY | TINY_OBJECTIVE
-
-
-class Heard(Progress):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def run(out: Path, settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:

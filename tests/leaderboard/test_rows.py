@@ -223,6 +223,20 @@ def test_plugins_that_are_not_installed_are_named(tmp_path: Path) -> None:
     assert any("Not installed here: pairing from-elsewhere." in note for note in table_of(tmp_path).notes)
 
 
+def test_what_a_record_says_of_its_plugins_needs_no_plugin(tmp_path: Path) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        document["spec"]["pairing"]["name"] = "from-elsewhere"
+        for used in document["plugins"]:
+            used["tags"] = []
+            if used["kind"] == "pairing":
+                used |= {"name": "from-elsewhere", "tags": ["simulated-signals", "other"]}
+
+    write_run(tmp_path, edit=edit)
+    (row,) = table_of(tmp_path).rows
+    assert row.marks == ("simulated-signals",)
+    assert not any("Not installed here" in note for note in table_of(tmp_path).notes)
+
+
 def test_without_scores_there_is_no_test_and_the_interval_is_wider(tmp_path: Path) -> None:
     write_seeds(tmp_path / "with", objective="barlow")
     write_seeds(tmp_path / "with", objective="simclr")

@@ -22,17 +22,10 @@ from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.data.conditioning.conditioned_files import conditioned_files as kept_files
 from gwbench.data.conditioning.conditioned_files import conditioned_path, make_room
 from gwbench.progress import Progress
+from tests.conftest import Heard
 
 WINDOWS, RATE, SAMPLES, MARGIN = 150, 512, 768, 128
 Array = NDArray[Any]
-
-
-class Heard(Progress):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 class Reader:
@@ -112,8 +105,8 @@ def test_every_window_is_conditioned_once_and_by_no_later_run(tmp_path: Path) ->
     again = kept(tmp_path, split, conditioner, heard)
     assert torch.equal(again[np.arange(WINDOWS)], expected)
     assert reader.windows == WINDOWS
-    assert len(heard.said) == 1
-    assert "conditioned windows are kept in" in heard.said[0]
+    assert len(heard.lines) == 1
+    assert "conditioned windows are kept in" in heard.lines[0]
 
 
 @pytest.mark.usefixtures("no_memory")
@@ -196,8 +189,8 @@ def test_a_full_disk_is_said_once_and_training_goes_on(tmp_path: Path, monkeypat
     for _ in range(3):
         assert torch.equal(strain[:], expected)
     assert not path.exists()
-    assert [line for line in heard.said if "No space left on device" in line] == heard.said[1:]
-    assert len(heard.said) == 2
+    assert [line for line in heard.lines if "No space left on device" in line] == heard.lines[1:]
+    assert len(heard.lines) == 2
 
 
 @pytest.mark.usefixtures("no_memory")
@@ -208,8 +201,8 @@ def test_where_nothing_can_be_written_it_is_conditioned_batch_by_batch(tmp_path:
     heard = Heard()
     strain = kept(tmp_path / "file" / "folder", split, conditioner, heard)
     assert torch.equal(strain[:], conditioner(split.strain[:]))
-    assert len(heard.said) == 1
-    assert "conditioned batch by batch" in heard.said[0]
+    assert len(heard.lines) == 1
+    assert "conditioned batch by batch" in heard.lines[0]
 
 
 @pytest.mark.usefixtures("no_memory")
@@ -222,7 +215,7 @@ def test_a_split_larger_than_the_disks_share_is_conditioned_batch_by_batch(
     strain = kept(tmp_path, split, fitted(split), heard)
     assert strain[:3].shape == (3, 2, SAMPLES - 2 * MARGIN)
     assert not kept_files(tmp_path)
-    assert "enough free disk" in heard.said[0]
+    assert "enough free disk" in heard.lines[0]
 
 
 def test_the_file_longest_unused_makes_room_unless_it_is_in_use(
