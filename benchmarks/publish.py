@@ -1,0 +1,112 @@
+"""Publish a suite: its records and test scores, and the tables made of them, into benchmarks/results.
+
+    gwbench suite run benchmarks/quickstart.yaml --jobs 2
+    python benchmarks/publish.py benchmarks/quickstart.yaml
+
+copies what a table needs of every finished run (record, labels, scores and SNRs of the test windows; no weights, no
+embeddings) to benchmarks/results/quickstart/runs, writes the tables beside it, and the README's block of that name if
+there is one. `python benchmarks/publish.py --tables` makes all tables again from what is published: a test holds them
+to the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gwbench.leaderboard.build import build
+from gwbench.leaderboard.columns import columns_of, heading, legend
+from gwbench.leaderboard.escape import markdown
+from gwbench.leaderboard.formats import FORMATS
+from gwbench.leaderboard.model import Leaderboard
+from gwbench.leaderboard.rows import Options
+from gwbench.record import PREDICTIONS, RECORD, write_arrays
+from gwbench.suite.run import Plan, plan
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path("benchmarks/results")
+"""From the root of the repository: tables name their records so."""
+
+README = Path("README.md")
+
+TABLES = {"md": "leaderboard.md", "csv": "leaderboard.csv", "json": "leaderboard.json", "latex": "leaderboard.tex"}
+
+SHORT = 5
+"""Columns of the README's table are those that a narrow terminal keeps longest (`Column.keep`)."""
+
+
+@click.command()
+@click.argument("suites", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--runs", default="runs", type=click.Path(exists=True, path_type=Path), help="Where the suite ran.")
+@click.option("--tables", "tables_only", is_flag=True, help="Only make the tables again, of everything published.")
+def main(suites: tuple[Path, ...], runs: Path, tables_only: bool) -> None:
+    """Publish SUITES."""
+    suites, runs = tuple(path.resolve() for path in suites), runs.resolve()
+    os.chdir(ROOT)
+    for suite in suites:
+        found = plan(suite, out=runs)
+        copied = copy(found, RESULTS / found.name / "runs")
+        click.echo(f"{found.name}: {copied} of {len(found.standings)} cells published")
+    names = [path.name for path in sorted(RESULTS.iterdir())] if tables_only else [path.stem for path in suites]
+    for name in names:
+        for path, text in tables(name).items():
+            path.write_text(text, encoding="utf-8")
+
+
+def copy(found: Plan, target: Path) -> int:
+    """Copy what a table needs of the cells that are done, in place of what was published before; returns how many."""
+    shutil.rmtree(target, ignore_errors=True)
+    done = [standing for standing in found.standings if standing.status == "done"]
+    for standing in done:
+        folder = target / standing.folder.name
+        folder.mkdir(parents=True)
+        shutil.copyfile(standing.folder / RECORD, folder / RECORD)
+        with np.load(standing.folder / PREDICTIONS, allow_pickle=False) as arrays:
+            kept = {name: arrays[name] for name in ("label", "score", "snr")}
+        kept["score"] = _short(kept["score"])
+        write_arrays(folder / PREDICTIONS, kept)
+    return len(done)
+
+
+def _short(score: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Scores in half the bytes, where that leaves their order and their ties as they are."""
+    short = score.astype(np.float32)
+    same = np.array_equal(np.unique(score, return_inverse=True)[1], np.unique(short, return_inverse=True)[1])
+    return short if same else score
+
+
+def tables(name: str) -> dict[Path, str]:
+    """The files that are made of a published suite's records, by path from the repository's root, which is the cwd."""
+    board = build([RESULTS / name / "runs"], Options())
+    made = {RESULTS / name / file: FORMATS[form](board) for form, file in TABLES.items()}
+    readme = README.read_text(encoding="utf-8")
+    block = re.compile(rf"(<!-- results of {re.escape(name)} -->\n).*?(<!-- end of results -->)", re.DOTALL)
+    if block.search(readme):
+        made[README] = block.sub(lambda found: found[1] + summary(board) + found[2], readme)
+    return made
+
+
+def summary(board: Leaderboard) -> str:
+    """The first table with its most important columns, in Markdown."""
+    table = board.tables[0]
+    columns = [column for column in columns_of(table, board) if not column.keep or column.keep >= SHORT]
+    lines = [markdown(heading(table)), ""]
+    lines.append(_bars(markdown(column.title) for column in columns))
+    lines.append(_bars("---" if column.left else "---:" for column in columns))
+    lines += [_bars(markdown(column.text(row)) for column in columns) for row in table.rows]
+    return "\n".join([*lines, "", *(f"- {markdown(line)}" for line in legend(table, board)[:3])]) + "\n"
+
+
+def _bars(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
