@@ -26,8 +26,12 @@ square exceeds its squared mean. Simulated 95 % intervals cover in 94 to 96 % fr
 twice the covariance c_ab of their errors on the windows they share. Three seeds say little of a scatter, and among many
 pairs some would look certain by chance alone, so the methods' s^2 lend each other strength: they are moderated towards
 a common value, the more so the more alike they are (empirical Bayes; Smyth, Statistical Applications in Genetics and
-Molecular Biology 3 (2004) article 3). Student's degrees of freedom are those of the less certain of the two scatters,
-which errs on the side of "cannot be told apart".
+Molecular Biology 3 (2004) article 3). An AUC near 1 has no room to scatter, so it is s / (a (1 - a)), the scatter of
+the logit, that is taken to be alike. The two parts of the variance are not known equally well: the difference is
+referred to the sum of a normal variable, for the windows, and one of Student's distribution, for the seeds (as Behrens
+and Fisher do), with the degrees of freedom of the less certain of the two scatters, which errs on the side of "cannot
+be told apart". With one seed each that is DeLong's test. In simulated tables of 6 to 24 equal methods, whose scatters
+differ by a factor of ten, some pair is told apart in 3 to 6 % of tables of three seeds or more, in 8 % of two.
 
 What this assumes: seeds are independent draws; A_s is about normal; enough test windows of both classes that the AUC
 is, too (the interval is taken on the logit scale, as in `statistics.auc_interval`); windows are independent; the
@@ -178,15 +182,26 @@ class Pairwise:
 
     Attributes:
         difference: of the mean AUCs.
-        standard_error: of the difference.
-        freedom: degrees of freedom.
+        of_windows, of_seeds: the two parts of its variance.
+        freedom: degrees of freedom of the second part.
         p: two-sided p-value of no difference, one at a time.
     """
 
     difference: Floats
-    standard_error: Floats
+    of_windows: Floats
+    of_seeds: Floats
     freedom: Floats
     p: Floats
+
+    def reach(self, column: int, level: float) -> Floats:
+        """How far either side of the differences with one method their intervals reach: [M]."""
+        parts = self.of_windows[:, column], self.of_seeds[:, column], self.freedom[:, column]
+        low, high = np.zeros(len(self.p)), np.full(len(self.p), 2.0)
+        for _ in range(50):
+            middle = (low + high) / 2.0
+            outside = _two_sided(middle, *parts) > 1.0 - level
+            low, high = np.where(outside, middle, low), np.where(outside, high, middle)
+        return high
 
 
 def pairwise(methods: Sequence[Replicates]) -> Pairwise:
@@ -195,25 +210,63 @@ def pairwise(methods: Sequence[Replicates]) -> Pairwise:
     A method with one seed borrows its scatter from the others. Where no method has two seeds, this is DeLong's paired
     test and speaks of the networks that were trained, not of the methods.
     """
-    from scipy.special import stdtr
-
     n = np.array([len(method.areas) for method in methods])
     mean = np.array([method.areas.mean() for method in methods])
-    scatter, freedom = moderated(np.array([method.scatter for method in methods]), n - 1.0)
+    room = np.maximum(mean * (1.0 - mean), RESOLUTION)
+    scatter, freedom = moderated(np.array([method.scatter for method in methods]) / room**2, n - 1.0)
     errors = np.stack([method.error for method in methods])
     inner = errors @ errors.T
     # The error of a mean holds v / S + (1 - 1 / S) c, and s^2 / S holds (v - c) / S of that already.
     twice = np.array([max(method.own - method.shared, 0.0) for method in methods]) / n
     test = np.diag(inner) - twice
-    of_seeds = scatter / n
-    variance = np.maximum(test[:, None] + test - inner - inner.T, 0.0) + of_seeds[:, None] + of_seeds
-    np.fill_diagonal(variance, 0.0)
-    error = np.sqrt(variance)
+    of_windows = np.maximum(test[:, None] + test - inner - inner.T, 0.0)
+    own = scatter * room**2 / n
+    of_seeds = own[:, None] + own
     both = np.minimum(freedom[:, None], freedom)
+    for part in (of_windows, of_seeds):
+        np.fill_diagonal(part, 0.0)
     difference = mean[:, None] - mean
-    without = np.where(np.abs(difference) < RESOLUTION, 0.0, np.inf)  # nothing varies, so any difference is real
-    standard = np.divide(np.abs(difference), error, out=without, where=error > RESOLUTION)
-    return Pairwise(difference, error, both, 2.0 * stdtr(both, -standard))
+    p = np.ones_like(difference)
+    upper = np.triu_indices(len(methods), 1)
+    p[upper] = _two_sided(np.abs(difference)[upper], of_windows[upper], of_seeds[upper], both[upper])
+    return Pairwise(difference, of_windows, of_seeds, both, np.minimum(p, p.T))
+
+
+NODES = 128
+"""Points at which the seeds' part of a variance is looked at."""
+
+AT_ONCE = 4096
+"""Pairs of methods at once, which bounds memory."""
+
+NORMAL = 1e4
+"""Degrees of freedom from which on Student's distribution is taken as normal."""
+
+
+def _two_sided(distance: Floats, of_windows: Floats, of_seeds: Floats, freedom: Floats) -> Floats:
+    """P(|sqrt(of_windows) Z + sqrt(of_seeds) T| > distance), elementwise, of normal Z and of T by Student: all [K].
+
+    T is Z / sqrt(w) with w a chi-square over its degrees of freedom, and given w the sum is normal: the integral over
+    log w, whose density is smooth and falls off at either side, by the trapezoidal rule. Without any variance any
+    difference is real.
+    """
+    from scipy.special import erfc, gammaln
+
+    found = np.empty(len(distance))
+    steps = np.linspace(0.0, 1.0, NODES)
+    for begin in range(0, len(distance), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        d, many = np.minimum(freedom[part], NORMAL)[:, None], freedom[part] >= NORMAL
+        width = 8.0 * np.sqrt(2.0 / d)
+        log_w = -width - 42.0 / d + (2.0 * width + 42.0 / d) * steps
+        w = np.exp(log_w)
+        weight = np.exp(d / 2.0 * (np.log(d / 2.0) + log_w - w) - gammaln(d / 2.0))
+        w[many], weight[many] = 1.0, 1.0
+        variance = of_windows[part, None] + of_seeds[part, None] / w
+        x = np.broadcast_to(distance[part, None], variance.shape)
+        without = np.where(x < RESOLUTION, 0.0, np.inf)
+        standard = np.divide(x, np.sqrt(2.0 * variance), out=without, where=variance > RESOLUTION**2)
+        found[part] = np.sum(erfc(standard) * weight, axis=1) / np.sum(weight, axis=1)
+    return found
 
 
 def moderated(scatter: Floats, freedom: Floats) -> tuple[Floats, Floats]:

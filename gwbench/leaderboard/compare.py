@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gwbench.errors import UserError
 from gwbench.evaluate.metrics import LEVEL
-from gwbench.evaluate.replicates import Replicates, pairwise, t_quantile
+from gwbench.evaluate.replicates import Replicates, pairwise
 from gwbench.evaluate.statistics import Interval
 from gwbench.leaderboard.entry import load_record
 from gwbench.leaderboard.found import UnusableError
@@ -149,7 +149,7 @@ def _test(a: RunRecord, b: RunRecord) -> PairedTest:
             raise UnusableError(f"run {name}: {error}") from None
     tests = pairwise(replicates)
     difference = float(tests.difference[0, 1])
-    reach = t_quantile(LEVEL, float(tests.freedom[0, 1])) * float(tests.standard_error[0, 1])
+    reach = float(tests.reach(1, LEVEL)[0])
     return PairedTest(
         difference=difference, low=difference - reach, high=difference + reach, p=float(tests.p[0, 1]), level=LEVEL
     )

@@ -12,7 +12,7 @@ import numpy as np
 from gwbench.errors import UserError
 from gwbench.evaluate.metrics import LEVEL, Array, SnrAtHalf, snrs_at_half
 from gwbench.evaluate.multiple import alike, holm
-from gwbench.evaluate.replicates import Replicates, pairwise, t_quantile
+from gwbench.evaluate.replicates import Replicates, pairwise
 from gwbench.leaderboard.entry import Entry
 from gwbench.leaderboard.figures import RATES
 from gwbench.leaderboard.found import UnusableError
@@ -120,9 +120,10 @@ def judge(methods: Sequence[Replicates], best: int) -> tuple[list[Versus | None]
         for member in group:
             groups[member].append(number)
     versus: list[Versus | None] = []
+    reaches = tests.reach(best, LEVEL)
     for one in range(len(methods)):
         difference, p = float(tests.difference[one, best]), float(adjusted[one, best])
-        reach = t_quantile(LEVEL, float(tests.freedom[one, best])) * float(tests.standard_error[one, best])
+        reach = float(reaches[one])
         found = Versus(difference=difference, low=difference - reach, high=difference + reach, p=p)
         versus.append(None if one == best else found)
     return versus, [tuple(each) for each in groups]

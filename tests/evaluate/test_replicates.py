@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import integrate, stats
 from scipy.special import expit, logit
 
 from gwbench.errors import UserError
 from gwbench.evaluate.multiple import holm
-from gwbench.evaluate.replicates import Replicates, influence, mean_interval, moderated, pairwise
+from gwbench.evaluate.replicates import Replicates, _two_sided, influence, mean_interval, moderated, pairwise
 from gwbench.evaluate.statistics import Interval, auc_interval
 
 Array = NDArray[Any]
@@ -161,23 +161,60 @@ def test_of_one_seed_each_it_is_delongs_paired_test() -> None:
     own = brute_covariance(label, one, one) + brute_covariance(label, other, other)
     error = np.sqrt(own - 2 * brute_covariance(label, one, other))
     assert found.difference[0, 1] == pytest.approx(difference) == -found.difference[1, 0]
-    assert found.standard_error[0, 1] == pytest.approx(error)
+    assert found.of_windows[0, 1] == pytest.approx(error**2)
+    assert found.of_seeds[0, 1] == 0.0
+    assert found.reach(1, 0.95)[0] == pytest.approx(1.959964 * error, rel=1e-5)
     assert found.p[0, 1] == pytest.approx(2 * stats.norm.sf(abs(difference) / error), rel=1e-6)
 
 
 def test_of_several_seeds_it_holds_their_scatter_and_the_shared_windows() -> None:
-    """Two methods: with the scatter moderated towards one value for both, the formula by hand."""
+    """Two methods: with the logits' scatter moderated towards one value for both, the formula by hand."""
     label, scores = experiment(np.random.default_rng(8), 0.8, 0.05, seeds=3, n=30, methods=2)
     methods = [summed_up(label, each) for each in scores]
     found = pairwise(methods)
-    scatter, freedom = moderated(np.array([m.scatter for m in methods]), np.array([2.0, 2.0]))
+    room = np.array([m.areas.mean() * (1 - m.areas.mean()) for m in methods])
+    scatter, freedom = moderated(np.array([m.scatter for m in methods]) / room**2, np.array([2.0, 2.0]))
+    scatter = scatter * room**2
     between = np.mean([[brute_covariance(label, s, t) for s in scores[0]] for t in scores[1]])
     within = [np.mean([brute_covariance(label, s, t) for s, t in combinations(each, 2)]) for each in scores]
-    variance = sum(scatter) / 3 + sum(within) - 2 * between
-    assert found.standard_error[0, 1] == pytest.approx(np.sqrt(variance))
+    assert found.of_seeds[0, 1] == pytest.approx(sum(scatter) / 3)
+    assert found.of_windows[0, 1] == pytest.approx(sum(within) - 2 * between)
     assert found.freedom[0, 1] == min(freedom)
-    statistic = abs(found.difference[0, 1]) / np.sqrt(variance)
-    assert found.p[0, 1] == pytest.approx(2 * stats.t.sf(statistic, min(freedom)))
+
+
+@pytest.mark.parametrize("freedom", [1.0, 2.5, 4.0, 30.0, 1e9])
+def test_seeds_alone_follow_student_and_windows_alone_the_normal(freedom: float) -> None:
+    distance = np.array([0.0, 0.3, 1.0, 3.0, 5.0])
+    none, one = np.zeros(5), np.ones(5)
+    found = _two_sided(distance, none, one, np.full(5, freedom))
+    np.testing.assert_allclose(found, 2 * stats.t.sf(distance, freedom), rtol=2e-4)
+    np.testing.assert_allclose(_two_sided(distance, one, none, np.full(5, freedom)), 2 * stats.norm.sf(distance))
+
+
+def test_the_sum_of_both_is_their_convolution() -> None:
+    """Against the integral of the normal's distribution over Student's density."""
+    distance, (windows, seeds, freedom) = np.array([0.5, 2.0, 6.0]), (1.0, 0.49, 3.0)
+    found = _two_sided(distance, np.full(3, windows), np.full(3, seeds), np.full(3, freedom))
+    for x, p in zip(distance, found, strict=True):
+        expected, _ = integrate.quad(
+            lambda t, x=x: stats.t.pdf(t, freedom) * 2 * stats.norm.sf((x - np.sqrt(seeds) * t) / np.sqrt(windows)),
+            -5000,
+            5000,
+            points=(-100, -10, 0, 10, 100),
+            limit=500,
+        )
+        assert p == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_reach_is_where_the_level_is_left() -> None:
+    label, scores = experiment(np.random.default_rng(14), 0.8, 0.03, seeds=3, n=60, methods=4)
+    found = pairwise([summed_up(label, each) for each in scores])
+    parts = found.of_windows[:, 2], found.of_seeds[:, 2], found.freedom[:, 2]
+    reach = found.reach(2, 0.9)
+    outside = _two_sided(reach, *parts)
+    assert np.all(reach[[0, 1, 3]] > 0.0)
+    np.testing.assert_allclose(outside[[0, 1, 3]], 0.1, rtol=1e-6)
+    assert reach[2] == pytest.approx(0.0, abs=1e-9)  # itself
 
 
 def test_moderation_is_that_of_smyth() -> None:
@@ -212,6 +249,30 @@ def test_equal_methods_are_told_apart_in_one_of_twenty_tables_at_most(sd: float,
         tests = pairwise([summed_up(label, each) for each in scores])
         wrong += bool(np.any(holm(tests.p[np.triu_indices(methods, 1)]) < 0.05))
     assert wrong / 200 <= 0.085  # 5 % and two standard errors
+
+
+def test_unlike_scatters_make_few_equal_methods_look_different() -> None:
+    """Scatters that differ by a factor of ten: the moderation's own assumption does not hold."""
+    rng = np.random.default_rng(13)
+    wrong = 0
+    for _ in range(120):
+        scatters = np.exp(rng.normal(np.log(0.01), 1.2, 6))
+        label, scores = experiment(rng, 0.85, 0.0, 3, n=80, methods=6)
+        moved = stats.norm.ppf(np.clip(0.85 + scatters[:, None] * rng.normal(size=(6, 3)), 0.5, 0.9999))
+        scores = scores + np.sqrt(2.0) * (moved - stats.norm.ppf(0.85))[:, :, None] * label
+        tests = pairwise([summed_up(label, each) for each in scores])
+        wrong += bool(np.any(holm(tests.p[np.triu_indices(6, 1)]) < 0.05))
+    assert wrong / 120 <= 0.1  # 5 % and two standard errors and a half
+
+
+def test_an_untrained_encoder_is_told_from_a_good_one_though_its_seeds_scatter() -> None:
+    """0.78 +- 0.03 against 0.98, three seeds each, among twelve methods of which some hardly scatter."""
+    rng = np.random.default_rng(15)
+    methods = []
+    for mean, sd in [(0.98, 0.0003), (0.98, 0.005), (0.97, 0.001), (0.95, 0.002), (0.94, 0.007), (0.78, 0.028)] * 2:
+        label, scores = experiment(rng, mean, sd, 3, n=1000)
+        methods.append(summed_up(label, scores[0]))
+    assert pairwise(methods).p[0, 5] < 0.002
 
 
 def test_different_methods_are_told_apart_with_three_seeds() -> None:
