@@ -247,6 +247,14 @@ class Objective(nn.Module, Part, ABC):
     def loss(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar loss of the branches' embeddings, both [B, embed_dim] float32, outside autocast."""
 
+    def project(self, embedding: Tensor) -> Tensor:
+        """What the loss compares of the branches, [B, P], for diagnostics: training never calls it.
+
+        By default what the head named `projector` makes of the embeddings [B, embed_dim]; without one, the embeddings.
+        """
+        head = getattr(self, "projector", None)
+        return head(embedding) if isinstance(head, nn.Module) else embedding
+
     def attach(self, encoder: nn.Module) -> None:
         """Called once, before training, with the encoder; an EMA objective copies it here."""
         return None

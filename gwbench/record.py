@@ -20,6 +20,7 @@ RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 CONDITIONER = "conditioner.npz"
 PREDICTIONS = "predictions.npz"
+DIAGNOSTICS = "diagnostics.npz"
 SUPERSEDED = "record.superseded.json"
 
 
@@ -74,7 +75,11 @@ class Phase(_Part):
 
 
 class Environment(_Part):
-    """Where the run was made."""
+    """Where the run was made.
+
+    Attributes:
+        devices, nodes: over how many pre-training was spread, devices per node; it is the same run on any.
+    """
 
     gwbench: str
     git_commit: str | None
@@ -82,6 +87,8 @@ class Environment(_Part):
     hardware: dict[str, str | int | float]
     device: str
     precision: str
+    devices: int = 1
+    nodes: int = 1
 
 
 class RunRecord(_Part):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gwbench.leaderboard.columns import Column
     from gwbench.leaderboard.model import Leaderboard, Table
 
-FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex"}
+FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex", "html": ".html"}
 """Every format, with the ending of file names that stands for it."""
 
 SECTIONS = ("encoder", "pairing", "augmentation", "objective", "baseline")
@@ -66,6 +66,7 @@ def leaderboard(
     \b
     gwbench leaderboard runs
     gwbench leaderboard runs --output leaderboard.md
+    gwbench leaderboard runs --output leaderboard.html
     """  # noqa: D301 - click reads the control character
     from gwbench.files import atomic
     from gwbench.leaderboard.build import build

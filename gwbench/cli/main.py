@@ -14,6 +14,7 @@ VERBS = {
     "run": "Pre-train, probe and record one method.",
     "suite": "Run a benchmark written down as YAML: what is missing of it.",
     "leaderboard": "Rank the methods of finished runs.",
+    "report": "Write a run's page: its figures and how it came about.",
     "compare": "Test two runs against each other and show what differs.",
     "list": "List plugins.",
     "show": "Show one plugin: what it does, its parameters, its paper.",

@@ -15,6 +15,7 @@ from gwbench.conformance.table import Failure, NotApplicable, check, require
 from gwbench.conformance.toys import SAMPLE_RATE, Chirps, combination, nudge, unreached
 from gwbench.conformance.watch import printed, random_state_touched
 from gwbench.contracts import Encoder, InputShape, Objective, View
+from gwbench.diagnostics import GENERATIVE_TAG
 from gwbench.encoding import DetectorEncoder
 
 BATCH = 64
@@ -23,8 +24,6 @@ EMBED_DIM = 32
 DETECTORS = ("H1", "L1", "V1")
 STEPS = 30
 """Optimiser steps before aligned and shuffled pairs are compared."""
-GENERATIVE_TAG = "generative"
-"""The tag of an objective that models each view by itself."""
 COMPARED = 4
 """Fresh batches in each of which the aligned pairs must have the lower loss."""
 

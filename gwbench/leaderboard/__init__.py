@@ -1,1 +1,1 @@
-"""Records -> a validated `Leaderboard` -> terminal, Markdown, CSV, JSON, LaTeX."""
+"""Records -> a validated `Leaderboard` -> terminal, Markdown, CSV, JSON, LaTeX, HTML."""

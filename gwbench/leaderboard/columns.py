@@ -22,35 +22,46 @@ class Column:
     Attributes:
         title: its heading.
         text: what a row has there.
+        order: what rows are sorted by there; None for a row that comes last.
         keep: columns with a low number are left out first where there is no room; 0 for never.
         left: whether it is aligned to the left.
+        largest: whether the largest is the best.
     """
 
     title: str
     text: Callable[[Row], str]
+    order: Callable[[Row], float | str | None]
     keep: int = 0
     left: bool = False
+    largest: bool = False
 
 
 def columns_of(table: Table, board: Leaderboard) -> list[Column]:
     """The columns of a table that say something in any row."""
     paired = METRICS[board.metric].paired
     columns = [
-        Column("rank", _rank),
-        Column("method", _method, left=True),
-        Column(METRICS[board.metric].title, lambda row: _spread(row.cell, 4)),
-        Column(f"{100 * board.level:g} % interval", _interval, keep=9),
-        Column("seeds", _seeds, keep=8),
-        *([Column("alike", _groups, keep=7), Column("against the best", _versus, keep=6)] if paired else []),
-        Column("floor to ceiling", lambda row: NONE if row.share is None else f"{100 * row.share:.0f} %", keep=5),
+        Column("rank", _rank, lambda row: row.rank),
+        Column("method", method_name, method_name, left=True),
+        Column(METRICS[board.metric].title, lambda row: _spread(row.cell, 4), lambda row: _mean(row.cell),
+               largest=True),
+        Column(f"{100 * board.level:g} % interval", _interval, _low, keep=9, largest=True),
+        Column("seeds", _seeds, lambda row: _there(row.cell), keep=8, largest=True),
+        *([Column("alike", _groups, lambda row: min(row.groups, default=None), keep=7),
+           Column("against the best", _versus, _difference, keep=6, largest=True)] if paired else []),
+        Column("floor to ceiling", lambda row: NONE if row.share is None else f"{100 * row.share:.0f} %",
+               lambda row: row.share, keep=5, largest=True),
         *_fraction_columns(table),
-        *(Column(f"TPR at FPR {rate}", _tpr(rate), keep=3) for rate in RATES),
-        Column("SNR at TPR 0.5", _half_snr, keep=3),
-        Column("parameters", lambda row: _count(row.parameters), keep=2),
-        Column("pre-training", lambda row: _number(row.pretrain_seconds, " s"), keep=2),
-        Column("samples/s", lambda row: _number(row.samples_per_second), keep=1),
-        Column("memory", lambda row: NONE if row.peak_memory is None else f"{row.peak_memory / 2**30:.1f} GiB", keep=1),
-    ]
+        *(Column(f"TPR at FPR {rate}", _tpr(rate), _tpr_mean(rate), keep=3, largest=True) for rate in RATES),
+        Column("SNR at TPR 0.5", _half_snr, lambda row: row.half_snr.mean if row.half_snr else None,
+               keep=3),
+        Column("parameters", lambda row: _count(row.parameters), lambda row: row.parameters, keep=2),
+        Column("pre-training", lambda row: _number(row.pretrain_seconds, " s"), lambda row: row.pretrain_seconds,
+               keep=2),
+        Column("samples/s", lambda row: _number(row.samples_per_second), lambda row: row.samples_per_second, keep=1,
+               largest=True),
+        Column("memory", lambda row: NONE if row.peak_memory is None else f"{row.peak_memory / 2**30:.1f} GiB",
+               lambda row: row.peak_memory, keep=1),
+    ]  # fmt: skip
     return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
 
 
@@ -133,7 +144,8 @@ def _rank(row: Row) -> str:
     return bounds[0].replace("-", " ") if bounds and row.cell.estimate else NONE
 
 
-def _method(row: Row) -> str:
+def method_name(row: Row) -> str:
+    """A method's plugins, and the settings in which it differs from others."""
     settings = ", ".join(f"{name}={value[:VALUE]}" for name, value in row.differing.items())
     mark = " †" if "simulated-signals" in row.marks else ""
     return row.title + (f" ({settings})" if settings else "") + mark
@@ -144,6 +156,10 @@ def _spread(cell: Cell, digits: int) -> str:
     if found is None:
         return _missing(cell)
     return f"{found.mean:.{digits}f}" + (f" ± {found.sd:.{digits}f}" if found.sd is not None else "")
+
+
+def _mean(cell: Cell) -> float | None:
+    return cell.estimate.mean if cell.estimate else None
 
 
 def _missing(cell: Cell) -> str:
@@ -157,12 +173,20 @@ def _interval(row: Row) -> str:
     return NONE if found is None or found.low is None or found.high is None else f"{found.low:.4f} to {found.high:.4f}"
 
 
+def _low(row: Row) -> float | None:
+    return row.cell.estimate.low if row.cell.estimate else None
+
+
 def _seeds(row: Row) -> str:
     return _count_of_seeds(row.cell)
 
 
+def _there(cell: Cell) -> int:
+    return cell.expected - cell.failed - cell.absent
+
+
 def _count_of_seeds(cell: Cell) -> str:
-    there = cell.expected - cell.failed - cell.absent
+    there = _there(cell)
     if there == cell.expected:
         return str(there)
     return f"{there} of {cell.expected}" + (f" ({cell.failed} failed)" if cell.failed else "")
@@ -179,11 +203,18 @@ def _versus(row: Row) -> str:
     return f"{row.versus.difference:+.4f} ({p})".replace("-", "−", 1)
 
 
+def _difference(row: Row) -> float | None:
+    return row.versus.difference if row.versus else 0.0 if row.groups else None
+
+
 def _fraction_columns(table: Table) -> Sequence[Column]:
     fractions = [cell.label_fraction for cell in table.rows[0].cells] if table.rows else []
     if len(fractions) < 2:
         return []
-    return [Column(f"at {100 * f:g} % labels", _at(position), keep=4) for position, f in enumerate(fractions)]
+    return [
+        Column(f"at {100 * f:g} % labels", _at(position), _mean_at(position), keep=4, largest=True)
+        for position, f in enumerate(fractions)
+    ]
 
 
 def _at(position: int) -> Callable[[Row], str]:
@@ -195,12 +226,24 @@ def _at(position: int) -> Callable[[Row], str]:
     return text
 
 
+def _mean_at(position: int) -> Callable[[Row], float | None]:
+    return lambda row: _mean(row.cells[position])
+
+
 def _tpr(rate: str) -> Callable[[Row], str]:
     def text(row: Row) -> str:
         found = row.tpr.get(rate)
         return NONE if found is None else f"{found.mean:.3f}"
 
     return text
+
+
+def _tpr_mean(rate: str) -> Callable[[Row], float | None]:
+    def mean(row: Row) -> float | None:
+        found = row.tpr.get(rate)
+        return None if found is None else found.mean
+
+    return mean
 
 
 def _half_snr(row: Row) -> str:

@@ -16,7 +16,7 @@ from gwbench.evaluate.metrics import Metrics
 from gwbench.evaluate.statistics import Interval
 from gwbench.leaderboard.found import MIB, UnusableError, open_plain
 from gwbench.leaderboard.method import Method, method_of
-from gwbench.record import RunRecord
+from gwbench.record import Environment, RunRecord
 
 LARGEST = 16 * MIB
 """Bytes of a record: ordinary ones have some ten thousand."""
@@ -64,6 +64,7 @@ class Entry:
         seconds, rate: of pre-training: seconds, and windows per second.
         memory: peak, bytes.
         hardware: what the times were taken on.
+        made_with: versions, commit and machine, by name.
     """
 
     path: str
@@ -88,6 +89,7 @@ class Entry:
     rate: float | None
     memory: int | None
     hardware: str
+    made_with: Mapping[str, str]
 
 
 def load_record(path: str | Path) -> RunRecord:
@@ -106,6 +108,7 @@ class EntryReader:
         self._methods: dict[str, Method] = {}
         self._asked: dict[str, DataAsked] = {}
         self._notes: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._made_with: dict[str, dict[str, str]] = {}
 
     def read(self, path: str) -> Entry:
         """What a leaderboard needs of a record; raises as `load_record` does."""
@@ -137,7 +140,21 @@ class EntryReader:
             rate=pretrain.samples_per_second if pretrain else None,
             memory=record.peak_memory,
             hardware=str(hardware.get("accelerator") or f"{hardware.get('processor')}, {hardware.get('cores')} cores"),
+            made_with=self._environment(record.environment),
         )
+
+    def _environment(self, found: Environment) -> dict[str, str]:
+        written = found.model_dump_json()
+        if written not in self._made_with:
+            machine = ", ".join(f"{name} {value}" for name, value in found.hardware.items())
+            self._made_with[written] = {
+                "gwbench": found.gwbench,
+                "commit": found.git_commit or "not known",
+                "device": f"{found.device}, {found.precision}",
+                "machine": machine,
+                **{f"{name} version": version for name, version in found.packages.items()},
+            }
+        return self._made_with[written]
 
     def _method(self, record: RunRecord, document: Any) -> Method:
         """The method; told by the document first, which is quicker than to work it out."""

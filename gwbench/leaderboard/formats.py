@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from gwbench.leaderboard.columns import Column, columns_of, facts, heading, legend, letters, passed_over, sectioned
 from gwbench.leaderboard.escape import csv_text, latex, markdown, plain
@@ -14,10 +15,22 @@ from gwbench.leaderboard.model import Cell, Leaderboard, Row, Table
 PLUGINS = ("encoder", "pairing", "augmentation", "objective", "baseline")
 """Kinds of plugins that a method has."""
 
+DIGITS = 10
+"""Significant digits of numbers in files for programs: those beyond differ from one processor to another."""
+
 
 def as_json(board: Leaderboard) -> str:
     """The whole structure; text outside ASCII is escaped, so that it moves no cursor."""
-    return json.dumps(board.model_dump(mode="json"), indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(_rounded(board.model_dump(mode="json")), indent=2, ensure_ascii=True) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    """A value of JSON with its numbers to `DIGITS`."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list) else value
 
 
 def as_markdown(board: Leaderboard) -> str:
@@ -72,7 +85,7 @@ def as_csv(board: Leaderboard) -> str:
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: csv_text(value) if isinstance(value, str) else value for name, value in row.items()})
+        writer.writerow({name: csv_text(x) if isinstance(x, str) else _rounded(x) for name, x in row.items()})
     return stream.getvalue()
 
 
@@ -132,10 +145,18 @@ def _pairs(settings: dict[str, str]) -> str:
     return "; ".join(f"{name}={value}" for name, value in settings.items())
 
 
+def as_html(board: Leaderboard) -> str:
+    """A self-contained page; what draws its figures is imported for it alone."""
+    from gwbench.pages.leaderboard_page import as_html
+
+    return as_html(board)
+
+
 FORMATS: dict[str, Callable[[Leaderboard], str]] = {
     "md": as_markdown,
     "csv": as_csv,
     "json": as_json,
     "latex": as_latex,
+    "html": as_html,
 }
 """Formats for files, by the name that the command line takes; the terminal has `gwbench.cli.leaderboard`."""

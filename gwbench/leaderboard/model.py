@@ -76,10 +76,11 @@ class HalfSnr(_Part):
 
 
 class Run(_Part):
-    """A record behind a row."""
+    """A record behind a row; `created` is in ISO 8601, UTC."""
 
     path: str
     run_id: str
+    created: str
     seed: int
     label_fraction: float
     failed: str | None
@@ -146,6 +147,7 @@ class Table(_Part):
         rows: as they are sorted.
         notes: what a reader must know of the table, one sentence each.
         data_notes: what all its records say of the data.
+        made_with: versions, commits and machines behind its finished runs: name -> value -> how many.
     """
 
     dataset: str
@@ -162,6 +164,7 @@ class Table(_Part):
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     data_notes: tuple[str, ...]
+    made_with: dict[str, dict[str, int]]
 
 
 class Skipped(_Part):

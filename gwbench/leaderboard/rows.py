@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -136,6 +137,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, m
         rows=tuple(sort(rows, options.sort)),
         notes=tuple(_notes(group, drafts, reader, marker, main)),
         data_notes=group.notes,
+        made_with=_made_with(drafts),
     )
 
 
@@ -191,12 +193,23 @@ def _run(run: Entry, metric: Metric) -> Run:
     return Run(
         path=run.path,
         run_id=run.run_id,
+        created=run.created,
         seed=run.seed,
         label_fraction=run.label_fraction,
         failed=run.reason,
         value=value.value if isinstance(value, Interval) else value,
         command=run.command,
     )
+
+
+def _made_with(drafts: Iterable[_Draft]) -> dict[str, dict[str, int]]:
+    """How many of the records that went well have each value, the commonest first."""
+    found: dict[str, Counter[str]] = {}
+    for draft in drafts:
+        for run in (run for runs in draft.runs.values() for run in runs.values() if run.metrics):
+            for name, value in run.made_with.items():
+                found.setdefault(name, Counter())[value] += 1
+    return {name: dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))) for name, values in found.items()}
 
 
 def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, marker: Marker, main: float) -> Iterable[str]:

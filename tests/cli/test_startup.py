@@ -65,6 +65,7 @@ def imported_by(*words: str) -> set[str]:
         ("suite", "run", "--help"),
         ("leaderboard", "--help"),
         ("compare", "--help"),
+        ("report", "--help"),
         ("data", "--help"),
         ("data", "list"),
     ],

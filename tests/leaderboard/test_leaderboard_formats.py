@@ -90,7 +90,7 @@ def test_csv_is_for_programs(board: Leaderboard) -> None:
     assert len(rows) == sum(len(table.rows) for table in board.tables) == 4
     first, expected = rows[0], board.tables[0].rows[0]
     assert expected.cell.estimate is not None
-    assert float(first["mean"]) == expected.cell.estimate.mean
+    assert float(first["mean"]) == pytest.approx(expected.cell.estimate.mean, rel=1e-9)
     assert (first["objective"], first["rank"], first["metric"]) == ("vicreg", "1", "auc")
     failed = next(row for row in rows if row["objective"] == "simclr")
     assert (failed["seeds"], failed["seeds_expected"], failed["seeds_failed"]) == ("2", "3", "1")
@@ -100,7 +100,11 @@ def test_csv_is_for_programs(board: Leaderboard) -> None:
 
 def test_json_is_the_structure(board: Leaderboard) -> None:
     text = FORMATS["json"](board)
-    assert Leaderboard.model_validate_json(text) == board
+    found = Leaderboard.model_validate_json(text)
+    assert FORMATS["json"](found) == text
+    assert FORMATS["md"](found) == FORMATS["md"](board)
+    numbers = re.findall(r"[0-9]+\.[0-9]+(?:e-?[0-9]+)?", text)
+    assert max(len(number.partition("e")[0].replace(".", "").strip("0")) for number in numbers) == 10
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
 
 

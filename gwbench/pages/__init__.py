@@ -1,0 +1,1 @@
+"""Results -> self-contained HTML pages: `page` is the frame, `charts` the figures."""
