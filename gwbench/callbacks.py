@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from gwbench.contracts import View
 from gwbench.encoding import DetectorEncoder, frozen_embedding
 from gwbench.errors import UserError
 from gwbench.files import atomic
+from gwbench.trackers import log
 
 if TYPE_CHECKING:
     from gwbench.progress import Progress, Task
@@ -62,14 +64,20 @@ class History(Callback):
         self.seconds += time.perf_counter() - self._started
         self.steps += self._steps
         self.loss.append(self._sum / max(self._steps, 1))
+        # Rank 0 looks for all processes, which also end together.
+        found = trainer.strategy.broadcast(self._look(pl_module) if trainer.is_global_zero else None)
+        if found is None:
+            raise diverged("The embeddings are not finite", trainer.global_step)
+        self.collapse.append(found)
+
+    def _look(self, pl_module: pl.LightningModule) -> dict[str, float] | None:
+        """The monitor's numbers; None where embeddings are not finite."""
         encoder = pl_module.encoder
         assert isinstance(encoder, DetectorEncoder)
         if not self._views:  # the same every epoch, so that a fixed front end sees them once
             self._views = [encoder.views(part.to(pl_module.device)) for part in self._monitored.split(CHUNK)]
         embedding = torch.cat([frozen_embedding(encoder, views).cpu() for views in self._views])
-        if not torch.isfinite(embedding).all():
-            raise diverged("The embeddings are not finite", trainer.global_step)
-        self.collapse.append(collapse(embedding))
+        return collapse(embedding) if torch.isfinite(embedding).all() else None
 
 
 class Saver(Callback):
@@ -79,7 +87,10 @@ class Saver(Callback):
         self._path = path
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The last of the callbacks, when all others have closed the epoch."""
+        """The last of the callbacks, when all others have closed the epoch; all processes call it, rank 0 writes."""
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self._path)
+            return
         with atomic(self._path) as temporary:
             trainer.save_checkpoint(temporary)
 
@@ -122,6 +133,36 @@ class Reporter(Callback):
         if self._context is not None:
             self._context.__exit__(None, None, None)
             self._context = None
+
+
+class Follower(Callback):
+    """Hands loss and learning rate of every step, and the figures of every epoch, to the run's trackers.
+
+    Args:
+        progress: the run's.
+        name: what the figures' names begin with.
+        epoch: the figures of the last epoch, once the callbacks before this one have closed it.
+    """
+
+    def __init__(self, progress: Progress, name: str, epoch: Callable[[], Mapping[str, float]]) -> None:
+        self._progress, self._name, self._epoch = progress, name, epoch
+        self._rate = 0.0
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Note the learning rate, which at the end of the step is the next one's."""
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        """One step further."""
+        self._log({"loss": outputs["loss"].detach(), "learning_rate": self._rate}, trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """One epoch further."""
+        self._log({"epoch": trainer.current_epoch + 1, **self._epoch()}, trainer)
+
+    def _log(self, figures: Mapping[str, Any], trainer: pl.Trainer) -> None:
+        named = {f"{self._name}/{name}": value for name, value in figures.items()}
+        log(self._progress, named, trainer.global_step)
 
 
 def diverged(what: str, step: int) -> UserError:

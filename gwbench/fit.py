@@ -1,4 +1,4 @@
-"""One fit by Lightning: quiet, in one process, with callbacks of our own for progress and checkpoints."""
+"""One fit by Lightning: quiet, with callbacks of our own for progress and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from torch.optim import Optimizer
+
+from gwbench.distributed import Team, cluster
 
 
 def weight_groups(module: nn.Module, weight_decay: float, **settings: Any) -> list[dict[str, Any]]:
@@ -60,6 +63,7 @@ def fit(
     callbacks: Sequence[Callback],
     folder: Path | None = None,
     checkpoint: str | None = None,
+    team: Team | None = None,
 ) -> None:
     """Train a module in place.
 
@@ -73,6 +77,7 @@ def fit(
         callbacks: in the order in which they are called.
         folder: where Lightning may write.
         checkpoint: to resume from.
+        team: the processes that train together, which are connected; by default this one alone.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
@@ -81,12 +86,11 @@ def fit(
         trainer = pl.Trainer(
             max_epochs=epochs,
             accelerator="gpu" if device.startswith("cuda") else device.split(":")[0],
-            devices=[int(device.split(":")[1])] if ":" in device else 1,
+            **_processes(device, team or Team()),
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             gradient_clip_val=clip or None,
             callbacks=list(callbacks),
             enable_checkpointing=False,
-            plugins=[LightningEnvironment()],  # a run is one process, inside a cluster's job too
             default_root_dir=folder,
             logger=False,
             enable_progress_bar=False,
@@ -102,6 +106,16 @@ def fit(
             raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit; the caller decides about that
 
 
+def _processes(device: str, team: Team) -> dict[str, Any]:
+    """The trainer's arguments that say who trains."""
+    if team.size == 1:
+        devices = [int(device.split(":")[1])] if ":" in device else 1
+        return {"devices": devices, "plugins": [LightningEnvironment()]}  # inside a cluster's job too
+    # A batch may have no window of a group of detectors, whose encoder then has no gradient.
+    strategy = DDPStrategy(find_unused_parameters=True)
+    return {"devices": team.devices, "num_nodes": team.nodes, "strategy": strategy, "plugins": [cluster(team)]}
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Lightning's adverts and hints to itself for the block."""
@@ -112,7 +126,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch\.utils\.data")
-            warnings.filterwarnings("ignore", message=r".*(num_workers|pin_memory|LeafSpec).*")
+            warnings.filterwarnings("ignore", message=r".*(num_workers|pin_memory|LeafSpec|find_unused_parameters).*")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -17,10 +17,12 @@ from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.data.conditioning.noise import coloured_noise_factory
 from gwbench.data.conditioning.simulated_signals import simulated_signals_factory
 from gwbench.data.store.cache import CacheDir
+from gwbench.diagnostics import GENERATIVE_TAG, diagnose
+from gwbench.distributed import Team
 from gwbench.encoding import DetectorEncoder, parse_groups
 from gwbench.evaluate.protocol import evaluate_encoder
 from gwbench.frozen import build_encoder
-from gwbench.pretrain import Method, Trained, pretrain
+from gwbench.pretrain import Method, Trained, monitored, pretrain
 from gwbench.registry import REGISTRY
 from gwbench.spec import RunSpec
 
@@ -41,6 +43,7 @@ class Laboratory:
         device: where to compute.
         progress: where to report.
         encoder: the pre-trained one, once there is one.
+        cache: folder of generated data; None for the user's cache folder.
     """
 
     spec: RunSpec
@@ -51,6 +54,7 @@ class Laboratory:
     device: str
     progress: Progress
     encoder: DetectorEncoder | None = None
+    cache: str | Path | None = None
 
     @classmethod
     def set_up(
@@ -80,7 +84,7 @@ class Laboratory:
         parse_groups(spec.encoder_groups, splits.detectors)
         splits = hide_test(splits, spec)
         if shared:
-            return cls(spec, splits, labelled, shared.conditioner, shared.strain, device, progress)
+            return cls(spec, splits, labelled, shared.conditioner, shared.strain, device, progress, cache=cache)
         conditioner = fit_conditioner(
             splits.train,
             sample_rate=splits.sample_rate,
@@ -93,7 +97,7 @@ class Laboratory:
             often = ("train", "val") if spec.baseline else ("train",)  # training on labels validates every epoch
             for name in often:
                 strain[name].keep(progress, CacheDir(cache).root, splits.content_hash)
-        return cls(spec, splits, labelled, conditioner, strain, device, progress)
+        return cls(spec, splits, labelled, conditioner, strain, device, progress, cache=cache)
 
     @property
     def seed(self) -> int:
@@ -124,9 +128,17 @@ class Laboratory:
             raise TypeError("there is no pre-trained encoder: a baseline that asks for one declares `pretrains = True`")
         return copy.deepcopy(self.encoder)
 
-    def pretrain(self, encoder: DetectorEncoder, folder: Path) -> Trained:
-        """Train the encoder in place with the run's pairing, augmentations and objective."""
+    def pretrain(self, encoder: DetectorEncoder, folder: Path, team: Team | None = None) -> Trained:
+        """Train the encoder in place with the run's pairing, augmentations and objective.
+
+        Args:
+            encoder: as pre-training starts from it.
+            folder: of the checkpoint.
+            team: the processes that train together, which are connected; by default this one alone.
+        """
         assert self.spec.pairing and self.spec.objective and self.spec.training
+        team = team or Team()
+        device = team.device(self.device)
         info = StrainInfo(
             detectors=self.splits.detectors,
             sample_rate=self.splits.sample_rate,
@@ -144,16 +156,29 @@ class Laboratory:
             augmentations=[choice.build("augmentation", info) for choice in self.spec.augmentations],
             objective=objective,
         )
-        return pretrain(
+        trained = pretrain(
             method,
             self.strain["train"],
             self.spec.training,
             seed=self.seed,
             precision=self.spec.precision,
-            device=self.device,
+            device=device,
             folder=folder,
             progress=self.progress,
+            team=team,
         )
+        return replace(trained, diagnostics=self._diagnostics(method, device)) if team.leads else trained
+
+    def _diagnostics(self, method: Method, device: str) -> dict[str, Array]:
+        """What there is to look at afterwards; nothing, with the reason said, where it cannot be had."""
+        assert self.spec.objective
+        if GENERATIVE_TAG in REGISTRY.get("objective", self.spec.objective.name).tags:
+            return {}
+        try:
+            return diagnose(method, monitored(self.strain["train"]), seed=self.seed, device=device)
+        except Exception as error:  # a training that went well must not be lost for a picture of it
+            self.progress.say(f"No cross-correlation matrix is kept: {type(error).__name__}: {error}")
+            return {}
 
     def probe(self, encoder: Any) -> Scores:
         """Test scores of the run's probe on an encoder."""

@@ -6,8 +6,8 @@ killed and resumed from its last epoch ends in the same numbers as one left alon
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,15 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from gwbench import seeds
-from gwbench.callbacks import History, Reporter, Saver, diverged
-from gwbench.contracts import Augmentation, Objective, Pairing, View
+from gwbench.callbacks import Follower, History, Reporter, Saver, diverged
+from gwbench.contracts import Array, Augmentation, Objective, Pairing, View
 from gwbench.data.conditioning.batches import Batches
 from gwbench.data.conditioning.conditioned import ConditionedStrain
+from gwbench.distributed import Team
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
 from gwbench.fit import adamw, fit, scheduled, weight_groups
+from gwbench.joined import JoinedEncoder, JoinedView, leave_gathering
 from gwbench.kept_fronts import KeptFronts
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "last.ckpt"
 MONITORED = 512
-"""Training windows whose embeddings the collapse monitor looks at."""
+"""Training windows whose embeddings the collapse monitor looks at, at most."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Trained:
         seconds: of training, over all sittings.
         windows_per_second: training windows, over all sittings.
         resumed_from: the epoch that this sitting went on from, or 0.
+        steps: of the optimiser, over all sittings; 0 where another run took them.
+        diagnostics: arrays to look at afterwards (`gwbench.diagnostics`), where there are any.
     """
 
     loss: list[float]
@@ -74,6 +78,13 @@ class Trained:
     seconds: float
     windows_per_second: float
     resumed_from: int
+    steps: int = 0
+    diagnostics: Mapping[str, Array] = field(default_factory=dict, compare=False)
+
+
+def monitored(strain: ConditionedStrain) -> Tensor:
+    """The training windows [N, D, T] whose embeddings are looked at: evenly spaced, the same all through a run."""
+    return strain[torch.linspace(0, len(strain) - 1, min(MONITORED, len(strain))).long()]
 
 
 def pretrain(
@@ -86,8 +97,12 @@ def pretrain(
     device: str,
     folder: Path,
     progress: Progress,
+    team: Team | None = None,
 ) -> Trained:
     """Train the method's encoder in place.
+
+    Several processes that train together end in the weights of one process, up to rounding, but for random views: each
+    draws those of its own share of a batch.
 
     Args:
         method: encoder, pairing, augmentations and objective.
@@ -98,11 +113,14 @@ def pretrain(
         device: "cpu", "cuda", "cuda:1" or "mps".
         folder: holds the checkpoint; a run found there is resumed.
         progress: where to report.
+        team: the processes that train together, which are connected, and whose number divides the batch; by default
+            this one alone.
 
     Raises:
         UserError: the batch is larger than the data, or the loss is no longer finite.
     """
-    batches = EpochBatches(len(strain), settings.batch_size, seed)
+    team = team or Team()
+    batches = EpochBatches(len(strain), settings.batch_size, seed, team)
     if len(batches) == 0:
         raise UserError(
             f"A batch of {settings.batch_size} windows is larger than the training split of {len(strain)}. "
@@ -110,12 +128,24 @@ def pretrain(
         )
     if settings.batch_size < method.objective.min_batch:
         raise UserError(f"This objective needs a batch of at least {method.objective.min_batch}; raise --batch-size.")
-    monitored = strain[torch.linspace(0, len(strain) - 1, min(MONITORED, len(strain))).long()]
-    fronts = KeptFronts(len(strain), monitored.shape[1], device, progress) if method.unchanging else None
-    module = Pretraining(method, settings, seed, total_steps=settings.epochs * len(batches), fronts=fronts)
-    history = History(monitored)
+    watched = monitored(strain)
+    fronts = KeptFronts(len(strain), watched.shape[1], device, progress) if method.unchanging else None
+    if team.size > 1:
+        method = replace(method, encoder=JoinedEncoder(method.encoder))
+        leave_gathering(method.objective)
+    module = Pretraining(method, settings, seed, total_steps=settings.epochs * len(batches), fronts=fronts, team=team)
+    history = History(watched)
     reporter = Reporter(progress, history, settings.epochs * len(batches) * settings.batch_size, settings.batch_size)
     checkpoint = folder / CHECKPOINT
+
+    def windows_per_second() -> float:
+        return history.steps * settings.batch_size / history.seconds
+
+    def last_epoch() -> dict[str, float]:
+        figures = {"epoch_loss": history.loss[-1], "samples_per_second": windows_per_second()}
+        return figures | history.collapse[-1]
+
+    reports = [reporter, Follower(progress, "pretrain", last_epoch)]
     fit(
         module,
         Numbered(Batches(strain, batches, device)),
@@ -123,24 +153,30 @@ def pretrain(
         device=device,
         precision=precision,
         clip=settings.clip,
-        callbacks=[history, reporter, Saver(checkpoint)],
+        callbacks=[history, *(reports if team.leads else ()), Saver(checkpoint)],
         folder=folder,
-        checkpoint=_usable(checkpoint, progress),
+        checkpoint=_agreed(checkpoint, progress, team),
+        team=team,
     )
     return Trained(
         loss=history.loss,
         collapse=history.collapse,
         seconds=history.seconds,
-        windows_per_second=history.steps * settings.batch_size / history.seconds,
+        windows_per_second=windows_per_second(),
         resumed_from=history.resumed_from,
+        steps=history.steps,
     )
 
 
 class EpochBatches(Sampler[Tensor]):
-    """Positions of every batch: a fresh permutation each epoch; the rest that fills no batch is left for another."""
+    """Positions of every batch: a fresh permutation each epoch; the rest that fills no batch is left for another.
 
-    def __init__(self, size: int, batch_size: int, seed: int) -> None:
+    Each process of a team gets its share of every batch.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, team: Team | None = None) -> None:
         self._size, self._batch_size, self._seed, self._epoch = size, batch_size, seed, 0
+        self._team = team or Team()
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of every epoch."""
@@ -151,7 +187,8 @@ class EpochBatches(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.randperm(self._size, generator=seeds.torch_generator(self._seed, "batch", self._epoch))
-        yield from order[: len(self) * self._batch_size].split(self._batch_size)
+        for batch in order[: len(self) * self._batch_size].split(self._batch_size):
+            yield batch.chunk(self._team.size)[self._team.rank]
 
 
 class Numbered:
@@ -180,10 +217,17 @@ class Pretraining(pl.LightningModule):
         seed: the run's.
         total_steps: of the whole training.
         fronts: where views that do not change find what the encoder's fixed front end makes of them.
+        team: the processes that train together; where they are several, the encoder is a `JoinedEncoder`.
     """
 
     def __init__(
-        self, method: Method, settings: Training, seed: int, total_steps: int, fronts: KeptFronts | None = None
+        self,
+        method: Method,
+        settings: Training,
+        seed: int,
+        total_steps: int,
+        fronts: KeptFronts | None = None,
+        team: Team | None = None,
     ) -> None:
         super().__init__()
         self.method = method
@@ -193,15 +237,19 @@ class Pretraining(pl.LightningModule):
         self.seed = seed
         self.total_steps = total_steps
         self.fronts = fronts
+        self.team = team or Team()
         self.objective.attach(self.encoder)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Loss of one batch: conditioned strain [B, D, T] and the positions [B] of its windows."""
         (strain, windows), step = batch, self.global_step
-        generator = seeds.torch_generator(self.seed, "pairing", step, device=strain.device)
+        key = (step, self.team.rank) if self.team.size > 1 else (step,)
+        generator = seeds.torch_generator(self.seed, "pairing", *key, device=strain.device)
         a, b = self.method.views(strain, generator)
         if self.fronts:
             a, b = self.fronts.serve(a, windows), self.fronts.serve(b, windows)
+        if self.team.size > 1:
+            a, b = JoinedView(own=a), JoinedView(own=b)
         with seeds.torch_global(self.seed, "noise", step):  # dropout takes no generator
             loss: Tensor = self.objective(a, b, self.encoder)
         if not torch.isfinite(loss):
@@ -223,6 +271,16 @@ class Pretraining(pl.LightningModule):
             else LARS(groups, lr=self.settings.lr, momentum=0.9)
         )
         return scheduled(optimizer, self.settings.warmup, self.total_steps)
+
+
+def _agreed(checkpoint: Path, progress: Progress, team: Team) -> str | None:
+    """The checkpoint that all processes resume from."""
+    found = _usable(checkpoint, progress) if team.leads else None
+    if team.talk:
+        found = team.talk.agree(found)
+    if found and not checkpoint.exists():
+        raise UserError(f"There is no {checkpoint} on this node: give --out a folder that all nodes share.")
+    return found and str(checkpoint)
 
 
 def _usable(checkpoint: Path, progress: Progress) -> str | None:

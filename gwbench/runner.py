@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gwbench import environment, record, seeds
+from gwbench import distributed, environment, record, seeds, trackers
 from gwbench import progress as progress_bars
+from gwbench.distributed import Team
 from gwbench.errors import UserError
 from gwbench.evaluate.probe import draw_labelled
 from gwbench.files import WRITING, unwritable
@@ -19,12 +20,14 @@ from gwbench.notebook import Notebook
 from gwbench.record import RunRecord
 from gwbench.registry import REGISTRY
 from gwbench.spec import RunSpec
+from gwbench.trackers import Tracked
 from gwbench.workbench import Workbench
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores
     from gwbench.encoding import DetectorEncoder
     from gwbench.laboratory import Laboratory
+    from gwbench.pretrain import Trained
     from gwbench.progress import Progress
 
 DEFAULT_OUT = "runs"
@@ -49,10 +52,13 @@ def run(
     data_seed: int = 0,
     precision: str = "auto",
     device: str = "auto",
+    devices: int = 1,
+    num_nodes: int = 1,
     plugins: Sequence[str] = (),
     out: str | Path = DEFAULT_OUT,
     cache: str | Path | None = None,
     workers: int | None = None,
+    loggers: Sequence[str] = (),
     rerun: bool = False,
     progress: Progress | None = None,
 ) -> RunRecord:
@@ -73,19 +79,25 @@ def run(
         data_seed: of simulated data and of splits.
         precision: "fp32", "bf16", or "auto" for bf16 where the processor computes in it.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        devices: how many GPUs, or processes on a CPU, share each batch of pre-training; it is the same run on any.
+        num_nodes: machines with so many devices each; torchrun or SLURM starts the same run on all of them.
         plugins: files or modules that register further plugins.
         out: folder that gets one folder per run.
         cache: folder of generated data; by default the user's cache folder.
         workers: threads that generate data; by default one per core.
+        loggers: trackers that get the run's figures while it goes on: "csv" and "tensorboard" write into its folder,
+            "wandb" and "mlflow" where their environment variables say; they change nothing about the run.
         rerun: do it again though it is done.
         progress: where to report; by default a bar on a terminal, nothing elsewhere.
 
     Raises:
         UserError: anything that the caller can mend.
     """
+    loggers = trackers.check(loggers)
     progress = progress or progress_bars.default()
     with progress.task("Load plugins", 1) as task:
         device = environment.resolve_device(device)
+        team = distributed.resolve(devices, num_nodes, device)
         resolved = environment.resolve_precision(precision, device)
         for source in plugins:
             REGISTRY.load_source(source)
@@ -105,16 +117,28 @@ def run(
         task.advance()
     if precision == "auto" and spec.trains:
         spec = spec.model_copy(update={"precision": resolved})
-    return run_spec(spec, device=device, out=out, cache=cache, workers=workers, rerun=rerun, progress=progress)
+    return run_spec(
+        spec,
+        device=device,
+        team=team,
+        out=out,
+        cache=cache,
+        workers=workers,
+        loggers=loggers,
+        rerun=rerun,
+        progress=progress,
+    )
 
 
 def run_spec(
     spec: RunSpec,
     *,
     device: str = "cpu",
+    team: Team | None = None,
     out: str | Path = DEFAULT_OUT,
     cache: str | Path | None = None,
     workers: int | None = None,
+    loggers: Sequence[str] = (),
     rerun: bool = False,
     progress: Progress | None = None,
     bench: Workbench | None = None,
@@ -124,7 +148,8 @@ def run_spec(
     Args:
         spec: the run.
         device: "cpu", "cuda", "cuda:N" or "mps".
-        out, cache, workers, rerun, progress: as of `run`.
+        team: who pre-trains, as `distributed.resolve` gives it; by default this process alone.
+        out, cache, workers, loggers, rerun, progress: as of `run`.
         bench: shared by runs that follow one another, in place of `cache` and `workers`.
 
     Raises:
@@ -133,20 +158,42 @@ def run_spec(
     """
     progress = progress or progress_bars.default()
     bench = bench or Workbench(cache, workers)
+    team = team or Team()
+    _refuse_sharing(spec, team)
+    if team.launcher and not team.talk:
+        from gwbench.company import in_company
+
+        def carry_out(together: Team) -> RunRecord:
+            return run_spec(
+                spec,
+                device=device,
+                team=together,
+                out=out,
+                loggers=loggers,
+                rerun=rerun,
+                progress=progress,
+                bench=bench,
+            )
+
+        return in_company(spec, team, device, bench, carry_out)
     fingerprint = bench.fingerprint(spec)
     run_id = spec.run_id(fingerprint)
     folder = folder_of(spec, fingerprint, out)
     with _only_here(folder):
         finished = _finished(folder, run_id, progress)
         if finished and not rerun:
-            progress.say(f"This run is done already: {folder}. Use --rerun to do it again.")
+            unlogged = " Nothing is logged." if loggers else ""
+            progress.say(f"This run is done already: {folder}. Use --rerun to do it again.{unlogged}")
             return finished
         if rerun:
             _set_aside(folder)
         _sweep(folder)
         notebook = Notebook(spec, run_id, fingerprint, device, folder)
         try:
-            return _carry_out(spec, notebook, bench, rerun, progress)
+            with Tracked(progress, loggers, folder, spec) as tracked:
+                result = _carry_out(spec, notebook, bench, rerun, tracked, team)
+                tracked.conclude(result)
+            return result
         except Exception as error:
             notebook.failed(error)
             if isinstance(error, OSError) and error.errno in WRITING:
@@ -177,7 +224,9 @@ def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) 
     return found if known and found.run_id == spec.run_id(fingerprint) else None
 
 
-def _carry_out(spec: RunSpec, notebook: Notebook, bench: Workbench, rerun: bool, progress: Progress) -> RunRecord:
+def _carry_out(
+    spec: RunSpec, notebook: Notebook, bench: Workbench, rerun: bool, progress: Tracked, team: Team
+) -> RunRecord:
     """The method section."""
     with progress.task("Load libraries", 1) as task:
         from gwbench.evaluate.metrics import evaluate_scores
@@ -199,7 +248,9 @@ def _carry_out(spec: RunSpec, notebook: Notebook, bench: Workbench, rerun: bool,
 
     if spec.training:
         with notebook.phase("pretrain"):
-            encoder = _pretrain(laboratory, notebook, rerun, progress)
+            encoder = _pretrain(laboratory, notebook, rerun, progress, team)
+        assert notebook.trained
+        progress.start_at(notebook.trained.steps)
         laboratory = replace(laboratory, encoder=encoder)
 
     judged = len(labels) + len(splits.val) + len(splits.test)
@@ -219,11 +270,41 @@ def _carry_out(spec: RunSpec, notebook: Notebook, bench: Workbench, rerun: bool,
         arrays["embedding"] = scores.embeddings
     record.write_arrays(notebook.folder / record.PREDICTIONS, arrays)
     result = notebook.finished(splits, len(labels), scores, metrics)
+    if team.size > 1 and not notebook.pretrained_by:
+        result = _with_devices(result, team, notebook.folder)
     _drop_checkpoints(notebook.folder)
     return result
 
 
-def _pretrain(laboratory: Laboratory, notebook: Notebook, rerun: bool, progress: Progress) -> DetectorEncoder:
+def _with_devices(result: RunRecord, team: Team, folder: Path) -> RunRecord:
+    """Note over how many devices pre-training was spread."""
+    where = result.environment.model_copy(update={"devices": team.devices, "nodes": team.nodes})
+    noted = result.model_copy(update={"environment": where})
+    record.write_record(folder, noted)
+    return noted
+
+
+def _refuse_sharing(spec: RunSpec, team: Team) -> None:
+    """Refuse several devices where they would not be used, or could not be used equally."""
+    if team.size == 1:
+        return
+    if not spec.training:
+        assert spec.baseline
+        raise UserError(
+            f"Several devices share pre-training, and the baseline {spec.baseline.name!r} has none: leave out "
+            "--devices and --num-nodes."
+        )
+    if spec.training.batch_size % team.size:
+        lower = spec.training.batch_size // team.size * team.size
+        raise UserError(
+            f"A batch of {spec.training.batch_size} windows cannot be shared out equally to {team.size} devices: use "
+            f"--batch-size {lower or team.size}, or other --devices. (The batch is that of all devices together.)"
+        )
+
+
+def _pretrain(
+    laboratory: Laboratory, notebook: Notebook, rerun: bool, progress: Progress, team: Team
+) -> DetectorEncoder:
     """The pre-trained encoder: that of a finished run with the same pre-training, or else trained here."""
     from gwbench.frozen import load_encoder
 
@@ -239,8 +320,25 @@ def _pretrain(laboratory: Laboratory, notebook: Notebook, rerun: bool, progress:
             notebook.take_over(earlier)
             return encoder
     encoder = laboratory.new_encoder()
-    notebook.trained = laboratory.pretrain(encoder, notebook.folder / CHECKPOINTS)
+    notebook.trained = _trainer(team)(laboratory, encoder, notebook.folder / CHECKPOINTS, team)
+    if notebook.trained.diagnostics:
+        record.write_arrays(notebook.folder / record.DIAGNOSTICS, notebook.trained.diagnostics)
     return encoder
+
+
+def _trainer(team: Team) -> Callable[[Laboratory, DetectorEncoder, Path, Team], Trained]:
+    """Who trains: this process, several that it starts, or those it was started with."""
+    if team.talk:
+        from gwbench.company import pretrain_in_company
+
+        return pretrain_in_company
+    if team.size > 1:
+        from gwbench.workers import pretrain_together
+
+        return pretrain_together
+    from gwbench.laboratory import Laboratory
+
+    return Laboratory.pretrain
 
 
 def _lenders(spec: RunSpec, notebook: Notebook, progress: Progress) -> Iterator[RunRecord]:
@@ -269,8 +367,12 @@ def _sources(spec: RunSpec) -> list[tuple[str, str, int, str]]:
 
 
 def _set_aside(folder: Path) -> None:
-    """Before a run is done again: keep its old record under another name, so that an interruption can resume."""
+    """Before a run is done again: keep its old record under another name, so that an interruption can resume.
+
+    What trackers were told then would be mixed with what they are told now.
+    """
     _drop_checkpoints(folder)
+    shutil.rmtree(folder / trackers.LOGS, ignore_errors=True)
     if (folder / record.RECORD).exists():
         (folder / record.RECORD).replace(folder / record.SUPERSEDED)
 
@@ -282,7 +384,7 @@ def _drop_checkpoints(folder: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     """Remove what a killed process had half written."""
-    for name in (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS):
+    for name in (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS):
         for path in folder.glob(f".{name}.*"):
             path.unlink(missing_ok=True)
 

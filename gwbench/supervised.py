@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gwbench import seeds
-from gwbench.callbacks import diverged
+from gwbench.callbacks import Follower, diverged
 from gwbench.contracts import Array, Job, Scores, View
 from gwbench.data.conditioning.batches import ahead
 from gwbench.encoding import DetectorEncoder, frozen_embedding
@@ -128,7 +128,7 @@ def train_on_labels(
             device=job.device,
             precision=job.precision,
             clip=CLIP,
-            callbacks=[best],
+            callbacks=[best, Follower(job.progress, "train", best.last)],
         )
     best.restore()
 
@@ -251,6 +251,10 @@ class BestEpoch(Callback):
             self.epoch = len(self.val_auc)
             self._best = copy.deepcopy(self._classifier.state_dict())
         self.val_auc.append(found)
+
+    def last(self) -> dict[str, float]:
+        """The figures of the last epoch."""
+        return {"epoch_loss": self.loss[-1], "validation_auc": self.val_auc[-1]}
 
     def restore(self) -> None:
         """Give the classifier the best epoch's weights."""

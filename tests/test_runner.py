@@ -29,6 +29,7 @@ from gwbench.workbench import Workbench
 from tests.conftest import TINY, TINY_OBJECTIVE, Heard
 
 SETTINGS = TINY | TINY_OBJECTIVE
+FILES = {".lock", "conditioner.npz", "diagnostics.npz", "predictions.npz", "record.json", "weights.safetensors"}
 
 
 def run(out: Path, settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:
@@ -104,7 +105,7 @@ def test_an_encoder_is_loaded_from_a_finished_run_only(record: RunRecord, tmp_pa
 
 def test_nothing_is_left_half_written(record: RunRecord) -> None:
     names = {path.name for path in folder(record).iterdir()}
-    assert names == {".lock", "conditioner.npz", "predictions.npz", "record.json", "weights.safetensors"}
+    assert names == FILES
 
 
 def test_the_command_in_the_record_gives_the_same_spec(record: RunRecord) -> None:
@@ -239,7 +240,7 @@ def test_what_a_killed_process_had_half_written_is_removed(record: RunRecord, tm
         (kept / name).write_text("half")
     run(tmp_path)
     names = {path.name for path in kept.iterdir()}
-    assert names == {".lock", "conditioner.npz", "predictions.npz", "record.json", "weights.safetensors"}
+    assert names == FILES
 
 
 # --- other runs ---

@@ -38,10 +38,18 @@ SHORTCUTS = {
 @click.option("--seed", type=int, default=0, show_default=True, help="Of labels, weights, batches and views.")
 @click.option("--data-seed", type=int, default=0, show_default=True, help="Of the data.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--devices", type=int, default=1, show_default=True,
+              help="GPUs, or processes on a CPU, that share every batch of pre-training.")  # fmt: skip
+@click.option("--num-nodes", type=int, default=1, show_default=True,
+              help="Machines with so many devices each; torchrun or srun starts this command on them.")  # fmt: skip
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that generate data.  [default: one per core]")
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder of run folders.")
 @click.option("--cache-dir", type=click.Path(), help="Folder of generated data.  [default: the user's cache]")
+@click.option("--logger", "loggers", multiple=True, metavar="NAME",
+              help="Where the run's figures also go while it goes on: csv or tensorboard, in its folder; wandb, which "
+                   "reads WANDB_PROJECT, WANDB_MODE (offline), ...; mlflow, which reads MLFLOW_TRACKING_URI, ..., by "
+                   "default in mlflow.db beside the run folders. Repeatable.")  # fmt: skip
 @click.option("--rerun", is_flag=True, help="Do the run again though it is done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record alone, as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -68,10 +76,14 @@ def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: boo
         settings[key] = value
 
     from gwbench import runner
+    from gwbench.distributed import follows
     from gwbench.progress import Progress, TerminalProgress
 
-    progress = Progress() if quiet else TerminalProgress()
+    silent = follows(options["devices"], options["num_nodes"])
+    progress = Progress() if quiet or silent else TerminalProgress()
     record = runner.run(settings=settings, cache=cache_dir, progress=progress, **options)
+    if silent:
+        return
     if as_json:
         click.echo(record.model_dump_json(indent=2))
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +13,7 @@ import click
 from gwbench.cli.options import parse_settings, plugin_option
 
 if TYPE_CHECKING:
+    from gwbench.suite.ray_executor import RayCluster
     from gwbench.suite.run import Plan, Result, Standing
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,16 +52,54 @@ def suite() -> None:
 
 @suite.command()
 @_common
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1),
-              help="Processes, among which the cores are shared out.")  # fmt: skip
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    type=click.Choice(["local", "ray"]),
+    help="Processes of this machine, or workers on the nodes of a Ray cluster.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Cells at once, among which the cores are shared out.  "
+    "[default: 1; with ray, as many as the cluster has room for]",
+)
+@click.option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="The Ray cluster: auto, or HOST:PORT of its head.  "
+    "[default: $RAY_ADDRESS, or else a Ray that is started on this machine and stopped in the end]",
+)
+@click.option("--cpus-per-cell", "cpus", type=click.IntRange(min=1),
+              help="CPUs that ray gives a cell, and threads of the cell.  "
+                   "[default: what leaves room for --jobs cells, or for one per GPU, or else 1]")  # fmt: skip
+@click.option("--logger", "loggers", multiple=True, metavar="NAME",
+              help="Where the cells' figures also go, as of `gwbench run`: csv, tensorboard, wandb or mlflow. "
+                   "Repeatable.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would be run.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.pass_context
-def run(context: click.Context, /, jobs: int, dry_run: bool, quiet: bool, **options: Any) -> None:
+def run(
+    context: click.Context,
+    /,
+    executor: str,
+    jobs: int | None,
+    ray_address: str | None,
+    cpus: int | None,
+    dry_run: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Carry out the cells of FILE that are missing or failed.
 
     Stopped by whatever means, the same command goes on: finished cells are read from their records, a pre-training
     goes on from its last epoch. A cell that fails leaves a record with the reason, and the others go on.
+
+    With `--executor ray`, --out must be a folder that this machine and all nodes see under one path, and gwbench must
+    be installed on the nodes; --cache-dir on shared storage has data made once instead of once a node. A cell has a GPU
+    to itself with `--device cuda`; `--device auto` takes what this machine has. A cell whose worker or node dies goes
+    on elsewhere.
 
     Exit codes: 0 all cells are done; 1 some failed; 2 a mistake that you can mend; 3 none failed, but the file's budget
     left some; 130 interrupted.
@@ -66,8 +107,11 @@ def run(context: click.Context, /, jobs: int, dry_run: bool, quiet: bool, **opti
     \b
     gwbench suite run benchmarks/quickstart.yaml
     gwbench suite run benchmarks/quickstart.yaml --only 'NAME' --jobs 4 --dry-run
+    gwbench suite run benchmarks/quickstart.yaml --executor ray --ray-address auto --out /shared/runs
     """  # noqa: D301 - click reads the control character
-    plan = _plan(options)
+    if executor == "local" and (ray_address or cpus):
+        raise click.UsageError("--ray-address and --cpus-per-cell go with --executor ray.", context)
+    plan = _plan(options, elsewhere=executor == "ray")
     if dry_run:
         _show_dry(plan)
         return
@@ -76,7 +120,9 @@ def run(context: click.Context, /, jobs: int, dry_run: bool, quiet: bool, **opti
 
     if not quiet:
         click.echo(_heading(plan), err=True)
-    result = carry_out(plan, jobs=jobs, display=Display() if quiet else TerminalDisplay())
+    with _cluster(plan, ray_address, jobs, cpus) if executor == "ray" and plan.missing else nullcontext() as cluster:
+        display = Display() if quiet else TerminalDisplay()
+        result = carry_out(plan, jobs=jobs or 1, display=display, executor=cluster)
     _show_result(plan, result)
     context.exit(FAILED if result.failed else BUDGET if result.left else 0)
 
@@ -96,11 +142,18 @@ def status(**options: Any) -> None:
     click.echo(_heading(plan))
 
 
-def _plan(options: dict[str, Any]) -> Plan:
+def _plan(options: dict[str, Any], *, elsewhere: bool = False) -> Plan:
     from gwbench.suite.run import plan
 
     settings = parse_settings(options.pop("pairs"))
-    return plan(options.pop("file"), cache=options.pop("cache_dir"), settings=settings, **options)
+    file, cache = options.pop("file"), options.pop("cache_dir")
+    return plan(file, cache=cache, settings=settings, elsewhere=elsewhere, **options)
+
+
+def _cluster(plan: Plan, address: str | None, jobs: int | None, cpus: int | None) -> AbstractContextManager[RayCluster]:
+    from gwbench.suite.ray_executor import ray_cluster
+
+    return ray_cluster(plan.place, address=address or os.environ.get("RAY_ADDRESS") or None, jobs=jobs, cpus=cpus)
 
 
 def _row(standing: Standing) -> str:

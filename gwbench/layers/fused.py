@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from gwbench.layers.synced import SyncedNorms, joined_backward, joined_moments
+
 SMALLEST = 1e-6
 """What generalised-mean pooling raises smaller inputs to, so that they have a power."""
 
@@ -25,10 +27,21 @@ WORKING_SET = 2**22
 
 def norm_silu(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     """SiLU of a BatchNorm whose running statistics are kept, [B, C, 1, T] -> [B, C, 1, T]."""
+    synced = norm.training and SyncedNorms.here()
+    if synced and synced.absent:
+        return F.silu(norm(x))
     if norm.training and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
     y: Tensor = _NormSilu.apply(
-        x, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.training, norm.momentum, norm.eps
+        x,
+        norm.weight,
+        norm.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.training,
+        norm.momentum,
+        norm.eps,
+        bool(synced),
     )
     return y
 
@@ -58,10 +71,16 @@ class _NormSilu(torch.autograd.Function):
         training: bool,
         momentum: float,
         eps: float,
+        synced: bool,
     ) -> Tensor:
-        y, mean, deviation = torch.native_batch_norm(
-            x, weight, bias, running_mean, running_var, training, momentum, eps
-        )
+        ctx.count = None
+        if synced:
+            mean, deviation, ctx.count = joined_moments(x, running_mean, running_var, momentum, eps)
+            y = F.batch_norm(x, mean, deviation.pow(-2) - eps, weight, bias, eps=eps)
+        else:
+            y, mean, deviation = torch.native_batch_norm(
+                x, weight, bias, running_mean, running_var, training, momentum, eps
+            )
         if not training:
             mean, deviation = running_mean, (running_var + eps).rsqrt()
         ctx.save_for_backward(x, weight, bias, mean, deviation)
@@ -78,11 +97,13 @@ class _NormSilu(torch.autograd.Function):
         for part, given, out in _parts(x, gradient, before):
             normal = F.batch_norm(part, mean, variance, weight, bias, eps=ctx.eps)
             torch.ops.aten.silu_backward.grad_input(given, normal, grad_input=out)
+        if ctx.count:
+            return *joined_backward(before, x, weight, mean, deviation, ctx.count, ctx.eps), *(None,) * 6
         return (
             *torch.ops.aten.native_batch_norm_backward(
                 before, x, weight, mean, variance, mean, deviation, ctx.training, ctx.eps, ctx.needs_input_grad[:3]
             ),
-            *(None,) * 5,
+            *(None,) * 6,
         )
 
 

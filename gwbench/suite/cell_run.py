@@ -30,12 +30,14 @@ class Place:
         cache: folder of generated data; None for the user's cache folder.
         device: "cpu", "cuda", "cuda:N" or "mps".
         plugins: files and modules that register further plugins.
+        loggers: trackers that get the cells' figures (see `gwbench.trackers`).
     """
 
     out: str
     cache: str | None
     device: str
     plugins: tuple[str, ...] = ()
+    loggers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def carry_out(spec: RunSpec, place: Place, bench: Workbench, progress: Progress)
     _reset_peak_memory()
     begun = time.monotonic()
     try:
-        record = run_spec(spec, device=place.device, out=place.out, progress=progress, bench=bench)
+        record = run_spec(
+            spec, device=place.device, out=place.out, loggers=place.loggers, progress=progress, bench=bench
+        )
     except BusyRunError:
         return Outcome("busy")
     except Exception as error:

@@ -1,6 +1,6 @@
-"""Who carries the cells of a suite out: this process, or several.
+"""Who carries the cells of a suite out: this process, or several. A cluster: `ray_executor`.
 
-A further executor, for a cluster say, is a class with this one method that has `cell_run.carry_out` called with each
+A further executor is a class with this one method that has `cell_run.carry_out` called with each
 cell's spec wherever it likes. Whatever happens to it, the runs' records are what counts, and are found again.
 """
 
@@ -49,7 +49,13 @@ class Report(Protocol):
 
 
 class Executor(ABC):
-    """Carries out cells."""
+    """Carries out cells.
+
+    Attributes:
+        jobs: how many it carries out at once, at most.
+    """
+
+    jobs: int
 
     @abstractmethod
     def run(self, schedule: Schedule, report: Report) -> None:
@@ -64,7 +70,7 @@ class InProcess(Executor):
     """One cell after the other, here."""
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self._place, self.jobs = place, 1
 
     def run(self, schedule: Schedule, report: Report) -> None:
         """As of `Executor`."""
@@ -94,11 +100,11 @@ class Processes(Executor):
     """
 
     def __init__(self, place: Place, jobs: int) -> None:
-        self._place, self._jobs = place, jobs
+        self._place, self.jobs = place, jobs
 
     def run(self, schedule: Schedule, report: Report) -> None:
         """As of `Executor`."""
-        team = {number: _Process(self._place, self._jobs) for number in range(min(self._jobs, schedule.groups))}
+        team = {number: _Process(self._place, self.jobs) for number in range(min(self.jobs, schedule.groups))}
         try:
             while True:
                 for number, process in team.items():
@@ -126,9 +132,9 @@ class Processes(Executor):
             kind, value = process.connection.recv()
         except (EOFError, OSError):
             error = WorkerDiedError(process.obituary())
-            _fail(cell, error, self._place)
+            record_failure(cell, error, self._place)
             report.ended(number, cell, Outcome("failed", process.seconds, reason=f"{type(error).__name__}: {error}"))
-            return _Process(self._place, self._jobs)
+            return _Process(self._place, self.jobs)
         if kind == "step":
             report.step(number, value)
         elif kind == "say":
@@ -204,16 +210,19 @@ class _Process:
 
 def _share(jobs: int) -> dict[str, str]:
     """The environment in which a process takes its share of the machine: cores, and memory for conditioned strain."""
-    threads = max(usable_cores() // jobs, 1)
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    if allowed.isdigit():
-        threads = max(min(threads, int(allowed)), 1)
     memory = memory_budget() / 2**30 / jobs
-    return {**dict.fromkeys(THREADS, str(threads)), MEMORY_VARIABLE: f"{memory:.3f}"}
+    return {**thread_variables(usable_cores() // jobs), MEMORY_VARIABLE: f"{memory:.3f}"}
 
 
-def _fail(cell: Cell, error: Exception, place: Place) -> None:
-    """Write what the worker could not."""
+def thread_variables(cores: int) -> dict[str, str]:
+    """The environment of a process that computes on so many cores; $OMP_NUM_THREADS of this one is a limit to it."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    threads = min(cores, int(allowed)) if allowed.isdigit() else cores
+    return dict.fromkeys(THREADS, str(max(threads, 1)))
+
+
+def record_failure(cell: Cell, error: Exception, place: Place) -> None:
+    """Write the record of a failed cell that its worker could not write."""
     from gwbench.runner import fail_spec
 
     try:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gwbench import environment, runner
+from gwbench import environment, runner, trackers
 from gwbench.errors import UserError
 from gwbench.suite.cell_run import Outcome, Place
 from gwbench.suite.display import Display
@@ -18,7 +18,7 @@ from gwbench.suite.estimate import Estimate
 from gwbench.suite.executors import Executor, InProcess, Processes
 from gwbench.suite.matrix import Cell, expand
 from gwbench.suite.schedule import Schedule
-from gwbench.suite.schema import read_suite
+from gwbench.suite.schema import Suite, read_suite
 from gwbench.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def plan(
     plugins: Sequence[str] = (),
     only: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    loggers: Sequence[str] = (),
+    elsewhere: bool = False,
 ) -> Plan:
     """Read a suite, and look up what of it is done.
 
@@ -114,13 +116,16 @@ def plan(
         plugins: files or modules that register further plugins; they have been loaded.
         only: keep the cells whose label one of these patterns fits, anywhere in it.
         settings: dotted settings for all cells, over the file's.
+        loggers: trackers that get the cells' figures, as of `runner.run`.
+        elsewhere: whether other machines carry the cells out, so that this one need not have the device "cuda".
 
     Raises:
         UserError: what the file says does not fit, or its data are not there.
     """
+    loggers = trackers.check(loggers)
     suite = read_suite(path, settings)
-    device = environment.resolve_device(device)
-    matrix = expand(suite, environment.resolve_precision("auto", device))
+    device, precision = _resolve(suite, device, elsewhere=elsewhere)
+    matrix = expand(suite, precision)
     cells = [cell for cell in matrix.cells if _chosen(cell.label, only)]
     if not cells:
         labels = "\n".join(f"  {cell.label}" for cell in matrix.cells[:5]) or "  (none)"
@@ -134,12 +139,28 @@ def plan(
     return Plan(
         name=suite.name,
         about=suite.file.about,
-        place=Place(str(out), str(cache) if cache else None, device, tuple(plugins)),
+        place=Place(str(out), str(cache) if cache else None, device, tuple(plugins), loggers),
         standings=standings,
         skipped=[each for each in matrix.skipped if _chosen(each[0], only)],
         excluded=matrix.excluded,
         budget=suite.file.budget_seconds,
     )
+
+
+def _resolve(suite: Suite, device: str, *, elsewhere: bool) -> tuple[str, str]:
+    """The device, and the precision of what is trained on it where the file leaves that at "auto"."""
+    try:
+        device = environment.resolve_device(device)
+    except UserError:
+        if not elsewhere or device != "cuda":
+            raise
+        if suite.file.precision == "auto":
+            raise UserError(
+                f"{suite.document.path}: precision: auto asks the GPU, and this machine has none. Write precision: "
+                "bf16, or fp32 for GPUs without it, in the file."
+            ) from None
+        return device, suite.file.precision
+    return device, environment.resolve_precision("auto", device)
 
 
 def carry_out(plan: Plan, *, jobs: int = 1, display: Display | None = None, executor: Executor | None = None) -> Result:
@@ -163,7 +184,7 @@ def carry_out(plan: Plan, *, jobs: int = 1, display: Display | None = None, exec
     schedule = Schedule(plan.missing, lambda: time.monotonic() < until)
     cells = [standing.cell for standing in plan.standings]
     done = [(s.cell, s.record) for s in plan.standings if s.status == "done" and s.record]
-    estimate = Estimate(cells, done, jobs)
+    estimate = Estimate(cells, done, executor.jobs)
     bookkeeper = _Bookkeeper(display, estimate)
     with display.open(len(cells), len(done), estimate):
         executor.run(schedule, bookkeeper)

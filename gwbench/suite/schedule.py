@@ -44,6 +44,11 @@ class Schedule:
         """Whether there are cells that can only be had later."""
         return bool(self._postponed) and self._may_begin()
 
+    @property
+    def ended(self) -> bool:
+        """Whether no cell will be taken any more: there is none, or none may begin."""
+        return not len(self) or not self._may_begin()
+
     def take(self, worker: int) -> Cell | None:
         """The next cell for a worker; None where there is none for it, or none now."""
         if not self._may_begin():
@@ -64,6 +69,15 @@ class Schedule:
     def postpone(self, cell: Cell) -> None:
         """Put a cell back that another process is carrying out."""
         self._postponed.append((time.monotonic() + PATIENCE, cell))
+
+    def put_back(self, worker: int, cell: Cell | None = None) -> None:
+        """Free what a worker had that is no more: the cell that it was carrying out, and the rest of its group."""
+        group = self._current.pop(worker, deque())
+        self._data.pop(worker, None)
+        if cell:
+            group.appendleft(cell)
+        if group:
+            self._groups.insert(0, group)
 
     def _next_group(self, worker: int) -> deque[Cell] | None:
         """One with the data that the worker has; or else with data that no other has; or else the first."""

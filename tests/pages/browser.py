@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,9 @@ class Browser:
         """Style the page as paper would have it, until the next one is opened."""
         self._tell("Emulation.setEmulatedMedia", media="print", features=self._scheme)
 
-    def picture(self, path: Path) -> None:
-        """A picture of the whole page."""
-        taken = self._tell("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+    def picture(self, path: Path, *, whole: bool = True) -> None:
+        """A picture of the whole page, or of what is in the window."""
+        taken = self._tell("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(taken["data"]))
 
     def _tell(self, command: str, **parameters: Any) -> Any:
@@ -134,17 +135,20 @@ def luminance(rgb: list[int]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, for the whole session."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+@contextmanager
+def chromium(profile: Path) -> Iterator[Browser]:
+    """Chromium with an empty profile; raises `LookupError` where something that it needs is not installed."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     chromedriver = shutil.which("chromedriver")
-    if not chromium or not chromedriver:
-        pytest.skip("no browser: apt-get install chromium chromium-driver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="no Selenium: pip install selenium")
+    if not program or not chromedriver:
+        raise LookupError("no browser: apt-get install chromium chromium-driver")
+    try:
+        from selenium import webdriver
+    except ImportError:
+        raise LookupError("no Selenium: pip install selenium") from None
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=chromedriver))
@@ -153,3 +157,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield Browser(driver)
     finally:
         driver.quit()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium, for the whole session."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(chromium(tmp_path_factory.mktemp("chromium")))
+        except LookupError as error:
+            pytest.skip(str(error))
+        yield found

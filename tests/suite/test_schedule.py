@@ -58,3 +58,36 @@ def test_after_the_budget_nothing_begins(cells: list[Cell]) -> None:
     assert [schedule.take(0) is not None for _ in range(3)] == [True, True, False]
     assert len(schedule) == len(cells) - 2
     assert not schedule.waits
+
+
+def test_what_a_lost_worker_had_goes_to_whoever_asks_next(cells: list[Cell]) -> None:
+    schedule = Schedule(cells)
+    first, other = schedule.take(0), schedule.take(1)
+    assert first is not None
+    assert other is not None
+    assert len(schedule) == len(cells) - 2
+    schedule.put_back(0, first)
+    assert len(schedule) == len(cells) - 1
+    schedule.put_back(0)  # it has nothing any more
+    taken = list(iter(lambda: schedule.take(1), None))
+    assert schedule.ended
+    own = [cell for cell in taken if cell.pretraining == other.pretraining]
+    again = [cell for cell in taken if cell.pretraining == first.pretraining]
+    assert taken[0] in own
+    assert again[0] is first  # the cells that share its pre-training stay together, in order
+    assert taken[taken.index(first) :][: len(again)] == again
+    assert sorted(cell.label for cell in [other, *taken]) == sorted(cell.label for cell in cells)
+
+
+def test_it_has_ended_when_nothing_is_left_or_may_begin(cells: list[Cell]) -> None:
+    allowed = [True]
+    schedule = Schedule(cells[:1], lambda: allowed[0])
+    assert not schedule.ended
+    allowed[0] = False
+    assert schedule.ended
+    allowed[0] = True
+    taken = schedule.take(0)
+    assert schedule.ended
+    assert taken is not None
+    schedule.postpone(taken)
+    assert not schedule.ended

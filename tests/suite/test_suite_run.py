@@ -131,6 +131,23 @@ def test_only_cells_that_fit_a_pattern_are_carried_out(tmp_path: Path, carried: 
         planned(tmp_path, only=("nonsense",))
 
 
+def test_cells_that_other_machines_carry_out_may_have_a_device_that_is_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    file = write_suite(tmp_path, precision="bf16")
+    elsewhere = plan(file, out=tmp_path / "runs", device="cuda", elsewhere=True)
+    assert elsewhere.place.device == "cuda"
+    assert {cell.spec.precision for cell in elsewhere.missing if cell.spec.trains} == {"bf16"}
+    with pytest.raises(UserError, match="'cuda' is not available on this machine"):
+        plan(file, out=tmp_path / "runs", device="cuda")
+    with pytest.raises(UserError, match="'cuda:7' is not available on this machine"):
+        plan(file, out=tmp_path / "runs", device="cuda:7", elsewhere=True)
+    file = write_suite(tmp_path, precision="auto")
+    with pytest.raises(UserError, match=r"tiny\.yaml: precision: auto asks the GPU, and this machine has none"):
+        plan(file, out=tmp_path / "runs", device="cuda", elsewhere=True)
+
+
 def test_after_the_budget_no_new_cell_begins(tmp_path: Path, carried: list[str]) -> None:
     result = carry_out(planned(tmp_path, budget_seconds=1e-9))
     assert (result.done, result.left, carried) == (0, 6, [])

@@ -1,0 +1,58 @@
+"""What a cell needs of a Ray node, and how many cells find room on the nodes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from gwbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a cell claims on its node.
+
+    Attributes:
+        cpus: as many as it has threads.
+        gpu: whether it has a GPU to itself.
+    """
+
+    cpus: int
+    gpu: bool
+
+    @classmethod
+    def fitting(cls, gpu: bool, jobs: int | None) -> Needs:
+        """The most CPUs that leave room for so many cells at once or, without a number, for one per GPU, or else 1."""
+        least = cls(1, gpu)
+        room = least.room()
+        wanted = max(min(jobs or room, room), 1)
+        most = max((int(node.get("CPU", 0)) for node in nodes()), default=1)
+        larger = (replace(least, cpus=cpus) for cpus in range(most, 1, -1))
+        return next((needs for needs in larger if needs.room() >= wanted), least)
+
+    def room(self, only: str | None = None) -> int:
+        """How many cells fit on the nodes, or on one of them by its identifier, whoever uses them now."""
+        return sum(map(self._times, nodes(only)))
+
+    def unmet(self) -> UserError:
+        """The message where no node has this."""
+        kinds = Counter(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes())
+        there = "; ".join(f"{count} with {kind}" for kind, count in kinds.items()) or "none"
+        return UserError(
+            f"No node of the Ray cluster has the {self} that a cell needs. Its nodes: {there}. Start one that has "
+            "(`ray start --address HOST:PORT`), lower --cpus-per-cell, or change --device."
+        )
+
+    def __str__(self) -> str:
+        return f"{self.cpus} CPU{'s' * (self.cpus > 1)}{' and 1 GPU' * self.gpu}"
+
+    def _times(self, node: dict[str, float]) -> int:
+        count = node.get("CPU", 0) // self.cpus
+        return int(min(count, node.get("GPU", 0)) if self.gpu else count)
+
+
+def nodes(only: str | None = None) -> list[dict[str, float]]:
+    """The resources of the nodes that live, or of one of them by its identifier."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"] and only in (None, node["NodeID"])]

@@ -1,0 +1,134 @@
+"""The process on a Ray node that carries cells out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
+from gwbench.errors import UserError
+from gwbench.files import unwritable
+from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
+from gwbench.suite.executors import THREADS
+from gwbench.suite.ray_room import Needs
+from gwbench.workbench import Workbench
+
+Message = tuple[str, Any]
+"""What a worker tells: "ready", "unfit", "step", "say" or "ended", and what goes with it."""
+
+
+@contextlib.contextmanager
+def signpost(folder: Path) -> Iterator[Path]:
+    """A file in the folder of runs by which workers tell it from another one of that name.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    sign = folder / f".ray-{uuid.uuid4().hex[:12]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        sign.touch()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        yield sign
+    finally:
+        sign.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker must know.
+
+    Attributes:
+        place: where cells are carried out, in absolute paths.
+        folder: the working directory of the process that asks.
+        path: where that imports from.
+        sign: the signpost in the folder of runs.
+        patience: seconds to wait until it is seen.
+        needs: what a worker has of its node.
+        jobs: workers there are at most.
+    """
+
+    place: Place
+    folder: Path
+    path: list[str]
+    sign: Path
+    patience: float
+    needs: Needs
+    jobs: int | None
+
+
+class CellWorker:
+    """Lives in a process on a node: carries out one cell after the other, and tells what goes on meanwhile."""
+
+    def __init__(self) -> None:
+        self._news: SimpleQueue[Message] = SimpleQueue()
+        self._progress = CellProgress(lambda text: self._tell("step", text), lambda text: self._tell("say", text))
+
+    def prepare(self, setup: Setup) -> list[Message]:
+        """Import what cells need, and look whether the folder of runs is here."""
+        import ray
+
+        here = f"The Ray node {ray.util.get_node_ip_address()}"
+        with contextlib.suppress(OSError):  # datasets may be named by relative paths
+            os.chdir(setup.folder)
+        sys.path.extend(path for path in setup.path if path not in sys.path)
+        until = time.monotonic() + setup.patience
+        while not setup.sign.exists():
+            if time.monotonic() > until:
+                text = f"{here} does not see the folder {setup.sign.parent} of this machine."
+                return [("unfit", f"{text} Give --out a folder that all nodes share.")]
+            time.sleep(0.1)
+        try:
+            import torch
+
+            import gwbench.laboratory  # noqa: F401 - before the first cell's clock starts
+            from gwbench.registry import REGISTRY
+
+            threads = int(os.environ[THREADS[0]])
+            torch.set_num_threads(threads)
+            for source in setup.place.plugins:
+                REGISTRY.load_source(source)
+            os.environ[MEMORY_VARIABLE] = f"{memory_budget() / 2**30 / self._neighbours(setup):.3f}"
+        except (ImportError, UserError) as error:
+            return [("unfit", f"{here} cannot carry out cells: {error}")]
+        self._place = setup.place
+        self._bench = Workbench(setup.place.cache, threads, many=True)
+        return [("ready", None)]
+
+    def carry_out(self, spec: str) -> None:
+        """Carry out a cell; `hear` tells what comes of it."""
+        from gwbench.spec import RunSpec
+
+        try:
+            outcome = carry_out(RunSpec.model_validate_json(spec), self._place, self._bench, self._progress)
+        except Exception as error:  # a spec that does not hold here, for want of a plugin say
+            outcome = Outcome("failed", reason=f"{type(error).__name__}: {error}")
+        self._tell("ended", outcome)
+
+    def hear(self) -> list[Message]:
+        """What has not been told yet; waits until there is something."""
+        messages = [self._news.get()]
+        while not self._news.empty():
+            messages.append(self._news.get())
+        return messages
+
+    def _tell(self, kind: str, value: object) -> None:
+        self._news.put((kind, value))
+
+    @staticmethod
+    def _neighbours(setup: Setup) -> int:
+        """How many workers this node may have."""
+        import ray
+
+        most = setup.needs.room(ray.get_runtime_context().get_node_id())
+        return max(min(most, setup.jobs or most), 1)
