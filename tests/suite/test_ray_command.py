@@ -29,7 +29,7 @@ from tests.suite.gated import GATED
 from tests.suite.test_executors import records
 from tests.suite.tiny import write_suite
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 def family(process: subprocess.Popen[str]) -> list[Any]:
@@ -51,6 +51,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     words = [sys.executable, "-m", "gwbench", "suite", "run", suite.name, "--out", "runs", "--plugin", "gated.py"]
     words += ["--device", "cpu", "--executor", "ray", "--jobs", "1", "--quiet"]
     given = {"OMP_NUM_THREADS": "1", "RAY_TMPDIR": folder, "GWBENCH_TEST_GATE": str(tmp_path / "open")}
+    commands: list[subprocess.Popen[str]] = []
     started: list[psutil.Process] = []
 
     def at_the_gate(process: psutil.Process) -> bool:
@@ -69,7 +70,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
             text=True,
             start_new_session=True,
         )
-        started.append(psutil.Process(command.pid))
+        commands.append(command)
         while not any(at_the_gate(each) for each in family(command)):
             assert command.poll() is None, command.communicate()
             time.sleep(0.1)
@@ -77,6 +78,9 @@ def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
         return command
 
     yield begin
+    for command in commands:
+        command.kill()
+        command.communicate()
     for process in filter(alive, started):
         process.kill()
     shutil.rmtree(folder, ignore_errors=True)

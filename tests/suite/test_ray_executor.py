@@ -21,7 +21,7 @@ from tests.suite.ray_cluster import SMALL, Listening, on_ray
 from tests.suite.test_executors import records, scores, threads
 from tests.suite.tiny import write_suite
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 
 VOLATILE = {"created", "phases", "peak_memory", "folder"}
 """What a record says of the moment and not of the run."""

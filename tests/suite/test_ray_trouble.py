@@ -24,7 +24,7 @@ from tests.suite.ray_cluster import SMALL, Listening, on_ray
 from tests.suite.test_executors import DEADLY, records
 from tests.suite.tiny import write_suite
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("known")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("known")]
 
 
 @pytest.fixture

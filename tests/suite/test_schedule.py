@@ -82,12 +82,13 @@ def test_what_a_lost_worker_had_goes_to_whoever_asks_next(cells: list[Cell]) -> 
 def test_it_has_ended_when_nothing_is_left_or_may_begin(cells: list[Cell]) -> None:
     allowed = [True]
     schedule = Schedule(cells[:1], lambda: allowed[0])
-    assert not schedule.ended
+    seen = [schedule.ended]
     allowed[0] = False
-    assert schedule.ended
+    seen.append(schedule.ended)
     allowed[0] = True
     taken = schedule.take(0)
-    assert schedule.ended
     assert taken is not None
+    seen.append(schedule.ended)
     schedule.postpone(taken)
-    assert not schedule.ended
+    seen.append(schedule.ended)
+    assert seen == [False, True, True, False]
