@@ -85,6 +85,8 @@ def _probe(address: str) -> None:
         subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=CONNECTING)
     except subprocess.CalledProcessError as error:
         reason = (error.stderr.strip() or str(error)).splitlines()[-1]
+        if "InvalidAuthToken" in error.stderr:  # Ray's last line is silent about it
+            reason = "it asks for its token: set RAY_AUTH_MODE=token, with the token in ~/.ray/auth_token"
     except subprocess.TimeoutExpired:
         reason = f"no answer within {CONNECTING:.0f} s"
     except OSError as error:

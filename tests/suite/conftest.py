@@ -19,7 +19,10 @@ def cluster() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # read at Ray's import: listen on the loopback only
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # or Ray writes a token into the home folder
+        # Listen on the loopback only: the variable is for child processes, this one may have imported Ray already.
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        patch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
         patch.setenv("RAY_prestart_worker_first_driver", "0")  # processes that nobody would use
         patch.setenv("OMP_NUM_THREADS", "1")
         from ray.cluster_utils import Cluster

@@ -52,6 +52,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     words = [sys.executable, "-m", "gwbench", "suite", "run", suite.name, "--out", "runs", "--plugin", "gated.py"]
     words += ["--device", "cpu", "--executor", "ray", "--jobs", "1", "--quiet"]
     given = {"OMP_NUM_THREADS": "1", "RAY_TMPDIR": folder, "GWBENCH_TEST_GATE": str(tmp_path / "open")}
+    given |= {"RAY_AUTH_MODE": "disabled"}  # or Ray writes a token into the home folder
     commands: list[subprocess.Popen[str]] = []
     started: list[psutil.Process] = []
 
