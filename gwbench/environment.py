@@ -81,7 +81,7 @@ def hardware(device: str) -> dict[str, str | int | float]:
         "threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
     }
-    if device.startswith("cuda"):
+    if device.startswith("cuda") and torch.cuda.is_available():  # a failure may be recorded by another machine
         found["accelerator"] = torch.cuda.get_device_name(device)
     return found
 

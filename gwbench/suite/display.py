@@ -61,7 +61,8 @@ class TerminalDisplay(Display):
 
     def began(self, worker: int, cell: Cell) -> None:
         """As of `Display`."""
-        self._doing[worker] = cell, ""
+        # A cell that its worker's death has freed is another one's now.
+        self._doing = {n: doing for n, doing in self._doing.items() if doing[0] is not cell} | {worker: (cell, "")}
 
     def step(self, worker: int, text: str) -> None:
         """As of `Display`."""

@@ -22,6 +22,7 @@ HEAVY = {
     "nnAudio",
     "pandas",
     "pycbc",
+    "ray",
     "pytorch_lightning",
     "scipy",
     "sklearn",
