@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from gwbench.leaderboard.build import build
 from gwbench.leaderboard.columns import columns_of, heading, legend
 from gwbench.leaderboard.escape import markdown
-from gwbench.leaderboard.formats import FORMATS
+from gwbench.leaderboard.formats import FORMATS, bars
 from gwbench.leaderboard.model import Leaderboard
 from gwbench.leaderboard.rows import Options
 from gwbench.record import PREDICTIONS, RECORD, write_arrays
@@ -98,14 +97,10 @@ def summary(board: Leaderboard) -> str:
     table = board.tables[0]
     columns = [column for column in columns_of(table, board) if not column.keep or column.keep >= SHORT]
     lines = [markdown(heading(table)), ""]
-    lines.append(_bars(markdown(column.title) for column in columns))
-    lines.append(_bars("---" if column.left else "---:" for column in columns))
-    lines += [_bars(markdown(column.text(row)) for column in columns) for row in table.rows]
+    lines.append(bars(markdown(column.title) for column in columns))
+    lines.append(bars("---" if column.left else "---:" for column in columns))
+    lines += [bars(markdown(column.text(row)) for column in columns) for row in table.rows]
     return "\n".join([*lines, "", *(f"- {markdown(line)}" for line in legend(table, board)[:3])]) + "\n"
-
-
-def _bars(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

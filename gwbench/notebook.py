@@ -38,6 +38,7 @@ class Notebook:
         spec, run_id, fingerprint, device, folder: of the run.
         trained: what came of pre-training, once it is done.
         pretrained_by: identity of the run that did it, where it was another.
+        devices, nodes: over how many it was spread, devices per node, where it was done here.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Notebook:
         self.device, self.folder = device, folder
         self.trained: Trained | None = None
         self.pretrained_by: str | None = None
+        self.devices, self.nodes = 1, 1
         self._phases: dict[str, record.Phase] = {}
 
     @contextmanager
@@ -154,6 +156,8 @@ class Notebook:
                 hardware=environment.hardware(self.device),
                 device=self.device,
                 precision=self.spec.precision,
+                devices=self.devices,
+                nodes=self.nodes,
             ),
             folder=str(self.folder),
             **fields,

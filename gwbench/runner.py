@@ -270,18 +270,8 @@ def _carry_out(
         arrays["embedding"] = scores.embeddings
     record.write_arrays(notebook.folder / record.PREDICTIONS, arrays)
     result = notebook.finished(splits, len(labels), scores, metrics)
-    if team.size > 1 and not notebook.pretrained_by:
-        result = _with_devices(result, team, notebook.folder)
     _drop_checkpoints(notebook.folder)
     return result
-
-
-def _with_devices(result: RunRecord, team: Team, folder: Path) -> RunRecord:
-    """Note over how many devices pre-training was spread."""
-    where = result.environment.model_copy(update={"devices": team.devices, "nodes": team.nodes})
-    noted = result.model_copy(update={"environment": where})
-    record.write_record(folder, noted)
-    return noted
 
 
 def _refuse_sharing(spec: RunSpec, team: Team) -> None:
@@ -321,6 +311,7 @@ def _pretrain(
             return encoder
     encoder = laboratory.new_encoder()
     notebook.trained = _trainer(team)(laboratory, encoder, notebook.folder / CHECKPOINTS, team)
+    notebook.devices, notebook.nodes = team.devices, team.nodes
     if notebook.trained.diagnostics:
         record.write_arrays(notebook.folder / record.DIAGNOSTICS, notebook.trained.diagnostics)
     return encoder

@@ -38,6 +38,7 @@ from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
 from gwbench.data.conditioning.conditioned import CHUNK, ConditionedStrain
 from gwbench.data.store.cache import CacheDir, usable_cores
 from gwbench.distributed import Team, connected
+from gwbench.environment import THREADS, thread_variables
 from gwbench.errors import UserError
 from gwbench.progress import Progress, Task
 from gwbench.registry import REGISTRY
@@ -47,10 +48,6 @@ if TYPE_CHECKING:
     from gwbench.encoding import DetectorEncoder
     from gwbench.laboratory import Laboratory
     from gwbench.pretrain import Trained
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-           "NUMEXPR_NUM_THREADS")  # fmt: skip
-"""What says how many threads a process computes with."""
 
 GRACE = 5.0
 """Seconds for the others to say what went wrong with them, once one has ended early: the first to notice that a
@@ -195,13 +192,9 @@ class _Process:
 
 def _environment(team: Team) -> dict[str, str]:
     """A process's share of the machine, and its place in the team as Lightning looks for it."""
-    threads = max(usable_cores() // team.size, 1)
-    allowed = os.environ.get(THREADS[0], "")
-    if allowed.isdigit():
-        threads = max(min(threads, int(allowed)), 1)
     place = {"RANK": team.rank, "WORLD_SIZE": team.size, "LOCAL_RANK": team.local_rank, "GROUP_RANK": 0}
     return {
-        **dict.fromkeys(THREADS, str(threads)),
+        **thread_variables(usable_cores() // team.size),
         MEMORY_VARIABLE: f"{memory_budget() / 2**30 / team.size:.3f}",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         **{name: str(number) for name, number in place.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gwbench.leaderboard.columns import Column, columns_of, facts, heading, legend, letters, passed_over, sectioned
@@ -39,18 +39,19 @@ def as_markdown(board: Leaderboard) -> str:
     for table in board.tables:
         columns = columns_of(table, board)
         lines += [f"### {markdown(heading(table))}", "", markdown(facts(table)), ""]
-        lines.append(_bars(markdown(column.title) for column in columns))
-        lines.append(_bars("---" if column.left else "---:" for column in columns))
+        lines.append(bars(markdown(column.title) for column in columns))
+        lines.append(bars("---" if column.left else "---:" for column in columns))
         for section, row in sectioned(table):
             if section is not None:
-                lines.append(_bars(["", f"**{markdown(section)}**", *[""] * (len(columns) - 2)]))
-            lines.append(_bars(markdown(column.text(row)) for column in columns))
+                lines.append(bars(["", f"**{markdown(section)}**", *[""] * (len(columns) - 2)]))
+            lines.append(bars(markdown(column.text(row)) for column in columns))
         lines += ["", *(f"- {markdown(line)}" for line in legend(table, board)), ""]
     lines += [f"- {markdown(line)}" for line in passed_over(board)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _bars(cells: Iterator[str] | list[str]) -> str:
+def bars(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -21,15 +21,12 @@ from typing import Protocol
 
 from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
 from gwbench.data.store.cache import usable_cores
+from gwbench.environment import THREADS, thread_variables
 from gwbench.errors import UserError
 from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
 from gwbench.suite.matrix import Cell
 from gwbench.suite.schedule import PATIENCE, Schedule
 from gwbench.workbench import Workbench
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-           "NUMEXPR_NUM_THREADS")  # fmt: skip
-"""What says how many threads a process computes with; it is read when numpy and torch are imported."""
 
 
 class Report(Protocol):
@@ -212,13 +209,6 @@ def _share(jobs: int) -> dict[str, str]:
     """The environment in which a process takes its share of the machine: cores, and memory for conditioned strain."""
     memory = memory_budget() / 2**30 / jobs
     return {**thread_variables(usable_cores() // jobs), MEMORY_VARIABLE: f"{memory:.3f}"}
-
-
-def thread_variables(cores: int) -> dict[str, str]:
-    """The environment of a process that computes on so many cores; $OMP_NUM_THREADS of this one is a limit to it."""
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    threads = min(cores, int(allowed)) if allowed.isdigit() else cores
-    return dict.fromkeys(THREADS, str(max(threads, 1)))
 
 
 def record_failure(cell: Cell, error: Exception, place: Place) -> None:

@@ -31,9 +31,10 @@ from pathlib import Path
 from typing import Any
 
 from gwbench import runner
+from gwbench.environment import thread_variables
 from gwbench.errors import UserError
 from gwbench.suite.cell_run import Outcome, Place
-from gwbench.suite.executors import Executor, Report, WorkerDiedError, record_failure, thread_variables
+from gwbench.suite.executors import Executor, Report, WorkerDiedError, record_failure
 from gwbench.suite.matrix import Cell
 from gwbench.suite.ray_connection import connection, in_brief
 from gwbench.suite.ray_room import Needs
