@@ -21,11 +21,10 @@ from typing import Any
 
 import click
 
-from gwbench import environment, seeds
+from gwbench import environment
 from gwbench.cli.options import parse_settings
 from gwbench.cli.run import SHORTCUTS
 from gwbench.cli.run import run as run_command
-from gwbench.evaluate.probe import draw_labelled
 from gwbench.evaluate.statistics import auc_interval
 from gwbench.laboratory import hide_test
 from gwbench.progress import Progress, TerminalProgress
@@ -77,8 +76,9 @@ class Shared:
         result: dict[str, Any] = {"auc": {}}
         encoder = None
         for fraction in fractions or [spec.evaluation.label_fraction]:
-            labels = draw_labelled(splits.train.label, fraction, seeds.numpy_generator(spec.seed, "split"))
-            laboratory, _ = self._bench.laboratory(spec, labels, device, self.progress)
+            judged = spec.evaluation.model_copy(update={"label_fraction": fraction})
+            spec = spec.model_copy(update={"evaluation": judged})
+            laboratory, _ = self._bench.laboratory(spec, device, self.progress)
             # whatever scores the test split scores validation
             laboratory = replace(
                 laboratory,
@@ -97,7 +97,7 @@ class Shared:
             if not spec.training:
                 result["seconds"] = time.monotonic() - begun
             found = auc_interval(splits.val.label, scores.test)
-            result["auc"][str(len(labels))] = [found.value, found.low, found.high]
+            result["auc"][str(len(laboratory.labelled))] = [found.value, found.low, found.high]
         return result
 
 

@@ -17,7 +17,6 @@ from gwbench.contracts import View
 from gwbench.encoding import DetectorEncoder, frozen_embedding
 from gwbench.errors import UserError
 from gwbench.files import atomic
-from gwbench.trackers import log
 
 if TYPE_CHECKING:
     from gwbench.progress import Progress, Task
@@ -162,7 +161,7 @@ class Follower(Callback):
 
     def _log(self, figures: Mapping[str, Any], trainer: pl.Trainer) -> None:
         named = {f"{self._name}/{name}": value for name, value in figures.items()}
-        log(self._progress, named, trainer.global_step)
+        self._progress.log(named, trainer.global_step)
 
 
 def diverged(what: str, step: int) -> UserError:

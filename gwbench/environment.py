@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import subprocess
@@ -15,17 +14,6 @@ from gwbench.errors import UserError
 
 PACKAGES = ("torch", "lightly", "pytorch-lightning", "timm", "nnAudio", "pycbc", "lalsuite", "numpy", "scipy",
             "scikit-learn", "h5py")  # fmt: skip
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-           "NUMEXPR_NUM_THREADS")  # fmt: skip
-"""What says how many threads a process computes with; it is read when numpy and torch are imported."""
-
-
-def thread_variables(cores: int) -> dict[str, str]:
-    """The environment of a process that computes on so many cores; $OMP_NUM_THREADS of this one is a limit to it."""
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    threads = min(cores, int(allowed)) if allowed.isdigit() else cores
-    return dict.fromkeys(THREADS, str(max(threads, 1)))
 
 
 def resolve_device(asked: str) -> str:

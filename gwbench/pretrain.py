@@ -22,10 +22,10 @@ from gwbench.contracts import Array, Augmentation, Objective, Pairing, View
 from gwbench.data.conditioning.batches import Batches
 from gwbench.data.conditioning.conditioned import ConditionedStrain
 from gwbench.distributed import Team
+from gwbench.distributed.joined import JoinedEncoder, JoinedView, leave_gathering
 from gwbench.encoding import DetectorEncoder
 from gwbench.errors import UserError
 from gwbench.fit import adamw, fit, scheduled, weight_groups
-from gwbench.joined import JoinedEncoder, JoinedView, leave_gathering
 from gwbench.kept_fronts import KeptFronts
 
 if TYPE_CHECKING:

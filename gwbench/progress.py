@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +37,9 @@ class Progress:
 
     def say(self, message: str) -> None:
         """One line that stays, such as a warning."""
+
+    def log(self, figures: Mapping[str, Any], step: int) -> None:
+        """Figures of a step of training, numbers or tensors of one, for those who follow them over the run."""
 
 
 class _Silent:

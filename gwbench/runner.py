@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gwbench import distributed, environment, record, seeds, trackers
+from gwbench import distributed, environment, record, trackers
 from gwbench import progress as progress_bars
 from gwbench.distributed import Team
 from gwbench.errors import UserError
-from gwbench.evaluate.probe import draw_labelled
 from gwbench.files import WRITING, unwritable
 from gwbench.notebook import Notebook
 from gwbench.record import RunRecord
 from gwbench.registry import REGISTRY
+from gwbench.run_folder import CHECKPOINTS, drop_checkpoints, finished, folder_of, lenders, only_here, set_aside, sweep
 from gwbench.spec import RunSpec
 from gwbench.trackers import Tracked
 from gwbench.workbench import Workbench
@@ -31,11 +28,6 @@ if TYPE_CHECKING:
     from gwbench.progress import Progress
 
 DEFAULT_OUT = "runs"
-CHECKPOINTS = "checkpoints"
-
-
-class BusyRunError(UserError):
-    """Another process is carrying out the run."""
 
 
 def run(
@@ -161,7 +153,7 @@ def run_spec(
     team = team or Team()
     _refuse_sharing(spec, team)
     if team.launcher and not team.talk:
-        from gwbench.company import in_company
+        from gwbench.distributed.company import in_company
 
         def carry_out(together: Team) -> RunRecord:
             return run_spec(
@@ -179,15 +171,15 @@ def run_spec(
     fingerprint = bench.fingerprint(spec)
     run_id = spec.run_id(fingerprint)
     folder = folder_of(spec, fingerprint, out)
-    with _only_here(folder):
-        finished = _finished(folder, run_id, progress)
-        if finished and not rerun:
+    with only_here(folder):
+        done = finished(folder, run_id, progress)
+        if done and not rerun:
             unlogged = " Nothing is logged." if loggers else ""
             progress.say(f"This run is done already: {folder}. Use --rerun to do it again.{unlogged}")
-            return finished
+            return done
         if rerun:
-            _set_aside(folder)
-        _sweep(folder)
+            set_aside(folder)
+        sweep(folder)
         notebook = Notebook(spec, run_id, fingerprint, device, folder)
         try:
             with Tracked(progress, loggers, folder, spec) as tracked:
@@ -205,23 +197,8 @@ def fail_spec(spec: RunSpec, error: Exception, *, device: str, out: str | Path, 
     """Record that a run failed, for a process that could not do so itself."""
     fingerprint = bench.fingerprint(spec)
     folder = folder_of(spec, fingerprint, out)
-    with _only_here(folder):
+    with only_here(folder):
         Notebook(spec, spec.run_id(fingerprint), fingerprint, device, folder).failed(error)
-
-
-def folder_of(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> Path:
-    """Where the run's record is or will be."""
-    return Path(out) / f"{_slug(spec)}-{spec.run_id(fingerprint)[:8]}"
-
-
-def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> RunRecord | None:
-    """The record of this very run, finished or failed; None where there is none that could be trusted."""
-    try:
-        found = record.read_record(folder_of(spec, fingerprint, out))
-    except UserError:
-        return None
-    known = all(plugin.source_hash for plugin in found.plugins)
-    return found if known and found.run_id == spec.run_id(fingerprint) else None
 
 
 def _carry_out(
@@ -237,12 +214,9 @@ def _carry_out(
     with notebook.phase("data") as phase:
         splits, fresh = bench.splits(spec, progress)
         phase.windows = sum(splits.sizes.values()) if fresh else 0
-        labels = draw_labelled(
-            splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
-        )
 
     with notebook.phase("condition") as phase:
-        laboratory, fresh = bench.laboratory(spec, labels, notebook.device, progress)
+        laboratory, fresh = bench.laboratory(spec, notebook.device, progress)
         kept = [len(strain) for strain in laboratory.strain.values() if strain.in_memory]
         phase.windows = sum(kept) if fresh else 0
 
@@ -253,7 +227,8 @@ def _carry_out(
         progress.start_at(notebook.trained.steps)
         laboratory = replace(laboratory, encoder=encoder)
 
-    judged = len(labels) + len(splits.val) + len(splits.test)
+    labels = len(laboratory.labelled)
+    judged = labels + len(splits.val) + len(splits.test)
     if spec.baseline:
         with notebook.phase("baseline") as phase:
             phase.windows = 0 if spec.trains else judged
@@ -269,8 +244,8 @@ def _carry_out(
     if scores.embeddings is not None:
         arrays["embedding"] = scores.embeddings
     record.write_arrays(notebook.folder / record.PREDICTIONS, arrays)
-    result = notebook.finished(splits, len(labels), scores, metrics)
-    _drop_checkpoints(notebook.folder)
+    result = notebook.finished(splits, labels, scores, metrics)
+    drop_checkpoints(notebook.folder)
     return result
 
 
@@ -299,7 +274,7 @@ def _pretrain(
     from gwbench.frozen import load_encoder
 
     spec = laboratory.spec
-    for earlier in _lenders(spec, notebook, progress) if spec.baseline or not rerun else ():
+    for earlier in lenders(spec, notebook.fingerprint, notebook.folder, progress) if spec.baseline or not rerun else ():
         assert earlier.folder is not None
         try:
             encoder = load_encoder(earlier.folder).encoder
@@ -320,107 +295,13 @@ def _pretrain(
 def _trainer(team: Team) -> Callable[[Laboratory, DetectorEncoder, Path, Team], Trained]:
     """Who trains: this process, several that it starts, or those it was started with."""
     if team.talk:
-        from gwbench.company import pretrain_in_company
+        from gwbench.distributed.company import pretrain_in_company
 
         return pretrain_in_company
     if team.size > 1:
-        from gwbench.workers import pretrain_together
+        from gwbench.distributed.workers import pretrain_together
 
         return pretrain_together
     from gwbench.laboratory import Laboratory
 
     return Laboratory.pretrain
-
-
-def _lenders(spec: RunSpec, notebook: Notebook, progress: Progress) -> Iterator[RunRecord]:
-    """The finished runs beside this one that kept the encoder which its pre-training gives.
-
-    They differ from it in how the encoder is judged, such as in the share of labels.
-    """
-    wanted, sources = spec.pretraining.canonical(), _sources(spec.ordinary)
-    for path in sorted(notebook.folder.parent.glob(f"{_slug(spec.ordinary)}-*/{record.RECORD}")):
-        found = None if path.parent == notebook.folder else _readable(path.parent, progress)
-        if (
-            found
-            and found.status == "ok"
-            and found.spec.baseline is None
-            and found.data
-            and found.data.fingerprint == notebook.fingerprint
-            and [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in found.plugins] == sources
-            and all(plugin.source_hash for plugin in found.plugins)
-            and found.spec.pretraining.canonical() == wanted
-        ):
-            yield found
-
-
-def _sources(spec: RunSpec) -> list[tuple[str, str, int, str]]:
-    return [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in spec.plugins()]
-
-
-def _set_aside(folder: Path) -> None:
-    """Before a run is done again: keep its old record under another name, so that an interruption can resume.
-
-    What trackers were told then would be mixed with what they are told now.
-    """
-    _drop_checkpoints(folder)
-    shutil.rmtree(folder / trackers.LOGS, ignore_errors=True)
-    if (folder / record.RECORD).exists():
-        (folder / record.RECORD).replace(folder / record.SUPERSEDED)
-
-
-def _drop_checkpoints(folder: Path) -> None:
-    """Once a run is recorded its weights are safe, and optimiser states would only fill the disk."""
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process had half written."""
-    for name in (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS):
-        for path in folder.glob(f".{name}.*"):
-            path.unlink(missing_ok=True)
-
-
-def _slug(spec: RunSpec) -> str:
-    """The method, the data and the seed as the beginning of a folder's name; runs on these differ in what follows."""
-    words = f"{spec.title} {spec.dataset.name} s{spec.seed}"
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:100]
-
-
-def _finished(folder: Path, run_id: str, progress: Progress) -> RunRecord | None:
-    """The record of this very run, if it is whole and went well.
-
-    A run whose plugins have no source that could be compared is never taken for done.
-    """
-    found = _readable(folder, progress, then="It is made again now.")
-    known = found and all(plugin.source_hash for plugin in found.plugins)
-    return found if found and known and found.status == "ok" and found.run_id == run_id else None
-
-
-def _readable(folder: Path, progress: Progress, then: str = "It is left aside.") -> RunRecord | None:
-    """The record in a folder, if there is one; where it is damaged, that and what comes of it is said."""
-    if not (folder / record.RECORD).exists():
-        return None
-    try:
-        return record.read_record(folder)
-    except UserError as error:
-        progress.say(f"{error} {then}")
-        return None
-
-
-@contextmanager
-def _only_here(folder: Path) -> Iterator[None]:
-    """Hold the run's folder; a second process that wants the same run is told so."""
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise BusyRunError(f"Another process is carrying out this run in {folder}. Wait for it, or stop it.") from None
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
-        yield
-    finally:
-        lock.release()

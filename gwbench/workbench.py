@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gwbench.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from gwbench.contracts import Array, Dataset, StrainSplits
+    from gwbench.contracts import Dataset, StrainSplits
     from gwbench.laboratory import Laboratory
     from gwbench.progress import Progress
     from gwbench.spec import RunSpec
@@ -57,15 +57,20 @@ class Workbench:
         self._splits = key, splits
         return splits, True
 
-    def laboratory(self, spec: RunSpec, labelled: Array, device: str, progress: Progress) -> tuple[Laboratory, bool]:
+    def laboratory(self, spec: RunSpec, device: str, progress: Progress) -> tuple[Laboratory, bool]:
         """The laboratory of a run whose data are open, and whether they have been conditioned anew."""
+        from gwbench import seeds
         from gwbench.data.store.cache import CacheDir
+        from gwbench.evaluate.probe import draw_labelled
         from gwbench.laboratory import Laboratory
 
         assert self._splits is not None
         key, splits = f"{_data_key(spec)} {spec.conditioning.model_dump_json()}", self._splits[1]
         shared = self._laboratory[1] if self._laboratory and self._laboratory[0] == key else None
         self._laboratory = None
+        labelled = draw_labelled(
+            splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
+        )
         laboratory = Laboratory.set_up(spec, splits, labelled, device, progress, self._cache, shared)
         if self._many and not shared:
             for strain in laboratory.strain.values():

@@ -22,7 +22,8 @@ from gwbench.progress import Progress
 from gwbench.record import RunRecord
 from gwbench.registry import Registry
 from gwbench.spec import RunSpec
-from gwbench.trackers import TRACKERS, Tracked, Tracker, settings_of
+from gwbench.trackers import TRACKERS, Tracked, Tracker
+from gwbench.trackers.figures import settings_of
 from tests.conftest import TINY, TINY_OBJECTIVE, Heard
 
 SETTINGS = TINY | TINY_OBJECTIVE
@@ -365,7 +366,7 @@ def test_a_tracker_that_hangs_is_left_behind(
 ) -> None:
     released = threading.Event()
     monkeypatch.setattr(broken, "open", lambda self, step: released.wait(60) and self)
-    monkeypatch.setattr(trackers, "PATIENCE", 0.1)
+    monkeypatch.setattr(trackers.tracked, "PATIENCE", 0.1)
     heard = Heard()
     with Tracked(heard, ["broken"], tmp_path, plain.spec) as tracked:
         tracked.log({"loss": 0.5}, 1)

@@ -71,7 +71,8 @@ def carry_out(spec: RunSpec, place: Place, bench: Workbench, progress: Progress)
         bench: that of the cells which this process carried out before.
         progress: where to report.
     """
-    from gwbench.runner import BusyRunError, run_spec
+    from gwbench.run_folder import BusyRunError
+    from gwbench.runner import run_spec
 
     _reset_peak_memory()
     begun = time.monotonic()

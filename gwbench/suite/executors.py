@@ -7,9 +7,6 @@ cell's spec wherever it likes. Whatever happens to it, the runs' records are wha
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -19,9 +16,9 @@ from multiprocessing.connection import Connection, Pipe, wait
 from queue import SimpleQueue
 from typing import Protocol
 
+from gwbench import processes
 from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
 from gwbench.data.store.cache import usable_cores
-from gwbench.environment import THREADS, thread_variables
 from gwbench.errors import UserError
 from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
 from gwbench.suite.matrix import Cell
@@ -154,22 +151,14 @@ class WorkerDiedError(Exception):
 
 
 class _Process:
-    """One worker: a new interpreter that knows this one's import path and nothing else of it."""
+    """One worker."""
 
     def __init__(self, place: Place, jobs: int) -> None:
         self.cell: Cell | None = None
         self._begun = 0.0
         self.connection, theirs = Pipe()
-        program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({theirs.fileno()})"
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", program],
-                env={**os.environ, **_share(jobs)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C is for this process, which ends the others
-            )
+            self._process = processes.start(__name__, theirs.fileno(), _share(jobs))
         except OSError as error:
             self.connection.close()
             raise UserError(f"No process can be started: {error}. Lower --jobs.") from None
@@ -192,11 +181,9 @@ class _Process:
 
     def obituary(self) -> str:
         """How the process ended, which has hung up."""
-        code = self._process.wait()
+        ended = processes.how_it_ended(self._process)
         self.connection.close()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        why = ", most likely for want of memory: lower --jobs" if code == -signal.SIGKILL else ""
-        return f"the process ended with {how}{why}"
+        return f"the process {ended}: lower --jobs" if "memory" in ended else f"the process {ended}"
 
     def kill(self) -> None:
         """End it at once. Records and checkpoints are whole at any moment."""
@@ -208,7 +195,7 @@ class _Process:
 def _share(jobs: int) -> dict[str, str]:
     """The environment in which a process takes its share of the machine: cores, and memory for conditioned strain."""
     memory = memory_budget() / 2**30 / jobs
-    return {**thread_variables(usable_cores() // jobs), MEMORY_VARIABLE: f"{memory:.3f}"}
+    return {**processes.thread_variables(usable_cores() // jobs), MEMORY_VARIABLE: f"{memory:.3f}"}
 
 
 def record_failure(cell: Cell, error: Exception, place: Place) -> None:
@@ -246,7 +233,7 @@ def serve(descriptor: int) -> None:
     from gwbench.spec import RunSpec
 
     import_module("gwbench.laboratory")  # before the first cell's clock starts
-    threads = int(os.environ[THREADS[0]])
+    threads = int(os.environ[processes.THREADS[0]])
     torch.set_num_threads(threads)
     for source in place.plugins:
         REGISTRY.load_source(source)

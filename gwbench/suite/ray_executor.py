@@ -30,9 +30,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gwbench import runner
-from gwbench.environment import thread_variables
+from gwbench import run_folder
 from gwbench.errors import UserError
+from gwbench.processes import thread_variables
 from gwbench.suite.cell_run import Outcome, Place
 from gwbench.suite.executors import Executor, Report, WorkerDiedError, record_failure
 from gwbench.suite.matrix import Cell
@@ -252,9 +252,9 @@ class RayCluster(Executor):
             return outcome
         fingerprint = self._bench.fingerprint(cell.spec)
         until = time.monotonic() + APPEARING
-        while not (found := runner.find_record(cell.spec, fingerprint, self._place.out)) or found.status != "ok":
+        while not (found := run_folder.find_record(cell.spec, fingerprint, self._place.out)) or found.status != "ok":
             if time.monotonic() > until:
-                folder = runner.folder_of(cell.spec, fingerprint, self._place.out)
+                folder = run_folder.folder_of(cell.spec, fingerprint, self._place.out)
                 reason = (
                     f"it was carried out, but its record is not in {folder}: --out must be a folder that all nodes "
                     "share, and they must have the same data, plugins and version of gwbench as this machine"

@@ -14,9 +14,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
-from gwbench.environment import THREADS
 from gwbench.errors import UserError
 from gwbench.files import unwritable
+from gwbench.processes import THREADS
 from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
 from gwbench.suite.ray_room import Needs
 from gwbench.workbench import Workbench

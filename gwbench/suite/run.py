@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gwbench import environment, runner, trackers
+from gwbench import environment, run_folder, runner, trackers
 from gwbench.errors import UserError
 from gwbench.suite.cell_run import Outcome, Place
 from gwbench.suite.display import Display
@@ -44,7 +44,7 @@ class Standing:
         """How the cell stands."""
         if self.record:
             return "done" if self.record.status == "ok" else "failed"
-        return "interrupted" if (self.folder / runner.CHECKPOINTS).is_dir() else "missing"
+        return "interrupted" if (self.folder / run_folder.CHECKPOINTS).is_dir() else "missing"
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def plan(
     standings = []
     for cell in cells:
         fingerprint = bench.fingerprint(cell.spec)
-        record = runner.find_record(cell.spec, fingerprint, out)
-        standings.append(Standing(cell, runner.folder_of(cell.spec, fingerprint, out), record))
+        record = run_folder.find_record(cell.spec, fingerprint, out)
+        standings.append(Standing(cell, run_folder.folder_of(cell.spec, fingerprint, out), record))
     return Plan(
         name=suite.name,
         about=suite.file.about,

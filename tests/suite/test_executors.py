@@ -10,7 +10,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from gwbench import environment
+from gwbench import processes
 from gwbench.record import RunRecord, read_record
 from gwbench.registry import Registry
 from gwbench.suite import executors
@@ -57,7 +57,7 @@ def test_two_processes_leave_the_records_of_one_and_outlive_a_worker(registry: R
     source.write_text(DEADLY)
     registry.load_source(str(source))
     suite = write_suite(tmp_path, label_fractions=[0.25])
-    with threads(int(executors._share(2)[environment.THREADS[0]])):
+    with threads(int(executors._share(2)[processes.THREADS[0]])):
         assert carry_out(plan(suite, out=tmp_path / "one", device="cpu")).failed == []
     objectives = [TINY_SUITE["objectives"][0], "deadly", "simclr"]
     suite = write_suite(tmp_path, label_fractions=[0.25], objectives=objectives)
@@ -84,7 +84,7 @@ def test_the_cores_and_the_memory_are_shared_out(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     for jobs, threads in ((1, "16"), (3, "5"), (16, "1"), (40, "1")):
         given = executors._share(jobs)
-        assert {given[name] for name in environment.THREADS} == {threads}
+        assert {given[name] for name in processes.THREADS} == {threads}
         assert float(given["GWBENCH_MEMORY"]) == pytest.approx(12 / jobs, abs=1e-3)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert executors._share(3)["MKL_NUM_THREADS"] == "2"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gwbench import runner
+from gwbench import run_folder
 from gwbench.errors import UserError
 from gwbench.record import RunRecord
 from gwbench.registry import Registry
@@ -140,7 +140,7 @@ def test_a_node_that_does_not_see_the_folder_of_runs_is_told_of(
         assert (outcome.status, outcome.seconds) == ("failed", 3.0)
         assert f"its record is not in {suite.standings[0].folder}: --out must be" in outcome.reason
         suite.standings[0].folder.mkdir(parents=True)
-        monkeypatch.setattr(runner, "find_record", lambda *_: RunRecord.model_construct(status="ok"))
+        monkeypatch.setattr(run_folder, "find_record", lambda *_: RunRecord.model_construct(status="ok"))
         assert executor._found(cell, Outcome("ok")).status == "ok"
     monkeypatch.setattr(Path, "touch", lambda _path: None)  # as if it were written elsewhere
     with pytest.raises(UserError, match=rf"The Ray node 127\.0\.0\.1 does not see the folder {tmp_path}/runs"):

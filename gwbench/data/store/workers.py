@@ -1,38 +1,25 @@
-"""Processes that make blocks of windows.
-
-Each is a new interpreter that knows this one's import path and nothing else of it. Unlike a forked process it
-inherits no thread or lock; unlike those of `multiprocessing` it does not run the caller's script again, so that a
-script without `if __name__ == "__main__"` may ask for data.
-"""
+"""Processes that make blocks of windows."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import pickle
-import signal
 import socket
 import struct
-import subprocess
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gwbench import processes
 from gwbench.data.store.layout import SPLITS
 from gwbench.errors import UserError
 from gwbench.seeds import numpy_generator
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Windows
-
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
-    "1",
-)
-"""The environment in which a process uses one core."""
 
 
 class UnfitError(Exception):
@@ -49,18 +36,9 @@ class Worker:
 
     def __init__(self, task: bytes) -> None:
         self._connection, theirs = socket.socketpair()
-        program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({theirs.fileno()})"
         try:
-            with theirs:
-                self._process = subprocess.Popen(
-                    # What warns there has warned here. Ctrl-C is for this process, which ends the others.
-                    [sys.executable, "-W", "ignore", "-c", program],
-                    env={**os.environ, **ONE_THREAD},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    process_group=0,
-                )
+            with theirs:  # what warns there has warned here
+                self._process = processes.start(__name__, theirs.fileno(), processes.thread_variables(1), quiet=True)
         except OSError as error:
             self._connection.close()
             raise UnfitError(f"no process can be started: {error}") from error
@@ -120,16 +98,11 @@ class Worker:
             _send(self._connection, question)
             good, answer = _receive(self._connection)
         except (EOFError, OSError) as error:
-            raise UserError(self._obituary()) from error
+            ended = processes.how_it_ended(self._process)
+            raise UserError(f"A process that made data {ended}. Run again with fewer of them (--workers 1).") from error
         if not good:
             raise answer
         return answer
-
-    def _obituary(self) -> str:
-        code = self._process.wait()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        why = ", most likely for want of memory" if code == -signal.SIGKILL else ""
-        return f"A process that made data ended with {how}{why}. Run again with fewer of them (--workers 1)."
 
 
 def serve(descriptor: int) -> None:

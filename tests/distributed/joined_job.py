@@ -21,8 +21,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gwbench.contracts import Encoder, Objective, Pairing, View
 from gwbench.distributed import Team, connected
+from gwbench.distributed.joined import JoinedEncoder, leave_gathering
 from gwbench.encoding import DetectorEncoder
-from gwbench.joined import JoinedEncoder, leave_gathering
 from gwbench.layers import Layers
 from gwbench.pretrain import Method, Pretraining
 from gwbench.registry import REGISTRY

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gwbench import seeds
-from gwbench.distributed import Talk, Team, connected
+from gwbench.distributed.team import Talk, Team, connected
 from gwbench.errors import UserError
-from gwbench.evaluate.probe import draw_labelled
 from gwbench.progress import Progress
 from gwbench.record import RunRecord
 
@@ -92,9 +90,6 @@ def _follow(spec: RunSpec, team: Team, talk: Talk, device: str, bench: Workbench
             raise UserError(value)
         if kind == "error":
             raise RuntimeError(f"rank 0 failed: {value}")
-        splits, _ = bench.splits(spec, Progress())
-        labels = draw_labelled(
-            splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
-        )
-        laboratory, _ = bench.laboratory(spec, labels, device, Progress())
+        bench.splits(spec, Progress())
+        laboratory, _ = bench.laboratory(spec, device, Progress())
         _pretrain(laboratory, laboratory.new_encoder(), Path(value), team, talk)

@@ -16,16 +16,13 @@ import io
 import mmap
 import os
 import pickle
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -34,15 +31,15 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
+from gwbench import processes
 from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
 from gwbench.data.conditioning.conditioned import CHUNK, ConditionedStrain
 from gwbench.data.store.cache import CacheDir, usable_cores
-from gwbench.distributed import Team, connected
-from gwbench.environment import THREADS, thread_variables
+from gwbench.distributed.relay import Relay, Reports
+from gwbench.distributed.team import Team, connected
 from gwbench.errors import UserError
-from gwbench.progress import Progress, Task
+from gwbench.progress import Progress
 from gwbench.registry import REGISTRY
-from gwbench.trackers import Tracked, log
 
 if TYPE_CHECKING:
     from gwbench.encoding import DetectorEncoder
@@ -86,7 +83,7 @@ def pretrain_together(laboratory: Laboratory, encoder: DetectorEncoder, folder: 
         stack.callback(_end, ranks)
         for rank in range(team.size):
             ranks.append(_Process(replace(team, rank=rank, local_rank=rank), sources, job, shared))
-        trained, weights = _hear(ranks, _Reports(laboratory.progress))
+        trained, weights = _hear(ranks, Reports(laboratory.progress))
     encoder.load_state_dict(load(weights))
     return trained
 
@@ -142,21 +139,14 @@ class _Pickler(pickle.Pickler):
 
 
 class _Process:
-    """One of the processes, which knows this one's import path and plugins, and what it is handed."""
+    """One of the processes, which is handed this one's plugins and the job."""
 
     def __init__(self, team: Team, sources: list[str], job: Path, shared: int | None) -> None:
         self.team = team
         self.connection, theirs = Pipe()
-        program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({theirs.fileno()})"
+        kept = [] if shared is None else [shared]
         try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", program],
-                env={**os.environ, **_environment(team)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno(), *([] if shared is None else [shared])],
-                process_group=0,  # Ctrl-C is for the process that started it, which ends it
-            )
+            self.process = processes.start(__name__, theirs.fileno(), _environment(team), kept=kept)
         except OSError as error:
             self.connection.close()
             raise UserError(f"No process can be started: {error}. Lower --devices.") from None
@@ -175,12 +165,10 @@ class _Process:
 
     def obituary(self) -> str:
         """How the process ended, which has hung up."""
-        code = self.process.wait()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        why = ", most likely for want of memory" if code == -signal.SIGKILL else ""
         return (
-            f"Process {self.team.rank + 1} of the {self.team.size} that pre-train together ended with {how}{why}. The "
-            "same command, with these --devices or others, goes on from the last finished epoch."
+            f"Process {self.team.rank + 1} of the {self.team.size} that pre-train together "
+            f"{processes.how_it_ended(self.process)}. The same command, with these --devices or others, goes on from "
+            "the last finished epoch."
         )
 
     def kill(self) -> None:
@@ -194,7 +182,7 @@ def _environment(team: Team) -> dict[str, str]:
     """A process's share of the machine, and its place in the team as Lightning looks for it."""
     place = {"RANK": team.rank, "WORLD_SIZE": team.size, "LOCAL_RANK": team.local_rank, "GROUP_RANK": 0}
     return {
-        **thread_variables(usable_cores() // team.size),
+        **processes.thread_variables(usable_cores() // team.size),
         MEMORY_VARIABLE: f"{memory_budget() / 2**30 / team.size:.3f}",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         **{name: str(number) for name, number in place.items()},
@@ -206,7 +194,7 @@ def _end(ranks: list[_Process]) -> None:
         rank.kill()
 
 
-def _hear(ranks: list[_Process], reports: _Reports) -> tuple[Trained, bytes]:
+def _hear(ranks: list[_Process], reports: Reports) -> tuple[Trained, bytes]:
     """What rank 0 has trained, once all are done."""
     result: tuple[Trained, bytes] | None = None
     errors: dict[str, str] = {}
@@ -236,38 +224,6 @@ def _hear(ranks: list[_Process], reports: _Reports) -> tuple[Trained, bytes]:
     return result
 
 
-class _Reports:
-    """Passes on what rank 0 reports."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[int, tuple[Any, Task]] = {}
-
-    def __enter__(self) -> _Reports:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
-        for context, _task in self._tasks.values():
-            context.__exit__(None, None, None)
-
-    def hear(self, kind: str, value: Any) -> None:
-        """One report."""
-        if kind == "say":
-            self._progress.say(value)
-        elif kind == "log":
-            log(self._progress, *value)
-        elif kind == "open":
-            number, *words = value
-            context = self._progress.task(*words)
-            self._tasks[number] = context, context.__enter__()
-        elif kind == "advance":
-            number, amount, note = value
-            self._tasks[number][1].advance(amount, note)
-        elif kind == "close":
-            self._tasks.pop(value)[0].__exit__(None, None, None)
-
-
 # --- the processes that are started ---
 
 
@@ -285,7 +241,7 @@ def serve(descriptor: int) -> None:
             REGISTRY.load_source(source)
         job = pickle.loads(path.read_bytes())  # of the process that started this one
         threading.Thread(target=_listen, args=[connection], daemon=True).start()
-        torch.set_num_threads(int(os.environ[THREADS[0]]))
+        torch.set_num_threads(int(os.environ[processes.THREADS[0]]))
         tell("done", _take_part(team, tell, **job))
     except UserError as error:
         tell("mistake", str(error))
@@ -305,7 +261,7 @@ def _take_part(
     team: Team, tell: Callable[..., None], laboratory: Laboratory, folder: Path, store: Path, shared: int | None
 ) -> tuple[Trained, bytes] | None:
     """Pre-train with the others; rank 0 returns what came of it, and the encoder's weights."""
-    progress = _Relay(tell) if team.leads else Progress()
+    progress = Relay(tell) if team.leads else Progress()
     splits = laboratory.splits
     if shared is not None:
         strain: ConditionedStrain = _SharedStrain(laboratory, shared)
@@ -330,37 +286,3 @@ class _SharedStrain(ConditionedStrain):
         # A copy would only be made of what is written to, and nothing is: torch takes no memory that cannot be.
         numbers = np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY), np.float32)
         self._kept = torch.from_numpy(numbers.reshape(len(splits.train), len(splits.detectors), splits.window))
-
-
-class _Relay(Tracked):
-    """Rank 0's progress and figures, told to the process that started it."""
-
-    def __init__(self, tell: Callable[..., None]) -> None:
-        self._tell = tell
-        self._opened = 0
-
-    @contextmanager
-    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
-        """Open it there."""
-        number = self._opened = self._opened + 1
-        self._tell("open", (number, title, total, unit))
-        yield _RelayedTask(self._tell, number)
-        self._tell("close", number)
-
-    def say(self, message: str) -> None:
-        """Say it there."""
-        self._tell("say", message)
-
-    def log(self, figures: Mapping[str, Any], step: int) -> None:
-        """Hand the figures to the trackers there."""
-        self._tell("log", ({name: float(value) for name, value in figures.items()}, step))
-
-
-@dataclass(frozen=True)
-class _RelayedTask:
-    tell: Callable[..., None]
-    number: int
-
-    def advance(self, amount: float = 1, note: str = "") -> None:
-        """Advance it there."""
-        self.tell("advance", (self.number, amount, note))

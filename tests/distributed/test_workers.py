@@ -14,13 +14,13 @@ import numpy as np
 import psutil
 import pytest
 
+from gwbench.distributed.workers import _Pickler
 from gwbench.errors import UserError
 from gwbench.progress import Progress, Task
 from gwbench.record import read_record
 from gwbench.registry import Registry
-from gwbench.workers import _Pickler
 from tests.conftest import Heard
-from tests.shared_runs import SETTINGS, command, run, same
+from tests.distributed.shared_runs import SETTINGS, command, run, same
 
 DYING = '''
 import os, signal

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from gwbench.contracts import View
-from gwbench.joined import JoinedView
+from gwbench.distributed.joined import JoinedView
 from gwbench.registry import REGISTRY
-from tests.joined_job import STEPS
+from tests.distributed.joined_job import STEPS
 
 SHIPPED = sorted(
     plugin.name for plugin in REGISTRY.list("objective") if Path(plugin.origin.file).parent.name == "objectives"
@@ -26,7 +26,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What both processes found."""
     store = tmp_path_factory.mktemp("store") / "store"
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
-    words = [sys.executable, "-m", "tests.joined_job"]
+    words = [sys.executable, "-m", "tests.distributed.joined_job"]
     processes = [
         subprocess.Popen([*words, str(rank), str(store)], stdout=subprocess.PIPE, text=True, env=environment)
         for rank in range(2)

@@ -10,7 +10,7 @@ import torch
 
 from gwbench import distributed
 from gwbench.errors import UserError
-from tests.shared_runs import SETTINGS, run
+from tests.distributed.shared_runs import SETTINGS, run
 
 
 def test_devices_that_are_not_there_are_refused_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:

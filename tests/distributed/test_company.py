@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from gwbench.record import RunRecord, read_record
-from tests.shared_runs import command, run, same
+from tests.distributed.shared_runs import command, run, same
 
 
 @pytest.fixture(scope="module")

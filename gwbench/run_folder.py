@@ -1,0 +1,134 @@
+"""A run's folder: where it is, who may write there, and what an earlier sitting left in it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gwbench import record, trackers
+from gwbench.errors import UserError
+from gwbench.files import unwritable
+from gwbench.record import RunRecord
+from gwbench.spec import RunSpec
+
+if TYPE_CHECKING:
+    from gwbench.progress import Progress
+
+CHECKPOINTS = "checkpoints"
+
+
+class BusyRunError(UserError):
+    """Another process is carrying out the run."""
+
+
+def folder_of(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> Path:
+    """Where the run's record is or will be."""
+    return Path(out) / f"{_slug(spec)}-{spec.run_id(fingerprint)[:8]}"
+
+
+def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> RunRecord | None:
+    """The record of this very run, finished or failed; None where there is none that could be trusted."""
+    try:
+        found = record.read_record(folder_of(spec, fingerprint, out))
+    except UserError:
+        return None
+    known = all(plugin.source_hash for plugin in found.plugins)
+    return found if known and found.run_id == spec.run_id(fingerprint) else None
+
+
+def lenders(spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progress: Progress) -> Iterator[RunRecord]:
+    """The finished runs beside this one that kept the encoder which its pre-training gives.
+
+    They differ from it in how the encoder is judged, such as in the share of labels.
+    """
+    wanted, sources = spec.pretraining.canonical(), _sources(spec.ordinary)
+    for path in sorted(folder.parent.glob(f"{_slug(spec.ordinary)}-*/{record.RECORD}")):
+        found = None if path.parent == folder else _readable(path.parent, progress)
+        if (
+            found
+            and found.status == "ok"
+            and found.spec.baseline is None
+            and found.data
+            and found.data.fingerprint == fingerprint
+            and [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in found.plugins] == sources
+            and all(plugin.source_hash for plugin in found.plugins)
+            and found.spec.pretraining.canonical() == wanted
+        ):
+            yield found
+
+
+def _sources(spec: RunSpec) -> list[tuple[str, str, int, str]]:
+    return [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in spec.plugins()]
+
+
+def set_aside(folder: Path) -> None:
+    """Before a run is done again: keep its old record under another name, so that an interruption can resume.
+
+    What trackers were told then would be mixed with what they are told now.
+    """
+    drop_checkpoints(folder)
+    shutil.rmtree(folder / trackers.LOGS, ignore_errors=True)
+    if (folder / record.RECORD).exists():
+        (folder / record.RECORD).replace(folder / record.SUPERSEDED)
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Once a run is recorded its weights are safe, and optimiser states would only fill the disk."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process had half written."""
+    for name in (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS):
+        for path in folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
+
+
+def _slug(spec: RunSpec) -> str:
+    """The method, the data and the seed as the beginning of a folder's name; runs on these differ in what follows."""
+    words = f"{spec.title} {spec.dataset.name} s{spec.seed}"
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:100]
+
+
+def finished(folder: Path, run_id: str, progress: Progress) -> RunRecord | None:
+    """The record of this very run, if it is whole and went well.
+
+    A run whose plugins have no source that could be compared is never taken for done.
+    """
+    found = _readable(folder, progress, then="It is made again now.")
+    known = found and all(plugin.source_hash for plugin in found.plugins)
+    return found if found and known and found.status == "ok" and found.run_id == run_id else None
+
+
+def _readable(folder: Path, progress: Progress, then: str = "It is left aside.") -> RunRecord | None:
+    """The record in a folder, if there is one; where it is damaged, that and what comes of it is said."""
+    if not (folder / record.RECORD).exists():
+        return None
+    try:
+        return record.read_record(folder)
+    except UserError as error:
+        progress.say(f"{error} {then}")
+        return None
+
+
+@contextmanager
+def only_here(folder: Path) -> Iterator[None]:
+    """Hold the run's folder; a second process that wants the same run is told so."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise BusyRunError(f"Another process is carrying out this run in {folder}. Wait for it, or stop it.") from None
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
