@@ -47,10 +47,14 @@ SHORT = 5
 @click.option("--tables", "tables_only", is_flag=True, help="Only make the tables again, of everything published.")
 def main(suites: tuple[Path, ...], runs: Path, tables_only: bool) -> None:
     """Publish SUITES."""
+    if tables_only == bool(suites):
+        raise click.UsageError("Give the suites to publish, or --tables alone.")
     suites, runs = tuple(path.resolve() for path in suites), runs.resolve()
     os.chdir(ROOT)
     for suite in suites:
         found = plan(suite, out=runs)
+        if not any(standing.status == "done" for standing in found.standings):
+            raise click.UsageError(f"No cell of {found.name} is done in {runs}; what is published stays as it is.")
         copied = copy(found, RESULTS / found.name / "runs")
         click.echo(f"{found.name}: {copied} of {len(found.standings)} cells published")
     names = [path.name for path in sorted(RESULTS.iterdir())] if tables_only else [path.stem for path in suites]
@@ -100,7 +104,7 @@ def summary(board: Leaderboard) -> str:
     lines.append(bars(markdown(column.title) for column in columns))
     lines.append(bars("---" if column.left else "---:" for column in columns))
     lines += [bars(markdown(column.text(row)) for column in columns) for row in table.rows]
-    return "\n".join([*lines, "", *(f"- {markdown(line)}" for line in legend(table, board)[:3])]) + "\n"
+    return "\n".join([*lines, "", *(f"- {markdown(line)}" for line in legend(table, board)[:4])]) + "\n"
 
 
 if __name__ == "__main__":

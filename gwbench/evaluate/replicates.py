@@ -213,7 +213,9 @@ def pairwise(methods: Sequence[Replicates]) -> Pairwise:
     n = np.array([len(method.areas) for method in methods])
     mean = np.array([method.areas.mean() for method in methods])
     room = np.maximum(mean * (1.0 - mean), RESOLUTION)
-    scatter, freedom = moderated(np.array([method.scatter for method in methods]) / room**2, n - 1.0)
+    between = np.array([method.scatter for method in methods])
+    between[between < RESOLUTION**2] = 0.0
+    scatter, freedom = moderated(between / room**2, n - 1.0)
     errors = np.stack([method.error for method in methods])
     inner = errors @ errors.T
     # The error of a mean holds v / S + (1 - 1 / S) c, and s^2 / S holds (v - c) / S of that already.

@@ -93,9 +93,10 @@ def legend(table: Table, board: Leaderboard) -> list[str]:
     ]
     if table.best:
         lines.append(
-            f"Against the best ({table.best}): difference in AUC on the same test windows, and its p-value, adjusted "
-            "by Holm's method for all pairs of the table. Methods that share a letter cannot be told apart at 5 %."
+            f"Against the best ({table.best}): difference in AUC on the same test windows, and the p-value of no "
+            "difference, adjusted by Holm's method for these comparisons: below 0.05 a method is not the best."
         )
+        lines.append("Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table.")
     if any(row.share is not None for row in table.rows):
         lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
     if any(row.half_snr for row in table.rows):

@@ -20,7 +20,7 @@ from gwbench.leaderboard.model import Versus
 from gwbench.leaderboard.predictions import Predictions, read_predictions
 
 ALPHA = 0.05
-"""Adjusted p-value below which two methods are told apart."""
+"""Adjusted p-value below which methods are told apart."""
 
 ROUNDING = 1e-9
 """By which an AUC may differ from the one in the record."""
@@ -98,10 +98,13 @@ class _UnscoredError(Exception):
 
 
 def judge(methods: Sequence[Replicates], best: int) -> tuple[list[Versus | None], list[tuple[int, ...]]]:
-    """All methods against each other, Holm's adjustment over all pairs.
+    """Each method against the best, and all against each other.
 
-    All of them, though only those with the best are shown: which method is the best is for the same scores to say, and
-    one adjusted for its own comparisons alone would be told apart from its equals too often.
+    They answer two questions. Which methods could be the best after all is a matter of the comparisons with the one
+    that looks best, and Holm's adjustment counts those alone: whichever method is best in truth, it is ruled out in one
+    of twenty tables at most (multiple comparisons with the best; Hsu, Annals of Statistics 12 (1984) 1136). Which
+    methods differ from which is a matter of all pairs, and there the adjustment counts them all: among equals, one
+    table of twenty at most tells any two apart.
 
     Args:
         methods: two or more, best first.
@@ -111,19 +114,18 @@ def judge(methods: Sequence[Replicates], best: int) -> tuple[list[Versus | None]
         the comparison of each with the best, and the groups that each is in.
     """
     tests = pairwise(methods)
+    p = np.clip(tests.p, 0.0, 1.0)
     upper = np.triu_indices(len(methods), 1)
-    adjusted = np.ones_like(tests.p)
-    adjusted[upper] = holm(np.clip(tests.p[upper], 0.0, 1.0))
-    adjusted = np.minimum(adjusted, adjusted.T)
+    different = np.zeros(p.shape, dtype=bool)
+    different[upper] = holm(p[upper]) < ALPHA
     groups: list[list[int]] = [[] for _ in methods]
-    for number, group in enumerate(alike(adjusted < ALPHA)):
+    for number, group in enumerate(alike(different | different.T)):
         for member in group:
             groups[member].append(number)
-    versus: list[Versus | None] = []
+    others = [one for one in range(len(methods)) if one != best]
     reaches = tests.reach(best, LEVEL)
-    for one in range(len(methods)):
-        difference, p = float(tests.difference[one, best]), float(adjusted[one, best])
-        reach = float(reaches[one])
-        found = Versus(difference=difference, low=difference - reach, high=difference + reach, p=p)
-        versus.append(None if one == best else found)
+    versus: list[Versus | None] = [None] * len(methods)
+    for one, adjusted in zip(others, holm(p[others, best]), strict=True):
+        difference, reach = float(tests.difference[one, best]), float(reaches[one])
+        versus[one] = Versus(difference=difference, low=difference - reach, high=difference + reach, p=float(adjusted))
     return versus, [tuple(each) for each in groups]

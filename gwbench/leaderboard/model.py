@@ -54,7 +54,7 @@ class Versus(_Part):
     Attributes:
         difference: this method's mean AUC less the best one's.
         low, high: its interval, for this pair alone.
-        p: that there is no difference, adjusted for all pairs of the table by Holm's method.
+        p: that there is no difference, adjusted for the comparisons with the best by Holm's method.
     """
 
     difference: float

@@ -86,7 +86,7 @@ def _dots(table: Table, board: Leaderboard) -> str:
     words.append("on an axis that is stretched towards one, as the intervals are (logit)")
     description = ", ".join(words) + "."
     if best:
-        description += " Blue: the best method, and those that cannot be told apart from it."
+        description += " Blue: the best method, and those that share a letter with it."
     if bounds:
         description += f" Dashed: {' and '.join(name for name, _ in bounds)}."
     description += _rest(len(shown), sum(found is not None for _, found in there))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import publish
@@ -20,7 +21,7 @@ from tests.leaderboard.synthetic_runs import LABEL, SNR, scores_of, write_run
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = sorted(path.name for path in (ROOT / publish.RESULTS).iterdir())
-COMPLETE = ["quickstart"]
+COMPLETE = ["label-efficiency", "quickstart"]
 """Published suites that have been carried out to their end; the tables of the others show what is missing."""
 SEEDS = {0, 1, 2}
 BASELINES = {"random-init", "band-power", "supervised", "supervised-all", "fine-tune", "matched-filter", "oracle"}
@@ -136,3 +137,16 @@ def test_scores_are_shortened_only_where_their_order_stays() -> None:
     plain, close = np.array([0.1, 0.2, 0.2, -1.0]), np.array([1.0, 1.0 + 1e-12, 2.0])
     assert publish._short(plain).dtype == np.float32
     assert publish._short(close).dtype == np.float64
+
+
+def test_a_suite_that_did_not_run_takes_nothing_away(tmp_path: Path) -> None:
+    before = {folder.name for folder in runs_of("quickstart")}
+    suite = str(ROOT / "benchmarks" / "quickstart.yaml")
+    for words, said in (
+        ([suite, "--runs", str(tmp_path)], "No cell of quickstart is done"),
+        ([suite, "--tables"], "or --tables alone"),
+        ([], "Give the suites"),
+    ):
+        result = CliRunner().invoke(publish.main, words)
+        assert (result.exit_code, said in result.output) == (2, True), result.output
+    assert {folder.name for folder in runs_of("quickstart")} == before

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -11,8 +12,9 @@ from scipy.special import expit, logit
 
 from gwbench.errors import UserError
 from gwbench.evaluate.multiple import holm
-from gwbench.evaluate.replicates import Replicates, _two_sided, influence, mean_interval, moderated, pairwise
+from gwbench.evaluate.replicates import _two_sided, influence, mean_interval, moderated, pairwise
 from gwbench.evaluate.statistics import Interval, auc_interval
+from tests.evaluate.synthetic_methods import experiment, summed_up
 
 Array = NDArray[Any]
 
@@ -30,25 +32,6 @@ def brute_covariance(label: Array, one: Array, other: Array) -> float:
     s10 = sum((k[i].mean() - k.mean()) * (h[i].mean() - h.mean()) for i in range(m)) / (m - 1)
     s01 = sum((k[:, j].mean() - k.mean()) * (h[:, j].mean() - h.mean()) for j in range(n)) / (n - 1)
     return float(s10 / m + s01 / n)
-
-
-def experiment(
-    rng: np.random.Generator, mean: float, sd: float, seeds: int, n: int = 120, together: float = 0.5, methods: int = 1
-) -> tuple[Array, Array]:
-    """Labels and scores [methods, seeds, 2 n]: true AUCs normal about `mean`; errors shared between seeds and methods.
-
-    A binormal score with shift d has the AUC Phi(d / sqrt 2).
-    """
-    label = np.repeat([1, 0], [n, n])
-    area = np.clip(rng.normal(mean, sd, (methods, seeds, 1)), 0.5, 0.9999)
-    of_windows, of_methods = rng.normal(size=2 * n), rng.normal(size=(methods, 1, 2 * n))
-    own = rng.normal(size=(methods, seeds, 2 * n))
-    noise = np.sqrt(together) * of_windows + np.sqrt((1 - together) / 2) * (of_methods + own)
-    return label, np.sqrt(2.0) * stats.norm.ppf(area) * label + noise
-
-
-def summed_up(label: Array, scores: Array) -> Replicates:
-    return Replicates.of(label, iter(scores))
 
 
 def interval_of(label: Array, scores: Array) -> Interval:
@@ -263,6 +246,15 @@ def test_unlike_scatters_make_few_equal_methods_look_different() -> None:
         tests = pairwise([summed_up(label, each) for each in scores])
         wrong += bool(np.any(holm(tests.p[np.triu_indices(6, 1)]) < 0.05))
     assert wrong / 120 <= 0.1  # 5 % and two standard errors and a half
+
+
+def test_seeds_that_differ_by_rounding_alone_say_nothing_of_other_methods_scatter() -> None:
+    """A bound that is always right has an AUC of 1 with every seed, up to the last digit."""
+    label, scores = experiment(np.random.default_rng(16), 0.9, 0.01, 3, n=200, methods=3)
+    methods = [summed_up(label, each) for each in scores]
+    right = replace(methods[0], areas=np.array([1.0, 1.0 - 2e-16, 1.0]), error=np.zeros(400), own=0.0, shared=0.0)
+    found = pairwise([*methods, right])
+    assert found.of_seeds[0, 3] == pairwise([*methods, replace(right, areas=np.ones(3))]).of_seeds[0, 3]
 
 
 def test_an_untrained_encoder_is_told_from_a_good_one_though_its_seeds_scatter() -> None:
