@@ -48,8 +48,7 @@ def columns_of(table: Table, board: Leaderboard) -> list[Column]:
         Column("seeds", _seeds, lambda row: _there(row.cell), keep=8, largest=True),
         *([Column("alike", _groups, lambda row: min(row.groups, default=None), keep=7),
            Column("against the best", _versus, _difference, keep=6, largest=True)] if paired else []),
-        Column("floor to ceiling", lambda row: NONE if row.share is None else f"{100 * row.share:.0f} %",
-               lambda row: row.share, keep=5, largest=True),
+        Column("floor to ceiling", _share, lambda row: row.share, keep=5, largest=True),
         *_fraction_columns(table),
         *(Column(f"TPR at FPR {rate}", _tpr(rate), _tpr_mean(rate), keep=3, largest=True) for rate in RATES),
         Column("SNR at TPR 0.5", _half_snr, lambda row: row.half_snr.mean if row.half_snr else None,
@@ -195,6 +194,10 @@ def _count_of_seeds(cell: Cell) -> str:
 
 def _groups(row: Row) -> str:
     return " ".join(map(letters, row.groups)) or NONE
+
+
+def _share(row: Row) -> str:
+    return NONE if row.share is None else f"{100 * row.share:.0f} %".replace("-", "−")
 
 
 def _versus(row: Row) -> str:
