@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
+from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_share
 from gwbench.errors import UserError
 
 PATIENCE = timedelta(days=7)
@@ -163,7 +163,7 @@ def connected(team: Team, device: str, store: Path | None = None) -> Iterator[Te
 
     before = os.environ.get(MEMORY_VARIABLE)
     if team.launcher:
-        os.environ[MEMORY_VARIABLE] = f"{memory_budget() / 2**30 / team.devices:.3f}"
+        os.environ.update(memory_share(team.devices))
     if team.nodes == 1:
         _stay_on_this_machine()
     if device == "cuda":

@@ -32,7 +32,7 @@ import torch
 from safetensors.torch import load, save
 
 from gwbench import processes
-from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
+from gwbench.data.conditioning.budget import memory_share
 from gwbench.data.conditioning.conditioned import CHUNK, ConditionedStrain
 from gwbench.data.store.cache import CacheDir, usable_cores
 from gwbench.distributed.relay import Relay, Reports
@@ -183,7 +183,7 @@ def _environment(team: Team) -> dict[str, str]:
     place = {"RANK": team.rank, "WORLD_SIZE": team.size, "LOCAL_RANK": team.local_rank, "GROUP_RANK": 0}
     return {
         **processes.thread_variables(usable_cores() // team.size),
-        MEMORY_VARIABLE: f"{memory_budget() / 2**30 / team.size:.3f}",
+        **memory_share(team.size),
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         **{name: str(number) for name, number in place.items()},
     }

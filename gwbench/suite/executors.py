@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from gwbench import processes
-from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
+from gwbench.data.conditioning.budget import memory_share
 from gwbench.data.store.cache import usable_cores
 from gwbench.errors import UserError
 from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
@@ -194,8 +194,7 @@ class _Process:
 
 def _share(jobs: int) -> dict[str, str]:
     """The environment in which a process takes its share of the machine: cores, and memory for conditioned strain."""
-    memory = memory_budget() / 2**30 / jobs
-    return {**processes.thread_variables(usable_cores() // jobs), MEMORY_VARIABLE: f"{memory:.3f}"}
+    return {**processes.thread_variables(usable_cores() // jobs), **memory_share(jobs)}
 
 
 def record_failure(cell: Cell, error: Exception, place: Place) -> None:

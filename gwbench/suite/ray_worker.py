@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from gwbench.data.conditioning.budget import MEMORY_VARIABLE, memory_budget
+from gwbench.data.conditioning.budget import memory_share
 from gwbench.errors import UserError
 from gwbench.files import unwritable
 from gwbench.processes import THREADS
@@ -98,7 +98,7 @@ class CellWorker:
             torch.set_num_threads(threads)
             for source in setup.place.plugins:
                 REGISTRY.load_source(source)
-            os.environ[MEMORY_VARIABLE] = f"{memory_budget() / 2**30 / self._neighbours(setup):.3f}"
+            os.environ.update(memory_share(self._neighbours(setup)))
         except (ImportError, UserError) as error:
             return [("unfit", f"{here} cannot carry out cells: {error}")]
         self._place = setup.place

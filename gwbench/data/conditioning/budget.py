@@ -35,6 +35,15 @@ def memory_budget() -> int:
     return int(gib * 2**30)
 
 
+def memory_share(processes: int) -> dict[str, str]:
+    """The environment in which each of so many processes may fill its share of `memory_budget`.
+
+    Raises:
+        UserError: as of `memory_budget`.
+    """
+    return {MEMORY_VARIABLE: f"{memory_budget() / 2**30 / processes:.3f}"}
+
+
 def disk_budget(folder: Path, kept: int = 0) -> int:
     """Bytes that files of conditioned strain in a folder may fill: `SHARE` of what is free or filled by them now.
 
