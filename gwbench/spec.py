@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field
 
+from gwbench.combination import FLAGS, contract_of, refuse_combination, refuse_training, refuse_unused, resolve_groups
 from gwbench.data.conditioning.condition import Conditioning
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluate.probe import PROTOCOL
-from gwbench.parameters import parameters, reason, validate
+from gwbench.parameters import reason, validate
 from gwbench.registry import REGISTRY, Plugin
-
-if TYPE_CHECKING:
-    from gwbench.contracts import Baseline, Parts
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -142,16 +140,16 @@ class RunSpec(_Section):
             raise UserError(f"An augmentation is named twice: {', '.join(augmentations)}. Name each once.")
         needed, pretrains = {"dataset", "encoder", "pairing", "objective"}, True
         if baseline is not None:
-            contract = _contract(baseline)
+            contract = contract_of(baseline)
             pretrains = contract.pretrains
             if not pretrains:
                 needed = {"dataset", "encoder"} if contract.needs_encoder else {"dataset"}
-                _refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
-                _refuse_training(baseline, contract, settings or {}, fields)
+                refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
+                refuse_training(baseline, contract, settings or {}, fields)
         chosen |= {kind: chosen[kind] or REGISTRY.default(kind) for kind in needed}
         chosen["baseline"] = baseline
         named = [(kind, name) for kind, name in chosen.items() if name]
-        _refuse_combination([*named, *(("augmentation", name) for name in augmentations)])
+        refuse_combination([*named, *(("augmentation", name) for name in augmentations)])
         given = _sort_settings(settings or {}, chosen, augmentations)
         values = {name: value for name, value in fields.items() if value is not None}
         values["encoder_groups"] = resolve_groups(values.get("encoder_groups", "shared"), chosen)
@@ -201,7 +199,7 @@ class RunSpec(_Section):
         for source in REGISTRY.sources_of(self.plugins()):
             words += ["--plugin", source]
         for kind, choice in self.choices():
-            words += [f"--{_FLAGS.get(kind, kind)}", choice.name]
+            words += [f"--{FLAGS.get(kind, kind)}", choice.name]
         words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
         words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
@@ -226,7 +224,7 @@ class RunSpec(_Section):
     @property
     def trains(self) -> bool:
         """Whether a network is trained, with or without labels, so that the precision matters."""
-        return self.training is not None or (self.baseline is not None and _contract(self.baseline.name).trains)
+        return self.training is not None or (self.baseline is not None and contract_of(self.baseline.name).trains)
 
     @property
     def ordinary(self) -> RunSpec:
@@ -249,31 +247,11 @@ class RunSpec(_Section):
         return words
 
 
-def parts_of(names: Iterable[tuple[str, str]]) -> Parts:
-    """The classes of (kind, name) pairs, imported; several augmentations stand in their order.
-
-    Raises:
-        UserError: a plugin is unknown or cannot be imported.
-    """
-    from gwbench.contracts import Parts
-
-    classes: list[tuple[str, Any]] = [(kind, REGISTRY.get(kind, name).target) for kind, name in names]
-    augmentations = tuple(cls for kind, cls in classes if kind == "augmentation")
-    return Parts(augmentations=augmentations, **{kind: cls for kind, cls in classes if kind != "augmentation"})
-
-
-def why_not(parts: Parts) -> str:
-    """Why these plugins make no sense together; empty where they do."""
-    asked = (parts.encoder, parts.pairing, *parts.augmentations, parts.objective, parts.baseline)
-    return next(filter(None, (part.skip(parts) for part in asked if part)), "")
-
-
 _SECTIONS: dict[str, type[BaseModel]] = {
     "training": Training,
     "evaluation": Evaluation,
     "conditioning": Conditioning,
 }
-_FLAGS = {"augmentation": "augment", "objective": "loss"}
 _PLUGIN_SECTIONS = ("dataset", "encoder", "pairing", "augmentation", "objective", "baseline")
 SECTIONS = (*_PLUGIN_SECTIONS, *_SECTIONS)
 """What dotted settings start with."""
@@ -283,67 +261,6 @@ def no_setting(key: str) -> UserError:
     """The error for a dotted setting of no section."""
     hint = did_you_mean(key.partition(".")[0], SECTIONS)
     return UserError(f"There is no setting {key!r}.{hint} Settings start with {', '.join(SECTIONS)} and a dot.")
-
-
-def _refuse_combination(names: Sequence[tuple[str, str]]) -> None:
-    if because := why_not(parts_of(names)):
-        listing = ", ".join(f"{kind} {name!r}" for kind, name in names)
-        raise UserError(f"{listing} cannot be combined: {because.rstrip('.')}.")
-
-
-def _refuse_unused(baseline: str, needed: set[str], named: Mapping[str, str | None]) -> None:
-    for kind, name in named.items():
-        if name and kind not in needed:
-            part: Any = REGISTRY.get(kind, name).target if kind == "pairing" and "encoder" in needed else None
-            raise UserError(
-                f"The baseline {baseline!r} has no {kind}: leave out --{_FLAGS.get(kind, kind)} {name}."
-                + (" --encoder-groups network has its encoder see all detectors." if part and part.network else "")
-            )
-
-
-def resolve_groups(given: str, chosen: Mapping[str, str | None]) -> str:
-    """The groups asked for, or "network" where the pairing has an encoder see all detectors at once.
-
-    Args:
-        given: as of `RunSpec.encoder_groups`.
-        chosen: plugin names by kind, None where the run has none.
-
-    Raises:
-        UserError: the pairing or the baseline does not go with the groups.
-    """
-    pairing: Any = chosen["pairing"] and REGISTRY.get("pairing", chosen["pairing"]).target
-    if pairing and pairing.network and given == "shared":
-        return "network"
-    if given != "shared" and not chosen["encoder"]:
-        raise UserError(f"The baseline {chosen['baseline']!r} has no encoder: leave out --encoder-groups {given}.")
-    if pairing and pairing.network != (given == "network"):
-        shown = "all detectors at once" if pairing.network else "one detector at a time"
-        raise UserError(
-            f"The pairing {chosen['pairing']!r} shows an encoder {shown}: leave out --encoder-groups {given}, "
-            "or choose another pairing."
-        )
-    return given
-
-
-def _refuse_training(
-    baseline: str, contract: type[Baseline], settings: Mapping[str, Any], fields: Mapping[str, Any]
-) -> None:
-    given = [key for key in settings if key.startswith("training.")]
-    if contract.trains and given:
-        own = "; ".join(map(str, parameters(REGISTRY.get("baseline", baseline)))) or "none"
-        raise UserError(
-            f"The baseline {baseline!r} pre-trains nothing: leave out {', '.join(given)}. "
-            f"How it trains is set by baseline.NAME: {own}."
-        )
-    if not contract.trains and fields.get("precision"):
-        given.append("precision")
-    if given:
-        raise UserError(f"The baseline {baseline!r} trains nothing: leave out {', '.join(given)}.")
-
-
-def _contract(baseline: str) -> type[Baseline]:
-    """The class of a baseline, which says what it needs."""
-    return cast("type[Baseline]", REGISTRY.get("baseline", baseline).target)
 
 
 def _as_text(value: Any) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gwbench import seeds
+from gwbench.combination import parts_of, why_not
 from gwbench.conformance.toys import DETECTORS, SAMPLE_RATE, WINDOW, strain_info
 from gwbench.contracts import InputShape, Split
 from gwbench.data.conditioning.conditioned import ConditionedStrain
@@ -19,7 +20,7 @@ from gwbench.encoding import DetectorEncoder
 from gwbench.pretrain import Method, pretrain
 from gwbench.progress import Progress
 from gwbench.registry import REGISTRY, Registry
-from gwbench.spec import Training, parts_of, why_not
+from gwbench.spec import Training
 
 SMALL: dict[str, dict[str, Any]] = {
     "cnn1d": {"width": 2, "stride": 8},

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gwbench.combination import parts_of, why_not
 from gwbench.conformance import Case, Subject, cases, checks
 from gwbench.contracts import (
     Augmentation,
@@ -36,7 +37,7 @@ from gwbench.contracts import (
 )
 from gwbench.errors import UserError
 from gwbench.registry import KINDS, REGISTRY, Registry, register
-from gwbench.spec import RunSpec, parts_of, why_not
+from gwbench.spec import RunSpec
 
 SHIPPED = [(plugin.kind, plugin.name) for plugin in REGISTRY.list()]
 

@@ -9,9 +9,10 @@ from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
+from gwbench.combination import parts_of, resolve_groups, why_not
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
-from gwbench.spec import RunSpec, parts_of, resolve_groups, why_not
+from gwbench.spec import RunSpec
 from gwbench.suite.schema import Condition, Entry, Suite
 
 if TYPE_CHECKING:
