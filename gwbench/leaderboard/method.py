@@ -74,7 +74,8 @@ def method_of(record: RunRecord) -> Method:
 def differing(settings: Iterable[tuple[Mapping[str, str], Mapping[str, Any]]]) -> list[dict[str, str]]:
     """Of the parameters of several things, those in which they differ, as text.
 
-    A parameter of a plugin is compared among those that have the plugin, another one among all that have it.
+    A parameter of a plugin is compared among those that have the plugin, the groups of detectors among those that have
+    the pairing, which may imply them, and another one among all that have it.
 
     Args:
         settings: (plugin names by kind, parameters by dotted name) of each.
@@ -101,7 +102,7 @@ def as_text(value: Any) -> str:
 
 def _scope(names: Mapping[str, str], key: str) -> tuple[str, str]:
     """A parameter, with the plugin that it belongs to."""
-    section = key.replace(" ", ".").partition(".")[0]
+    section = "pairing" if key == "encoder_groups" else key.replace(" ", ".").partition(".")[0]
     return (names.get(section, ""), key)
 
 

@@ -181,6 +181,15 @@ def test_methods_differ_by_parameters_code_and_version(tmp_path: Path) -> None:
     assert values == {"8", "16", None}
 
 
+def test_groups_that_a_pairing_implies_are_no_difference(tmp_path: Path) -> None:
+    for pairing, groups in (("network", "network"), ("cross-detector", "shared"), ("any-pair", "shared")):
+        write_run(tmp_path, pairing=pairing, encoder_groups=groups)
+    assert {row.differing.get("encoder_groups") for row in table_of(tmp_path).rows} == {None}
+    write_run(tmp_path, pairing="any-pair", encoder_groups="each")
+    found = {(row.plugins["pairing"], row.differing.get("encoder_groups")) for row in table_of(tmp_path).rows}
+    assert found == {("network", None), ("cross-detector", None), ("any-pair", "shared"), ("any-pair", "each")}
+
+
 def test_share_of_the_way_from_the_floor_of_the_encoder_to_the_ceiling(tmp_path: Path) -> None:
     quality = {"floor": 0.5, "method": 1.5, "ceiling": 3.0, "bound": 4.0, "other floor": 1.0}
     score = {name: scores_of(value, 0) for name, value in quality.items()}
