@@ -26,7 +26,7 @@ CHUNK = 64
 
 
 class History(Callback):
-    """Losses, collapse and training seconds; saved in the checkpoint, so that resuming forgets nothing."""
+    """Losses, collapse, seconds of training and of looking, kept in the checkpoint: resuming forgets nothing."""
 
     def __init__(self, monitored: Tensor) -> None:
         self._monitored = monitored
@@ -37,16 +37,23 @@ class History(Callback):
         self.resumed_from = 0
         self.loss: list[float] = []
         self.collapse: list[dict[str, float]] = []
-        self.seconds = 0.0
+        self.seconds = self.looking = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """What the checkpoint keeps."""
-        return {"loss": self.loss, "collapse": self.collapse, "seconds": self.seconds, "steps": self.steps}
+        return {
+            "loss": self.loss,
+            "collapse": self.collapse,
+            "seconds": self.seconds,
+            "looking": self.looking,
+            "steps": self.steps,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.loss, self.collapse = list(state_dict["loss"]), list(state_dict["collapse"])
         self.seconds, self.steps = float(state_dict["seconds"]), int(state_dict["steps"])
+        self.looking = float(state_dict.get("looking", 0.0))  # which older checkpoints do not have
         self.resumed_from = len(self.loss)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -64,7 +71,9 @@ class History(Callback):
         self.steps += self._steps
         self.loss.append(self._sum / max(self._steps, 1))
         # Rank 0 looks for all processes, which also end together.
+        begun = time.perf_counter()
         found = trainer.strategy.broadcast(self._look(pl_module) if trainer.is_global_zero else None)
+        self.looking += time.perf_counter() - begun
         if found is None:
             raise diverged("The embeddings are not finite", trainer.global_step)
         self.collapse.append(found)

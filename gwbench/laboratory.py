@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,7 +168,12 @@ class Laboratory:
             progress=self.progress,
             team=team,
         )
-        return replace(trained, diagnostics=self._diagnostics(method, device)) if team.leads else trained
+        if not team.leads:
+            return trained
+        begun = time.perf_counter()
+        diagnostics = self._diagnostics(method, device)
+        looking = trained.looking + time.perf_counter() - begun
+        return replace(trained, diagnostics=diagnostics, looking=looking)
 
     def _diagnostics(self, method: Method, device: str) -> dict[str, Array]:
         """What there is to look at afterwards; nothing, with the reason said, where it cannot be had."""

@@ -65,6 +65,12 @@ class Notebook:
         rate = phase.windows / seconds if phase.windows else None
         self._phases[name] = record.Phase(seconds=seconds, samples_per_second=rate)
 
+    def pretrained(self, trained: Trained) -> None:
+        """Note what came of pre-training, and the time that it took over all sittings."""
+        self.trained = trained
+        self._phases["pretrain"] = record.Phase(seconds=trained.seconds, samples_per_second=trained.windows_per_second)
+        self._phases["diagnose"] = record.Phase(seconds=trained.looking)
+
     def take_over(self, earlier: RunRecord) -> None:
         """Note the pre-training of another run as this one's, with the time that it took there."""
         from gwbench.pretrain import Trained
@@ -72,13 +78,15 @@ class Notebook:
         assert earlier.training is not None
         phase = earlier.phases["pretrain"]
         self.pretrained_by = earlier.details.get("pretrained_by", earlier.run_id)
-        self.trained = Trained(
+        taken = Trained(
             loss=earlier.training.loss,
             collapse=earlier.training.collapse,
             seconds=phase.seconds,
+            looking=earlier.phases["diagnose"].seconds if "diagnose" in earlier.phases else 0.0,
             windows_per_second=phase.samples_per_second or 0.0,
             resumed_from=earlier.training.resumed_from,
         )
+        self.pretrained(taken)
 
     def finished(self, splits: StrainSplits, labelled: int, scores: Scores, metrics: Any) -> RunRecord:
         """Write and return the record of a run that went well.
@@ -100,9 +108,6 @@ class Notebook:
                 collapse=self.trained.collapse,
                 warning=warning(self.trained.collapse[-1]),
                 resumed_from=self.trained.resumed_from,
-            )
-            self._phases["pretrain"] = record.Phase(
-                seconds=self.trained.seconds, samples_per_second=self.trained.windows_per_second
             )
         return self._write(
             status="ok",

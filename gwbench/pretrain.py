@@ -67,6 +67,7 @@ class Trained:
         loss: mean loss of every epoch.
         collapse: the monitor's numbers after every epoch.
         seconds: of training, over all sittings.
+        looking: seconds that went into looking at embeddings and projections besides, over all sittings.
         windows_per_second: training windows, over all sittings.
         resumed_from: the epoch that this sitting went on from, or 0.
         steps: of the optimiser, over all sittings; 0 where another run took them.
@@ -78,6 +79,7 @@ class Trained:
     seconds: float
     windows_per_second: float
     resumed_from: int
+    looking: float = 0.0
     steps: int = 0
     diagnostics: Mapping[str, Array] = field(default_factory=dict, compare=False)
 
@@ -162,6 +164,7 @@ def pretrain(
         loss=history.loss,
         collapse=history.collapse,
         seconds=history.seconds,
+        looking=history.looking,
         windows_per_second=windows_per_second(),
         resumed_from=history.resumed_from,
         steps=history.steps,

@@ -104,7 +104,7 @@ class RunRecord(_Part):
         metrics: of the test split; None where the run failed.
         details: what the method reports of itself, such as the probe's chosen strength.
         parameters: trainable parameters of the encoder.
-        phases: seconds and throughput per phase.
+        phases: seconds and throughput per phase; "diagnose" is the watch for collapse, which "pretrain" does not count.
         peak_memory: bytes.
     """
 

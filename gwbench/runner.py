@@ -221,8 +221,7 @@ def _carry_out(
         phase.windows = sum(kept) if fresh else 0
 
     if spec.training:
-        with notebook.phase("pretrain"):
-            encoder = _pretrain(laboratory, notebook, rerun, progress, team)
+        encoder = _pretrain(laboratory, notebook, rerun, progress, team)
         assert notebook.trained
         progress.start_at(notebook.trained.steps)
         laboratory = replace(laboratory, encoder=encoder)
@@ -285,10 +284,11 @@ def _pretrain(
             notebook.take_over(earlier)
             return encoder
     encoder = laboratory.new_encoder()
-    notebook.trained = _trainer(team)(laboratory, encoder, notebook.folder / CHECKPOINTS, team)
+    trained = _trainer(team)(laboratory, encoder, notebook.folder / CHECKPOINTS, team)
+    notebook.pretrained(trained)
     notebook.devices, notebook.nodes = team.devices, team.nodes
-    if notebook.trained.diagnostics:
-        record.write_arrays(notebook.folder / record.DIAGNOSTICS, notebook.trained.diagnostics)
+    if trained.diagnostics:
+        record.write_arrays(notebook.folder / record.DIAGNOSTICS, trained.diagnostics)
     return encoder
 
 

@@ -69,7 +69,8 @@ def test_the_record_says_how_the_number_came_about(record: RunRecord) -> None:
     assert record.data.sizes == {"train": 192, "val": 96, "test": 128}
     assert record.data.labelled == 48  # a quarter of 192
     assert len(record.training.loss) == len(record.training.collapse) == 2
-    assert {"data", "condition", "pretrain", "evaluate"} == set(record.phases)
+    assert list(record.phases) == ["data", "condition", "pretrain", "diagnose", "evaluate"]
+    assert all(phase.seconds > 0 for phase in record.phases.values())
     assert set(record.seeds) == set(seeds.ROLES)
     assert {plugin.kind for plugin in record.plugins} == {"dataset", "encoder", "pairing", "objective"}
     assert all(len(plugin.source_hash) == 64 for plugin in record.plugins)

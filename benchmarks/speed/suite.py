@@ -2,8 +2,8 @@
 
     python benchmarks/speed/suite.py [--jobs 2] [--epochs 3]
 
-A cell's own compute is what its record times: pre-training, and the probe or the baseline. Start-up, imports, data and
-their conditioning, records and everything else are overhead.
+A cell's own compute is what its record times: pre-training and its diagnostics, and the probe or the baseline.
+Start-up, imports, data and their conditioning, records and everything else are overhead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ training: {epochs: %d, batch_size: 64}
 seeds: [0, 1, 2, 3, 4, 5, 6, 7]
 precision: fp32
 """
-OWN = ("pretrain", "evaluate", "baseline")
+OWN = ("pretrain", "diagnose", "evaluate", "baseline")
 
 
 @click.command()

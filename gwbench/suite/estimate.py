@@ -33,9 +33,10 @@ class Estimate:
         finished = set()
         for cell, record in done:
             finished.add(cell.label)
-            phases = {name: phase.seconds for name, phase in record.phases.items()}
             borrowed = "pretrained_by" in record.details
-            self._learn(cell, sum(phases.values()) - (phases["pretrain"] if borrowed else 0), pretrains=not borrowed)
+            lent = ("pretrain", "diagnose") if borrowed else ()
+            seconds = sum(phase.seconds for name, phase in record.phases.items() if name not in lent)
+            self._learn(cell, seconds, pretrains=not borrowed)
         self._left = {cell.label: cell for cell in cells if cell.label not in finished}
 
     def began(self, cell: Cell) -> None:
