@@ -25,6 +25,15 @@ def thread_variables(cores: int) -> dict[str, str]:
     return dict.fromkeys(THREADS, str(max(threads, 1)))
 
 
+def take_threads() -> int:
+    """Have torch compute with as many threads as `thread_variables` gave this process; returns how many."""
+    import torch
+
+    threads = int(os.environ[THREADS[0]])
+    torch.set_num_threads(threads)
+    return threads
+
+
 def start(
     module: str, descriptor: int, environment: Mapping[str, str], *, kept: Sequence[int] = (), quiet: bool = False
 ) -> subprocess.Popen[bytes]:
@@ -51,9 +60,14 @@ def start(
     )
 
 
-def how_it_ended(process: subprocess.Popen[bytes]) -> str:
-    """Such as "ended with exit code 1", of a process that has hung up."""
+def how_it_ended(process: subprocess.Popen[bytes], remedy: str = "") -> str:
+    """Such as "ended with exit code 1", of a process that has hung up.
+
+    Args:
+        process: the process.
+        remedy: what helps, where it most likely wanted memory.
+    """
     code = process.wait()
     if code == -signal.SIGKILL:
-        return "ended with SIGKILL, most likely for want of memory"
+        return "ended with SIGKILL, most likely for want of memory" + (f": {remedy}" if remedy else "")
     return f"ended with {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"

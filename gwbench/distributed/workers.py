@@ -241,7 +241,7 @@ def serve(descriptor: int) -> None:
             REGISTRY.load_source(source)
         job = pickle.loads(path.read_bytes())  # of the process that started this one
         threading.Thread(target=_listen, args=[connection], daemon=True).start()
-        torch.set_num_threads(int(os.environ[processes.THREADS[0]]))
+        processes.take_threads()
         tell("done", _take_part(team, tell, **job))
     except UserError as error:
         tell("mistake", str(error))

@@ -181,9 +181,9 @@ class _Process:
 
     def obituary(self) -> str:
         """How the process ended, which has hung up."""
-        ended = processes.how_it_ended(self._process)
+        ended = processes.how_it_ended(self._process, "lower --jobs")
         self.connection.close()
-        return f"the process {ended}: lower --jobs" if "memory" in ended else f"the process {ended}"
+        return f"the process {ended}"
 
     def kill(self) -> None:
         """End it at once. Records and checkpoints are whole at any moment."""
@@ -226,14 +226,11 @@ def serve(descriptor: int) -> None:
 
     place: Place = connection.recv()
     threading.Thread(target=listen, daemon=True).start()
-    import torch
-
     from gwbench.registry import REGISTRY
     from gwbench.spec import RunSpec
 
     import_module("gwbench.laboratory")  # before the first cell's clock starts
-    threads = int(os.environ[processes.THREADS[0]])
-    torch.set_num_threads(threads)
+    threads = processes.take_threads()
     for source in place.plugins:
         REGISTRY.load_source(source)
     bench = Workbench(place.cache, threads, many=True)

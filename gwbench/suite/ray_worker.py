@@ -16,7 +16,7 @@ from typing import Any
 from gwbench.data.conditioning.budget import memory_share
 from gwbench.errors import UserError
 from gwbench.files import unwritable
-from gwbench.processes import THREADS
+from gwbench.processes import take_threads
 from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
 from gwbench.suite.ray_room import Needs
 from gwbench.workbench import Workbench
@@ -89,13 +89,10 @@ class CellWorker:
                 return [("unfit", f"{text} Give --out a folder that all nodes share.")]
             time.sleep(0.1)
         try:
-            import torch
-
             import gwbench.laboratory  # noqa: F401 - before the first cell's clock starts
             from gwbench.registry import REGISTRY
 
-            threads = int(os.environ[THREADS[0]])
-            torch.set_num_threads(threads)
+            threads = take_threads()
             for source in setup.place.plugins:
                 REGISTRY.load_source(source)
             os.environ.update(memory_share(self._neighbours(setup)))
