@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import re
 import sys
 from pathlib import Path
 
+from gwbench._identity import text_hash
 from gwbench.errors import UserError
 
 
@@ -43,8 +43,3 @@ def import_source(source: str) -> bool:
     fresh = source not in sys.modules
     importlib.import_module(source)
     return fresh
-
-
-def text_hash(text: str) -> str:
-    """SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -50,6 +50,7 @@ def _from_class(kind: str, name: str, file: str, node: ast.ClassDef, problem: st
             citation=meta.get("citation") or "",
             version=meta.get("version") or 1,
             tags=tuple(meta.get("tags") or ()),
+            aliases=tuple(meta.get("aliases") or ()),
             origin=Origin(file, decorator.lineno),
             problem=problem,
         )

@@ -9,17 +9,20 @@ instead of importing them, so that it stays instant; a plugin is imported when i
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import inspect
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gwbench._loading import import_source, text_hash
+from gwbench._identity import code_hash, former_hashes, joined_hash
+from gwbench._loading import import_source
 from gwbench.errors import UserError, did_you_mean
 from gwbench.files import file_digest
 
@@ -93,10 +96,12 @@ class Plugin:
         citation: the paper it comes from.
         version: raised when its results change.
         tags: free words to search by.
+        aliases: names that it had before, under which its old records are still read.
         origin: file and line.
         target: the class, once imported.
-        source_hash: SHA-256 of the file it was imported from and of those of the plugins it builds on; empty before,
-            and where there is no source.
+        source_hash: SHA-256 of what its code does, and that of the plugins it builds on (`code_identity`); empty before
+            it is imported, and where there is no source.
+        former_hashes: hashes of another kind in old records that stand for the same code.
         problem: why it cannot be used, if it cannot.
     """
 
@@ -106,10 +111,16 @@ class Plugin:
     citation: str = ""
     version: int = 1
     tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     origin: Origin = Origin("unknown")
     target: type | None = None
     source_hash: str = ""
+    former_hashes: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     problem: str | None = None
+
+    def is_of(self, recorded: str) -> bool:
+        """Whether a record's hash of the plugin's source is that of the code as it is now."""
+        return bool(recorded) and (recorded == self.source_hash or recorded in self.former_hashes)
 
 
 class Registry:
@@ -119,6 +130,7 @@ class Registry:
         self._loaded: dict[tuple[str, str], Plugin] = {}
         self._sources: dict[str, str | None] = {}
         self._digests: dict[str, str] = {}
+        self._former_names: dict[str, dict[str, str]] = {}
         self._environment_read = False
 
     # --- register ---
@@ -130,6 +142,7 @@ class Registry:
             UserError: another class, written elsewhere, has this kind and name.
         """
         key = (plugin.kind, plugin.name)
+        self._former_names.pop(plugin.kind, None)
         for other in filter(None, (self._loaded.get(key), _declared(*key, _entries(*key)))):
             if other.origin.line and other.origin != plugin.origin and Path(other.origin.file).is_file():
                 raise UserError(
@@ -206,7 +219,7 @@ class Registry:
         return found
 
     def get(self, kind: str, name: str) -> Plugin:
-        """The plugin of this kind and name, imported.
+        """The plugin of this kind and name, imported; a name that it had before serves too.
 
         Raises:
             UserError: there is none, or it cannot be imported.
@@ -214,8 +227,16 @@ class Registry:
         get_kind(kind)
         self._read_environment()
         if (kind, name) not in self._loaded:
-            self._import(kind, name)
+            name = self.present_name(kind, name)
+            if (kind, name) not in self._loaded:
+                self._import(kind, name)
         return self._loaded[kind, name]
+
+    def present_name(self, kind: str, name: str) -> str:
+        """What a plugin is called that once had this name; the name itself where none had."""
+        if kind not in self._former_names:
+            self._former_names[kind] = {old: plugin.name for plugin in self.list(kind) for old in plugin.aliases}
+        return self._former_names[kind].get(name, name)
 
     def default(self, kind: str) -> str:
         """The name of the plugin that serves a kind where the user names none: the one tagged "default".
@@ -273,7 +294,13 @@ REGISTRY = Registry()
 
 
 def register(
-    kind: str, name: str, *, citation: str = "", version: int = 1, tags: tuple[str, ...] = ()
+    kind: str,
+    name: str,
+    *,
+    citation: str = "",
+    version: int = 1,
+    tags: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
 ) -> Callable[[C], C]:
     """Register a class as a plugin.
 
@@ -286,6 +313,7 @@ def register(
         citation: the paper it comes from.
         version: raise it whenever the plugin's results change.
         tags: words to search by.
+        aliases: names that it had before: its old records stay its own, and old commands work.
 
     Raises:
         UserError: the class does not keep its kind's contract, or the name is taken.
@@ -296,23 +324,41 @@ def register(
     def decorate(cls: C) -> C:
         _check_class(get_kind(kind), name, cls, origin)
         summary = (inspect.getdoc(cls) or "").split("\n", 1)[0]
-        source_hash = _source_hash(cls, frame.f_globals)
-        REGISTRY.add(Plugin(kind, name, summary, citation, version, tuple(tags), origin, cls, source_hash))
+        current, former = _hashes(kind, name, cls, frame.f_globals)
+        REGISTRY.add(
+            Plugin(
+                kind,
+                name,
+                summary,
+                citation=citation,
+                version=version,
+                tags=tuple(tags),
+                aliases=tuple(aliases),
+                origin=origin,
+                target=cls,
+                source_hash=current,
+                former_hashes=former,
+            )
+        )
         return cls
 
     return decorate
 
 
-def _source_hash(cls: type, module: Mapping[str, Any]) -> str:
-    """Hash of a class's source as it is now, and of the plugins that its module has imported to build on."""
+def _hashes(kind: str, name: str, cls: type, module: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
+    """What a source does, with the plugins that its module builds on; and hashes in old records that stand for it."""
     try:
-        path = inspect.getsourcefile(cls)
-        own = file_digest(Path(path)) if path and Path(path).is_file() else text_hash(inspect.getsource(cls))
-    except (OSError, TypeError):
-        return ""  # typed into an interpreter that keeps no source
+        file = inspect.getsourcefile(cls)
+        path = Path(file) if file and Path(file).is_file() else None
+        source = path.read_bytes() if path else textwrap.dedent(inspect.getsource(cls)).encode()
+        own = code_hash(source)
+    except (OSError, TypeError, SyntaxError):
+        return "", frozenset()  # typed into an interpreter that keeps no source
     used = [plugin for plugin in REGISTRY.loaded() if any(plugin.target is value for value in module.values())]
-    others = sorted(plugin.source_hash for plugin in used if plugin.source_hash != own)
-    return text_hash(" ".join([own, *others])) if others else own
+    others = [plugin for plugin in used if plugin.origin.file != str(path and path.resolve())]
+    current = joined_hash(own, (plugin.source_hash for plugin in others))
+    file_hash = hashlib.sha256(source).hexdigest()
+    return current, former_hashes(kind, name, current, file_hash, [sorted(other.former_hashes) for other in others])
 
 
 def get_kind(name: str) -> Kind:

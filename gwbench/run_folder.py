@@ -13,6 +13,7 @@ from gwbench import record, trackers
 from gwbench.errors import UserError
 from gwbench.files import unwritable
 from gwbench.record import RunRecord
+from gwbench.registry import Plugin
 from gwbench.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -26,8 +27,15 @@ class BusyRunError(UserError):
 
 
 def folder_of(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> Path:
-    """Where the run's record is or will be."""
-    return Path(out) / f"{_slug(spec)}-{spec.run_id(fingerprint)[:8]}"
+    """Where the run's record is or will be.
+
+    What an older gwbench began goes on where it is, though its folder would be named otherwise today.
+    """
+    folders = list(
+        dict.fromkeys(Path(out) / f"{_slug(each)}-{run_id[:8]}" for each, run_id in spec.identities(fingerprint))
+    )
+    begun = (folder for folder in folders if (folder / record.RECORD).exists() or (folder / CHECKPOINTS).is_dir())
+    return next(begun, folders[0])
 
 
 def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> RunRecord | None:
@@ -36,8 +44,7 @@ def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) 
         found = record.read_record(folder_of(spec, fingerprint, out))
     except UserError:
         return None
-    known = all(plugin.source_hash for plugin in found.plugins)
-    return found if known and found.run_id == spec.run_id(fingerprint) else None
+    return found if _is_of(found, spec, fingerprint) else None
 
 
 def lenders(spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progress: Progress) -> Iterator[RunRecord]:
@@ -45,8 +52,9 @@ def lenders(spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progres
 
     They differ from it in how the encoder is judged, such as in the share of labels.
     """
-    wanted, sources = spec.pretraining.canonical(), _sources(spec.ordinary)
-    for path in sorted(folder.parent.glob(f"{_slug(spec.ordinary)}-*/{record.RECORD}")):
+    wanted, plugins = spec.pretraining.canonical(), spec.ordinary.plugins()
+    slugs = dict.fromkeys(_slug(each) for each, _ in spec.ordinary.identities(fingerprint))
+    for path in sorted(path for slug in slugs for path in folder.parent.glob(f"{slug}-*/{record.RECORD}")):
         found = None if path.parent == folder else _readable(path.parent, progress)
         if (
             found
@@ -54,15 +62,29 @@ def lenders(spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progres
             and found.spec.baseline is None
             and found.data
             and found.data.fingerprint == fingerprint
-            and [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in found.plugins] == sources
-            and all(plugin.source_hash for plugin in found.plugins)
-            and found.spec.pretraining.canonical() == wanted
+            and _made_by(found, plugins)
+            and found.spec.current().pretraining.canonical() == wanted
         ):
             yield found
 
 
-def _sources(spec: RunSpec) -> list[tuple[str, str, int, str]]:
-    return [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in spec.plugins()]
+def _is_of(found: RunRecord, spec: RunSpec, fingerprint: Mapping[str, str]) -> bool:
+    """Whether a record is of this very run.
+
+    A run whose plugins have no source that could be compared is never taken for done.
+    """
+    known = all(plugin.source_hash for plugin in found.plugins)
+    return known and any(found.run_id == run_id for _, run_id in spec.identities(fingerprint))
+
+
+def _made_by(found: RunRecord, plugins: list[Plugin]) -> bool:
+    """Whether a record's plugins are these, by whatever name and kind of hash it knows them."""
+    return len(found.plugins) == len(plugins) and all(
+        (used.kind, used.version) == (plugin.kind, plugin.version)
+        and used.name in (plugin.name, *plugin.aliases)
+        and plugin.is_of(used.source_hash)
+        for used, plugin in zip(found.plugins, plugins, strict=True)
+    )
 
 
 def set_aside(folder: Path) -> None:
@@ -94,14 +116,10 @@ def _slug(spec: RunSpec) -> str:
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:100]
 
 
-def finished(folder: Path, run_id: str, progress: Progress) -> RunRecord | None:
-    """The record of this very run, if it is whole and went well.
-
-    A run whose plugins have no source that could be compared is never taken for done.
-    """
+def finished(spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progress: Progress) -> RunRecord | None:
+    """The record of this very run, if it is whole and went well."""
     found = _readable(folder, progress, then="It is made again now.")
-    known = found and all(plugin.source_hash for plugin in found.plugins)
-    return found if found and known and found.status == "ok" and found.run_id == run_id else None
+    return found if found and found.status == "ok" and _is_of(found, spec, fingerprint) else None
 
 
 def _readable(folder: Path, progress: Progress, then: str = "It is left aside.") -> RunRecord | None:

@@ -172,7 +172,7 @@ def run_spec(
     run_id = spec.run_id(fingerprint)
     folder = folder_of(spec, fingerprint, out)
     with only_here(folder):
-        done = finished(folder, run_id, progress)
+        done = finished(spec, fingerprint, folder, progress)
         if done and not rerun:
             unlogged = " Nothing is logged." if loggers else ""
             progress.say(f"This run is done already: {folder}. Use --rerun to do it again.{unlogged}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,8 +36,9 @@ class Choice(_Section):
     @classmethod
     def of(cls, kind: str, name: str, given: Mapping[str, Any]) -> Choice:
         """A plugin with some of its parameters, which are checked, and the defaults of the rest."""
-        values = validate(REGISTRY.get(kind, name), given)
-        return cls(name=name, parameters=pydantic_core.to_jsonable_python(values))
+        plugin = REGISTRY.get(kind, name)
+        values = validate(plugin, given)
+        return cls(name=plugin.name, parameters=pydantic_core.to_jsonable_python(values))
 
     def build(self, kind: str, *context: Any) -> Any:
         """The plugin, constructed with what its kind hands it (see `gwbench.contracts`)."""
@@ -189,9 +191,43 @@ class RunSpec(_Section):
 
     def run_id(self, fingerprint: Mapping[str, str]) -> str:
         """The run's identity, 16 hex digits: a hash of spec, plugins' sources, data's fingerprint and protocol."""
-        sources = [(plugin.kind, plugin.name, plugin.version, plugin.source_hash) for plugin in self.plugins()]
+        return self._run_id([plugin.source_hash for plugin in self.plugins()], fingerprint)
+
+    def identities(self, fingerprint: Mapping[str, str]) -> Iterator[tuple[RunSpec, str]]:
+        """The spec and its identity as they are, then as older records of this very run may have them.
+
+        Older records know plugins by their former names, or their sources by hashes of another kind.
+        """
+        plugins = self.plugins()
+        hashes = [(plugin.source_hash, *sorted(plugin.former_hashes)) for plugin in plugins]
+        for names in itertools.product(*((plugin.name, *plugin.aliases) for plugin in plugins)):
+            spec = self._with_names(names)
+            for each in itertools.product(*hashes):
+                yield spec, spec._run_id(each, fingerprint)
+
+    def _run_id(self, source_hashes: Sequence[str], fingerprint: Mapping[str, str]) -> str:
+        sources = [
+            (kind, choice.name, plugin.version, source_hash)
+            for (kind, choice), plugin, source_hash in zip(self.choices(), self.plugins(), source_hashes, strict=True)
+        ]
         identity = json.dumps([PROTOCOL, self.canonical(), sources, sorted(fingerprint.items())])
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+    def _with_names(self, names: Sequence[str]) -> RunSpec:
+        """The same run with its plugins, in the order of `choices`, under other names."""
+        renamed = iter(names)
+        fields: dict[str, Any] = {}
+        for kind, choice in self.choices():
+            changed = choice.model_copy(update={"name": next(renamed)})
+            if kind == "augmentation":
+                fields["augmentations"] = (*fields.get("augmentations", ()), changed)
+            else:
+                fields[kind] = changed
+        return self.model_copy(update=fields)
+
+    def current(self) -> RunSpec:
+        """The same run, its plugins under the names that they have now."""
+        return self._with_names([REGISTRY.present_name(kind, choice.name) for kind, choice in self.choices()])
 
     def command(self) -> str:
         """The command line that gives this run, with the files and modules that were loaded for its plugins."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from gwbench._identity import same_code
 from gwbench.errors import UserError
 from gwbench.evaluate.metrics import LEVEL
 from gwbench.evaluate.replicates import Replicates, pairwise
@@ -164,7 +165,8 @@ def _data(record: RunRecord) -> dict[str, Any]:
 
 def _code(record: RunRecord) -> dict[str, Any]:
     plugins = {
-        f"{used.kind} {used.name}": f"version {used.version}, {used.source_hash[:12]}" for used in record.plugins
+        f"{used.kind} {used.name}": f"version {used.version}, {same_code(used.kind, used.name, used.source_hash)[:12]}"
+        for used in record.plugins
     }
     core = {"gwbench": record.environment.gwbench, "git commit": record.environment.git_commit}
     return {**plugins, **core, "protocol": record.protocol, "record schema": record.schema_version}

@@ -11,12 +11,13 @@ from typing import Any
 import pydantic
 import pydantic_core
 
+from gwbench._identity import same_code
 from gwbench.errors import UserError
 from gwbench.evaluate.metrics import Metrics
 from gwbench.evaluate.statistics import Interval
 from gwbench.leaderboard.found import MIB, UnusableError, open_plain
 from gwbench.leaderboard.method import Method, method_of
-from gwbench.record import Environment, RunRecord
+from gwbench.record import Environment, PluginUsed, RunRecord
 
 LARGEST = 16 * MIB
 """Bytes of a record: ordinary ones have some ten thousand."""
@@ -167,11 +168,15 @@ class EntryReader:
         return self._methods[written]
 
     def _data_asked(self, record: RunRecord) -> DataAsked:
-        dataset, seed = record.spec.dataset, record.spec.data_seed
-        code = next((used.source_hash for used in record.plugins if used.kind == "dataset"), "")
+        dataset, seed = record.spec.current().dataset, record.spec.data_seed
+        code = next((_code(used) for used in record.plugins if used.kind == "dataset"), "")
         parts = [dataset.name, dataset.parameters, code, seed, record.schema_version, record.protocol]
         key = json.dumps(parts, sort_keys=True)
         return self._asked.setdefault(key, DataAsked(key, dataset.name, dataset.parameters, code, seed))
+
+
+def _code(used: PluginUsed) -> str:
+    return same_code(used.kind, used.name, used.source_hash)
 
 
 def _document(path: str | Path) -> Any:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gwbench._identity import same_code
 from gwbench.record import RunRecord
+from gwbench.registry import REGISTRY
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Method:
 
 def method_of(record: RunRecord) -> Method:
     """The method of a run."""
-    spec = record.spec
+    spec = record.spec.current()
     names: dict[str, list[str]] = {}
     parameters: dict[str, Any] = {}
     choices = [(kind, choice) for kind, choice in spec.choices() if kind != "dataset"]
@@ -53,8 +55,12 @@ def method_of(record: RunRecord) -> Method:
     del parameters["evaluation.label_fraction"]
     for used in record.plugins:
         if used.kind != "dataset":
-            prefix = f"augmentation.{used.name}" if used.kind == "augmentation" else used.kind
-            parameters |= {f"{prefix} version": used.version, f"{prefix} code": used.source_hash}
+            name = REGISTRY.present_name(used.kind, used.name)
+            prefix = f"augmentation.{name}" if used.kind == "augmentation" else used.kind
+            parameters |= {
+                f"{prefix} version": used.version,
+                f"{prefix} code": same_code(used.kind, used.name, used.source_hash),
+            }
     encoder = None
     if spec.encoder:
         shared = ("encoder.", "encoder_groups", "conditioning.")
@@ -67,7 +73,11 @@ def method_of(record: RunRecord) -> Method:
         parameters=parameters,
         encoder=encoder,
         plugins=tuple((kind, choice.name) for kind, choice in choices),
-        tags={(used.kind, used.name): used.tags for used in record.plugins if used.tags is not None},
+        tags={
+            (used.kind, REGISTRY.present_name(used.kind, used.name)): used.tags
+            for used in record.plugins
+            if used.tags is not None
+        },
     )
 
 

@@ -76,8 +76,14 @@ class CacheContext:
         """The context of a dataset plugin with its parameters; `root` as in `CacheDir`."""
         moved: tuple[str, ...] = getattr(plugin.target, "places", ())
         kept = {name: value for name, value in parameters.items() if name not in moved}
-        recipe = dataset_recipe(plugin.name, plugin.version, kept, seed, fingerprint, plugin.source_hash)
-        return cls(seed, workers, progress, CacheDir(root), recipe, materialise)
+        cache = CacheDir(root)
+        recipes = [
+            dataset_recipe(name, plugin.version, kept, seed, fingerprint, source)
+            for name in (plugin.name, *plugin.aliases)
+            for source in (plugin.source_hash, *sorted(plugin.former_hashes))
+        ]
+        made = (recipe for recipe in recipes if cache.path(recipe).exists())
+        return cls(seed, workers, progress, cache, next(made, recipes[0]), materialise)
 
     def stored(self, layout: Layout, windows: Windows) -> StrainSplits:
         """The dataset of this recipe: from the cache, or generated into it, by one process at a time.

@@ -104,7 +104,9 @@ def test_every_part_of_the_recipe_counts(tmp_path: Path) -> None:
 
 def test_context_of_a_plugin(tmp_path: Path) -> None:
     target = SimpleNamespace(places=("folder",))
-    plugin: Any = SimpleNamespace(name="toy", version=3, source_hash="5e1f", target=target)
+    plugin: Any = SimpleNamespace(
+        name="toy", version=3, source_hash="5e1f", aliases=(), former_hashes=(), target=target
+    )
     # Where the files lie says nothing of what they hold.
     context = CacheContext.of(
         plugin, {"a": 1, "folder": "/data"}, 5, {"f": "d"}, root=tmp_path, workers=None, progress=Progress()

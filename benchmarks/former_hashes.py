@@ -1,0 +1,73 @@
+"""Make the list of hashes under which results were published before a run's identity was what its code does.
+
+    python benchmarks/former_hashes.py COMMIT...
+
+reads the plugins' sources as they were committed at COMMIT, and writes for each the hash of its bytes, which its
+records hold, and the hash of what that source did. A test makes the list again from the commits that it names.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import subprocess
+from configparser import ConfigParser
+from pathlib import Path
+
+import click
+
+from gwbench._identity import LEDGER, code_hash, joined_hash
+
+ROOT = Path(__file__).parent.parent
+
+RENAMED: dict[str, str] = {}
+"""Names of gwbench's own helpers that plugins used at these commits, and what they are called now."""
+
+
+@click.command()
+@click.argument("commits", nargs=-1, required=True)
+def main(commits: tuple[str, ...]) -> None:
+    """List the plugins of COMMITS."""
+    full = [_git("rev-parse", commit).decode().strip() for commit in commits]
+    LEDGER.write_text(json.dumps({"commits": full, "plugins": ledger(full)}, indent=1, sort_keys=True) + "\n")
+
+
+def ledger(commits: list[str]) -> dict[str, dict[str, str]]:
+    """By kind and name of a plugin: what its source did, by the hash of its file's bytes then."""
+    found: dict[str, dict[str, str]] = {}
+    for commit in commits:
+        config = ConfigParser()
+        config.read_string(_git("show", f"{commit}:setup.cfg").decode())
+        entries = config["options.entry_points"]
+        for group in entries:
+            if group == "console_scripts":
+                continue
+            for line in entries[group].strip().splitlines():
+                name, _, target = (part.strip() for part in line.partition("="))
+                old, meaning = hashes(commit, target.partition(":")[0])
+                kind = group.removeprefix("gwbench.").removesuffix("s")
+                found.setdefault(f"{kind} {name}", {})[old] = meaning
+    return found
+
+
+def hashes(commit: str, module: str) -> tuple[str, str]:
+    """Of a plugin's module at a commit, with those that it imports: the hash of its bytes, and of what it does."""
+    source = _git("show", f"{commit}:{module.removeprefix('gwbench.').replace('.', '/')}.py")
+    others = [hashes(commit, other) for other in _plugins_imported(source)]
+    own = hashlib.sha256(source).hexdigest(), code_hash(source, RENAMED)
+    return joined_hash(own[0], [old for old, _ in others]), joined_hash(own[1], [meaning for _, meaning in others])
+
+
+def _plugins_imported(source: bytes) -> list[str]:
+    """The modules of other plugins that a plugin's module takes classes from."""
+    nodes = [node for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
+    return [node.module for node in nodes if node.module and node.module.startswith("gwbench.plugins.")]
+
+
+def _git(*words: str) -> bytes:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    main()
