@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from gwbench._identity import LEDGER, code_hash, joined_hash
+from gwbench.registry.code_identity import LEDGER, code_hash, joined_hash
 
 ROOT = Path(__file__).parent.parent
 

@@ -20,13 +20,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gwbench.leaderboard.build import build
-from gwbench.leaderboard.columns import columns_of, heading, legend
-from gwbench.leaderboard.escape import markdown
-from gwbench.leaderboard.formats import FORMATS, bars
-from gwbench.leaderboard.model import Leaderboard
-from gwbench.leaderboard.rows import Options
-from gwbench.record import PREDICTIONS, RECORD, write_arrays
+from gwbench.experiment.record import PREDICTIONS, RECORD, write_arrays
+from gwbench.reporting.escape import markdown
+from gwbench.reporting.formats import FORMATS
+from gwbench.reporting.leaderboard.build import build
+from gwbench.reporting.leaderboard.columns import columns_of, heading, legend
+from gwbench.reporting.leaderboard.rows import Options
+from gwbench.reporting.leaderboard.schema import Leaderboard
+from gwbench.reporting.leaderboard.text_formats import bars
 from gwbench.suite.run import Plan, plan
 
 ROOT = Path(__file__).parent.parent

@@ -21,15 +21,15 @@ from typing import Any
 
 import click
 
-from gwbench import environment
 from gwbench.cli.options import parse_settings
 from gwbench.cli.run import SHORTCUTS
 from gwbench.cli.run import run as run_command
-from gwbench.evaluate.statistics import auc_interval
-from gwbench.laboratory import hide_test
-from gwbench.progress import Progress, TerminalProgress
-from gwbench.spec import RunSpec
-from gwbench.workbench import Workbench
+from gwbench.evaluation.statistics import auc_interval
+from gwbench.experiment import environment
+from gwbench.experiment.context import hide_test
+from gwbench.experiment.data_cache import Workbench
+from gwbench.experiment.spec import RunSpec
+from gwbench.utils.progress import Progress, TerminalProgress
 
 
 @click.command()

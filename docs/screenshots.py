@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.pages.browser import chromium  # noqa: E402 - a script, run from anywhere
+from tests.reporting.html.browser import chromium  # noqa: E402 - a script, run from anywhere
 
 SHOTS = {"desktop": (1280, False), "desktop-dark": (1280, True), "phone": (390, False)}
 """Width in pixels, and whether the theme is dark."""

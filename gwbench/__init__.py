@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from gwbench._version import __version__
 
 if TYPE_CHECKING:
-    from gwbench.frozen import load_encoder
-    from gwbench.record import RunRecord, read_record
+    from gwbench.experiment.checkpoint import load_encoder
+    from gwbench.experiment.record import RunRecord, read_record
+    from gwbench.experiment.runner import run
     from gwbench.registry import register
-    from gwbench.runner import run
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -27,11 +27,11 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py
 __all__ = ["RunRecord", "__version__", "load_encoder", "read_record", "register", "run"]
 
 _HOMES = {
-    "RunRecord": "gwbench.record",
-    "load_encoder": "gwbench.frozen",
-    "read_record": "gwbench.record",
+    "RunRecord": "gwbench.experiment.record",
+    "load_encoder": "gwbench.experiment.checkpoint",
+    "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
-    "run": "gwbench.runner",
+    "run": "gwbench.experiment.runner",
 }
 
 

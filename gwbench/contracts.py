@@ -24,6 +24,9 @@ from gwbench.data.dataset import (
     DataContext,
     Dataset,
     Layout,
+    NoiseSource,
+    SignalSettings,
+    SignalSource,
     Split,
     StrainReader,
     StrainSplits,
@@ -31,8 +34,8 @@ from gwbench.data.dataset import (
 )
 
 if TYPE_CHECKING:
-    from gwbench.data.conditioning.conditioner import Conditioner
-    from gwbench.progress import Progress
+    from gwbench.preprocessing.base import Conditioner
+    from gwbench.utils.progress import Progress
 
 
 # --- what fits together -------------------------------------------------------------------------------------
@@ -66,46 +69,6 @@ class Part:
 
 
 # --- pre-training -------------------------------------------------------------------------------------------
-
-
-class NoiseSource(Protocol):
-    """Coloured Gaussian noise as the encoder would see it."""
-
-    def draw(self, detectors: Tensor, generator: torch.Generator) -> Tensor:
-        """Noise for every channel of a view, conditioned like the data.
-
-        Args:
-            detectors: [B, C] detector indices.
-            generator: the only source of randomness.
-
-        Returns:
-            [B, C, T] float32.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class SignalSettings:
-    """What simulated signals a pairing or an augmentation asks for.
-
-    Attributes:
-        population: a name or file, as of simulated datasets.
-        snr_model, snr: the network SNR, as of simulated datasets.
-        count: how many are simulated, to draw from.
-    """
-
-    population: str
-    snr_model: str
-    snr: tuple[float, ...]
-    count: int = 4096
-
-
-class SignalSource(Protocol):
-    """Simulated signals as the encoder would see them, without noise."""
-
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Signals of sources drawn at random, each in every detector: [n, D, T] float32, conditioned like the data."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gwbench.progress import Progress
 from gwbench.registry import REGISTRY, Registry
+from gwbench.utils.progress import Progress
 
 TINY = {
     "dataset.train": 192,

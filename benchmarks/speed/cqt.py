@@ -31,14 +31,15 @@ from torch import Tensor
 
 from gwbench import seeds
 from gwbench.contracts import InputShape, SignalSource, StrainInfo, View
-from gwbench.encoding import DetectorEncoder
-from gwbench.kept_fronts import KeptFronts
+from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.plugins.encoders.cqt2d import FLOOR, Cqt2d
 from gwbench.plugins.objectives.byol import Byol
 from gwbench.plugins.pairings.any_pair import AnyPair
-from gwbench.pretrain import Method, Pretraining
-from gwbench.progress import Progress
-from gwbench.spec import Training
+from gwbench.training.front_end_cache import KeptFronts
+from gwbench.training.method import Method
+from gwbench.training.pretrain import Pretraining
+from gwbench.training.settings import Training
+from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "L1", "V1")
 

@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from gwbench.evaluate.metrics import evaluate_scores
-from gwbench.record import PREDICTIONS, RECORD, Data, Environment, Phase, PluginUsed, RunRecord, write_arrays
-from gwbench.spec import RunSpec
+from gwbench.evaluation.metrics import evaluate_scores
+from gwbench.experiment.record import PREDICTIONS, RECORD, Data, Environment, Phase, PluginUsed, RunRecord, write_arrays
+from gwbench.experiment.spec import RunSpec
 
 FRACTIONS = (0.01, 0.05, 0.25, 1.0)
 RANKED = 0.25

@@ -39,12 +39,12 @@ from scipy import signal
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from gwbench.contracts import Array, Block, Layout, Split
-from gwbench.data.conditioning.batches import Batches
-from gwbench.data.conditioning.condition import Conditioner, Conditioning, fit_conditioner
-from gwbench.data.conditioning.conditioned import ConditionedStrain
-from gwbench.data.conditioning.conditioned_files import conditioned_files
 from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
-from gwbench.progress import Progress
+from gwbench.dataloading.cache_files import conditioned_files
+from gwbench.dataloading.conditioned_split import ConditionedStrain
+from gwbench.dataloading.prefetch import Batches
+from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
+from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "L1", "V1")
 RATE, SAMPLES, BATCH = 2048, 4096, 256

@@ -88,7 +88,7 @@ class Ours:
     """Blocks of samples, as `gwbench data make` has them."""
 
     def __init__(self, model: Any, psds: tuple[str, ...]) -> None:
-        from gwbench.data.simulation.simulate import Simulation
+        from gwbench.simulation.strain import Simulation
 
         self._simulation = Simulation(
             detectors=DETECTORS,
@@ -166,7 +166,7 @@ def main() -> None:
     import lal
 
     from gwbench.data.psd import default_psd
-    from gwbench.data.simulation.signals import SignalModel
+    from gwbench.simulation.signals import SignalModel
 
     lal.ClobberDebugLevel(0)
     model = SignalModel.create(

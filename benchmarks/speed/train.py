@@ -46,11 +46,12 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from gwbench.contracts import Encoder, InputShape, StrainInfo
-from gwbench.encoding import DetectorEncoder, frozen_embedding
-from gwbench.fit import fit
-from gwbench.pretrain import Method, Pretraining
+from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
 from gwbench.registry import REGISTRY
-from gwbench.spec import Training
+from gwbench.training.method import Method
+from gwbench.training.pretrain import Pretraining
+from gwbench.training.settings import Training
+from gwbench.training.trainer import fit
 
 DETECTORS = ("H1", "L1", "V1")
 RATE, SAMPLES = 2048.0, 4096

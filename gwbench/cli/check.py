@@ -41,7 +41,7 @@ def check(
     gwbench check my_encoder.py
     """  # noqa: D301 - click reads the control character
     from gwbench.conformance import cases
-    from gwbench.environment import resolve_device
+    from gwbench.experiment.environment import resolve_device
 
     found: dict[str, tuple[Plugin, list[Finding]]] = {}
     for case in cases(name_or_file, kind and kind.removesuffix("s"), parse_settings(pairs), resolve_device(device)):

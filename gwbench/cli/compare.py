@@ -10,7 +10,7 @@ from gwbench.cli.options import json_option
 from gwbench.cli.terminal import console
 
 if TYPE_CHECKING:
-    from gwbench.leaderboard.compare import Comparison
+    from gwbench.reporting.leaderboard.compare import Comparison
 
 
 @click.command()
@@ -25,7 +25,7 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
 
     Exit codes: 0 the runs were compared, with a test or the reason why there is none; 2 one of them cannot be read.
     """
-    from gwbench.leaderboard.compare import compare_runs
+    from gwbench.reporting.leaderboard.compare import compare_runs
 
     found = compare_runs(run_a, run_b)
     if as_json:
@@ -40,7 +40,7 @@ def _show(found: Comparison) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from gwbench.leaderboard.escape import plain
+    from gwbench.reporting.escape import plain
 
     out = console()
     for name, side in (("A", found.a), ("B", found.b)):

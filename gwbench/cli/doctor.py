@@ -12,8 +12,8 @@ def doctor() -> None:
     """Check this installation: packages, device, cache folder and plugins. Exit code 1 where something is wrong."""
     from importlib.metadata import distributions
 
-    from gwbench import environment
     from gwbench.data.store.cache import CacheDir
+    from gwbench.experiment import environment
     from gwbench.registry import REGISTRY
 
     problems = []

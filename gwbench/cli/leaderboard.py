@@ -16,8 +16,8 @@ from gwbench.cli.terminal import width
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from gwbench.leaderboard.columns import Column
-    from gwbench.leaderboard.model import Leaderboard, Table
+    from gwbench.reporting.leaderboard.columns import Column
+    from gwbench.reporting.leaderboard.schema import Leaderboard, Table
 
 FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex", "html": ".html"}
 """Every format, with the ending of file names that stands for it."""
@@ -68,12 +68,12 @@ def leaderboard(
     gwbench leaderboard runs --output leaderboard.md
     gwbench leaderboard runs --output leaderboard.html
     """  # noqa: D301 - click reads the control character
-    from gwbench.files import atomic
-    from gwbench.leaderboard.build import build
-    from gwbench.leaderboard.columns import passed_over
-    from gwbench.leaderboard.escape import plain
-    from gwbench.leaderboard.formats import FORMATS as WRITERS
-    from gwbench.leaderboard.rows import Options
+    from gwbench.reporting.escape import plain
+    from gwbench.reporting.formats import FORMATS as WRITERS
+    from gwbench.reporting.leaderboard.build import build
+    from gwbench.reporting.leaderboard.columns import passed_over
+    from gwbench.reporting.leaderboard.rows import Options
+    from gwbench.utils.files import atomic
 
     board = build(runs, Options(metric, by, group_by, label_fraction))
     form = form or next((name for name, end in FORMATS.items() if output and output.suffix == end), "terminal")
@@ -97,8 +97,8 @@ def _terminal(board: Leaderboard) -> str:
     from rich.console import Console
     from rich.text import Text
 
-    from gwbench.leaderboard.columns import columns_of, facts, heading, legend
-    from gwbench.leaderboard.escape import plain
+    from gwbench.reporting.escape import plain
+    from gwbench.reporting.leaderboard.columns import columns_of, facts, heading, legend
 
     stream = io.StringIO()
     console = Console(file=stream, width=width(), highlight=False, force_terminal=True, color_system="standard")
@@ -138,7 +138,7 @@ def _that_fit(table: Table, columns: list[Column], room: int) -> tuple[list[Colu
 
 def _width(table: Table, column: Column) -> int:
     """What a column needs: its cells, and the longest word of its title."""
-    from gwbench.leaderboard.escape import plain
+    from gwbench.reporting.escape import plain
 
     if column.left:
         return METHOD_WIDTH
@@ -149,8 +149,8 @@ def _table(table: Table, columns: list[Column]) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from gwbench.leaderboard.columns import sectioned
-    from gwbench.leaderboard.escape import plain
+    from gwbench.reporting.escape import plain
+    from gwbench.reporting.leaderboard.columns import sectioned
 
     grid = RichTable(box=None, pad_edge=False, header_style="bold")
     for column in columns:

@@ -20,7 +20,7 @@ def new(kind: str, name: str, out: str, plugins: tuple[str, ...]) -> None:
     \b
     gwbench new encoder my-encoder
     """  # noqa: D301 - click reads the control character
-    from gwbench.scaffold import write_plugin
+    from gwbench.registry.scaffold import write_plugin
 
     written = write_plugin(kind.removesuffix("s"), name, out)
     click.echo(f"Wrote {written.plugin} and {written.test}. Next:")

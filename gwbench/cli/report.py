@@ -19,10 +19,10 @@ def report(run: str, output: Path | None) -> None:
     \b
     gwbench report runs/NAME
     """  # noqa: D301 - click reads the control character
-    from gwbench import progress
-    from gwbench.files import atomic
-    from gwbench.pages.report import REPORT
-    from gwbench.pages.report import report as written
+    from gwbench.reporting.html.report import REPORT
+    from gwbench.reporting.html.report import report as written
+    from gwbench.utils import progress
+    from gwbench.utils.files import atomic
 
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     page = written(run, progress.default())

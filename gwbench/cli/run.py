@@ -75,9 +75,9 @@ def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: boo
             raise UserError(f"--{option.replace('_', '-')} and --set {key} both set {key}. Give one of them.")
         settings[key] = value
 
-    from gwbench import runner
-    from gwbench.distributed import follows
-    from gwbench.progress import Progress, TerminalProgress
+    from gwbench.experiment import runner
+    from gwbench.training.distributed import follows
+    from gwbench.utils.progress import Progress, TerminalProgress
 
     silent = follows(options["devices"], options["num_nodes"])
     progress = Progress() if quiet or silent else TerminalProgress()

@@ -24,7 +24,7 @@ def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from gwbench.parameters import parameters
+    from gwbench.registry.parameters import parameters
 
     kind = kind.removesuffix("s")
     plugin = REGISTRY.get(kind, name)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gwbench.cli import terminal
+from gwbench.experiment.runner import DEFAULT_OUT
 from gwbench.registry import FLOOR_TAG, NETWORK_TAG, REGISTRY
-from gwbench.runner import DEFAULT_OUT
 
 if TYPE_CHECKING:
-    from gwbench.evaluate.statistics import Interval
-    from gwbench.record import RunRecord
+    from gwbench.evaluation.statistics import Interval
+    from gwbench.experiment.record import RunRecord
 
 
 def show_record(record: RunRecord) -> None:

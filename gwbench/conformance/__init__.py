@@ -6,7 +6,8 @@ says of it. It returns what it found, raises `Failure` where the contract is bro
 
 from __future__ import annotations
 
-from gwbench.conformance.case import Case, Finding, Subject, cases, load
+from gwbench.conformance.case import Case, Finding, cases, load
+from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Check, Failure, NotApplicable, check, checks
 
 __all__ = [

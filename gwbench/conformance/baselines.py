@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 
 from gwbench import seeds
-from gwbench.conformance.case import Subject
 from gwbench.conformance.objectives import Spectral
+from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import NotApplicable, check, require
 from gwbench.conformance.watch import printed, random_state_touched
 from gwbench.contracts import Array, InputShape, Split, StrainSplits
-from gwbench.data.conditioning.condition import Conditioner, Conditioning, fit_conditioner
-from gwbench.data.conditioning.conditioned import ConditionedStrain
-from gwbench.data.simulation.signals import SignalModel
-from gwbench.data.simulation.simulate import Simulation
 from gwbench.data.store.cache import CacheDir
-from gwbench.encoding import DetectorEncoder, parse_groups
-from gwbench.laboratory import Laboratory, hide_test
-from gwbench.progress import Progress
-from gwbench.spec import RunSpec
+from gwbench.dataloading.conditioned_split import ConditionedStrain
+from gwbench.experiment.context import Laboratory, hide_test
+from gwbench.experiment.spec import RunSpec
+from gwbench.nn.detector_encoder import DetectorEncoder, parse_groups
+from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
+from gwbench.simulation.signals import SignalModel
+from gwbench.simulation.strain import Simulation
+from gwbench.utils.progress import Progress
 
 SIZES = {"train": 96, "val": 48, "test": 48}
 

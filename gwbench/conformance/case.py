@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Check, Failure, NotApplicable, checks
 from gwbench.errors import UserError, did_you_mean
-from gwbench.parameters import validate
 from gwbench.registry import KINDS, REGISTRY, Plugin
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A plugin to be checked.
-
-    Attributes:
-        plugin: imported.
-        parameters: those that are not at their defaults.
-        device: where tensors live.
-    """
-
-    plugin: Plugin
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    device: str = "cpu"
-
-    @property
-    def target(self) -> Any:
-        """The plugin's class."""
-        return self.plugin.target
-
-    def build(self, *context: Any) -> Any:
-        """The plugin, constructed with what its kind hands it."""
-        return self.target(*context, **validate(self.plugin, self.parameters))
+from gwbench.registry.parameters import validate
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from gwbench.conformance.case import Subject
+from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Failure, NotApplicable, check, require
 from gwbench.conformance.watch import printed, random_state_touched
 from gwbench.contracts import Dataset, Split, StrainSplits
 from gwbench.data.store.cache import CacheContext
 from gwbench.errors import UserError
-from gwbench.parameters import parameters, validate
-from gwbench.progress import Progress
+from gwbench.registry.parameters import parameters, validate
+from gwbench.utils.progress import Progress
 
 SIZES = {"train": 12, "val": 6, "test": 6}
 """Windows per split, where sizes are parameters of these names."""

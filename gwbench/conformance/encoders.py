@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from gwbench import seeds
-from gwbench.conformance.case import Subject
+from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Failure, NotApplicable, check, require
 from gwbench.conformance.toys import SAMPLE_RATE, TINY_STRAIN, WINDOW, combination, nudge, unreached
 from gwbench.conformance.watch import printed, random_state_touched

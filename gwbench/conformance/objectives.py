@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from gwbench import seeds
-from gwbench.conformance.case import Subject
+from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Failure, NotApplicable, check, require
 from gwbench.conformance.toys import SAMPLE_RATE, Chirps, combination, nudge, unreached
 from gwbench.conformance.watch import printed, random_state_touched
 from gwbench.contracts import Encoder, InputShape, Objective, View
-from gwbench.diagnostics import GENERATIVE_TAG
-from gwbench.encoding import DetectorEncoder
+from gwbench.nn.detector_encoder import DetectorEncoder
+from gwbench.training.diagnostics import GENERATIVE_TAG
 
 BATCH = 64
 WINDOW = 1024

@@ -6,12 +6,9 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+from gwbench.conformance.subject import Subject
 from gwbench.registry import get_kind
-
-if TYPE_CHECKING:
-    from gwbench.conformance.case import Subject
 
 MODULES = {
     "encoder": "encoders",
@@ -23,7 +20,7 @@ MODULES = {
 }
 """The module of `gwbench.conformance` that holds a kind's checks."""
 
-Function = Callable[["Subject"], str]
+Function = Callable[[Subject], str]
 
 
 class Failure(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gwbench.conformance.case import Subject
+from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Failure, NotApplicable, check, require
 from gwbench.conformance.toys import WINDOW, combination, strain_info
 from gwbench.conformance.watch import printed, random_state_touched

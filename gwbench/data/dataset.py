@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from gwbench.progress import Progress
+    import torch
+    from torch import Tensor
+
+    from gwbench.utils.progress import Progress
 
 Array = NDArray[Any]
 
@@ -184,3 +187,46 @@ __all__ = [
     "StrainSplits",
     "Windows",
 ]
+
+
+# --- what pairings and augmentations draw from --------------------------------------------------------------
+
+
+class NoiseSource(Protocol):
+    """Coloured Gaussian noise as the encoder would see it."""
+
+    def draw(self, detectors: Tensor, generator: torch.Generator) -> Tensor:
+        """Noise for every channel of a view, conditioned like the data.
+
+        Args:
+            detectors: [B, C] detector indices.
+            generator: the only source of randomness.
+
+        Returns:
+            [B, C, T] float32.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SignalSettings:
+    """What simulated signals a pairing or an augmentation asks for.
+
+    Attributes:
+        population: a name or file, as of simulated datasets.
+        snr_model, snr: the network SNR, as of simulated datasets.
+        count: how many are simulated, to draw from.
+    """
+
+    population: str
+    snr_model: str
+    snr: tuple[float, ...]
+    count: int = 4096
+
+
+class SignalSource(Protocol):
+    """Simulated signals as the encoder would see them, without noise."""
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Signals of sources drawn at random, each in every detector: [n, D, T] float32, conditioned like the data."""
+        ...

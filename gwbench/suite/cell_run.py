@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gwbench.progress import Progress, Task
+from gwbench.utils.progress import Progress, Task
 
 if TYPE_CHECKING:
-    from gwbench.evaluate.statistics import Interval
-    from gwbench.record import RunRecord
-    from gwbench.spec import RunSpec
-    from gwbench.workbench import Workbench
+    from gwbench.evaluation.statistics import Interval
+    from gwbench.experiment.data_cache import Workbench
+    from gwbench.experiment.record import RunRecord
+    from gwbench.experiment.spec import RunSpec
 
 STEP_INTERVAL = 0.5
 """Seconds between reports from inside a cell."""
@@ -30,7 +30,7 @@ class Place:
         cache: folder of generated data; None for the user's cache folder.
         device: "cpu", "cuda", "cuda:N" or "mps".
         plugins: files and modules that register further plugins.
-        loggers: trackers that get the cells' figures (see `gwbench.trackers`).
+        loggers: trackers that get the cells' figures (see `gwbench.experiment.loggers`).
     """
 
     out: str
@@ -71,8 +71,8 @@ def carry_out(spec: RunSpec, place: Place, bench: Workbench, progress: Progress)
         bench: that of the cells which this process carried out before.
         progress: where to report.
     """
-    from gwbench.run_folder import BusyRunError
-    from gwbench.runner import run_spec
+    from gwbench.experiment.run_directory import BusyRunError
+    from gwbench.experiment.runner import run_spec
 
     _reset_peak_memory()
     begun = time.monotonic()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gwbench.suite.matrix import Cell
 
 if TYPE_CHECKING:
-    from gwbench.record import RunRecord
+    from gwbench.experiment.record import RunRecord
 
 Kind = tuple[str | None, str | None, bool, str]
 """What a cell's cost goes by: encoder, baseline, whether it pre-trains itself, dataset."""

@@ -16,14 +16,14 @@ from multiprocessing.connection import Connection, Pipe, wait
 from queue import SimpleQueue
 from typing import Protocol
 
-from gwbench import processes
-from gwbench.data.conditioning.budget import memory_share
-from gwbench.data.store.cache import usable_cores
 from gwbench.errors import UserError
+from gwbench.experiment.data_cache import Workbench
 from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
 from gwbench.suite.matrix import Cell
 from gwbench.suite.schedule import PATIENCE, Schedule
-from gwbench.workbench import Workbench
+from gwbench.utils import subprocesses as processes
+from gwbench.utils.memory import memory_share
+from gwbench.utils.subprocesses import usable_cores
 
 
 class Report(Protocol):
@@ -199,7 +199,7 @@ def _share(jobs: int) -> dict[str, str]:
 
 def record_failure(cell: Cell, error: Exception, place: Place) -> None:
     """Write the record of a failed cell that its worker could not write."""
-    from gwbench.runner import fail_spec
+    from gwbench.experiment.runner import fail_spec
 
     try:
         fail_spec(cell.spec, error, device=place.device, out=place.out, bench=Workbench(place.cache))
@@ -226,10 +226,10 @@ def serve(descriptor: int) -> None:
 
     place: Place = connection.recv()
     threading.Thread(target=listen, daemon=True).start()
+    from gwbench.experiment.spec import RunSpec
     from gwbench.registry import REGISTRY
-    from gwbench.spec import RunSpec
 
-    import_module("gwbench.laboratory")  # before the first cell's clock starts
+    import_module("gwbench.experiment.context")  # before the first cell's clock starts
     threads = processes.take_threads()
     for source in place.plugins:
         REGISTRY.load_source(source)

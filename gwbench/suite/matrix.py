@@ -9,10 +9,10 @@ from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
-from gwbench.combination import parts_of, resolve_groups, why_not
 from gwbench.errors import UserError
+from gwbench.experiment.spec import RunSpec
 from gwbench.registry import REGISTRY
-from gwbench.spec import RunSpec
+from gwbench.registry.compatibility import parts_of, resolve_groups, why_not
 from gwbench.suite.schema import Condition, Entry, Suite
 
 if TYPE_CHECKING:

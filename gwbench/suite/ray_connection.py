@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from gwbench.data.store.cache import usable_cores
 from gwbench.errors import UserError
+from gwbench.utils.subprocesses import usable_cores
 
 CONNECTING = 60.0
 """Seconds in which a cluster must answer."""

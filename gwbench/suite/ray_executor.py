@@ -30,9 +30,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gwbench import run_folder
 from gwbench.errors import UserError
-from gwbench.processes import thread_variables
+from gwbench.experiment import run_directory as run_folder
+from gwbench.experiment.data_cache import Workbench
 from gwbench.suite.cell_run import Outcome, Place
 from gwbench.suite.executors import Executor, Report, WorkerDiedError, record_failure
 from gwbench.suite.matrix import Cell
@@ -40,7 +40,7 @@ from gwbench.suite.ray_connection import connection, in_brief
 from gwbench.suite.ray_room import Needs
 from gwbench.suite.ray_worker import CellWorker, Message, Setup, signpost
 from gwbench.suite.schedule import Schedule
-from gwbench.workbench import Workbench
+from gwbench.utils.subprocesses import thread_variables
 
 DEATHS = 3
 """Workers that one cell may end; and that may end in a row before they can take a cell."""

@@ -13,13 +13,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from gwbench.data.conditioning.budget import memory_share
 from gwbench.errors import UserError
-from gwbench.files import unwritable
-from gwbench.processes import take_threads
+from gwbench.experiment.data_cache import Workbench
 from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
 from gwbench.suite.ray_room import Needs
-from gwbench.workbench import Workbench
+from gwbench.utils.files import unwritable
+from gwbench.utils.memory import memory_share
+from gwbench.utils.subprocesses import take_threads
 
 Message = tuple[str, Any]
 """What a worker tells: "ready", "unfit", "step", "say" or "ended", and what goes with it."""
@@ -89,7 +89,7 @@ class CellWorker:
                 return [("unfit", f"{text} Give --out a folder that all nodes share.")]
             time.sleep(0.1)
         try:
-            import gwbench.laboratory  # noqa: F401 - before the first cell's clock starts
+            import gwbench.experiment.context  # noqa: F401 - before the first cell's clock starts
             from gwbench.registry import REGISTRY
 
             threads = take_threads()
@@ -104,7 +104,7 @@ class CellWorker:
 
     def carry_out(self, spec: str) -> None:
         """Carry out a cell; `hear` tells what comes of it."""
-        from gwbench.spec import RunSpec
+        from gwbench.experiment.spec import RunSpec
 
         try:
             outcome = carry_out(RunSpec.model_validate_json(spec), self._place, self._bench, self._progress)

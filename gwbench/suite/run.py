@@ -10,8 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gwbench import environment, run_folder, runner, trackers
 from gwbench.errors import UserError
+from gwbench.experiment import environment, runner
+from gwbench.experiment import loggers as trackers
+from gwbench.experiment import run_directory as run_folder
+from gwbench.experiment.data_cache import Workbench
 from gwbench.suite.cell_run import Outcome, Place
 from gwbench.suite.display import Display
 from gwbench.suite.estimate import Estimate
@@ -19,10 +22,9 @@ from gwbench.suite.executors import Executor, InProcess, Processes
 from gwbench.suite.matrix import Cell, expand
 from gwbench.suite.schedule import Schedule
 from gwbench.suite.schema import Suite, read_suite
-from gwbench.workbench import Workbench
 
 if TYPE_CHECKING:
-    from gwbench.record import RunRecord
+    from gwbench.experiment.record import RunRecord
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,9 @@ import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gwbench.errors import UserError, did_you_mean
-from gwbench.parameters import reason
-from gwbench.spec import SECTIONS, Choice, Evaluation, no_setting, read_section
+from gwbench.experiment.spec import SECTIONS, Choice, Evaluation, no_setting, read_section
 from gwbench.suite.yaml_file import Document, Place, read_yaml
+from gwbench.utils.validation_errors import reason
 
 CONDITIONS = (
     *("dataset", "encoder", "encoder_groups", "pairing", "augmentation", "objective", "baseline"),

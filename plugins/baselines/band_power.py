@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gwbench.contracts import Array, Baseline, Job, Scores
 from gwbench.errors import UserError
-from gwbench.evaluate.probe import linear_probe
+from gwbench.evaluation.linear_probe import linear_probe
 from gwbench.registry import register
 
 CHUNK = 256

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from gwbench import seeds
 from gwbench.contracts import Baseline, Job, Scores
+from gwbench.matched_filter.coincidence import allowed_lags, loudest
+from gwbench.matched_filter.inner_product import InnerProduct
+from gwbench.matched_filter.template_bank import fitting_factors, place, unit
+from gwbench.matched_filter.templates import drawn_like, drawn_uniform, known_shapes, network_vectors, template_vectors
 from gwbench.registry import register
-from gwbench.search.bank import fitting_factors, place, unit
-from gwbench.search.coincidence import allowed_lags, loudest
-from gwbench.search.inner_product import InnerProduct
-from gwbench.search.templates import drawn_like, drawn_uniform, known_shapes, network_vectors, template_vectors
 
 ENOUGH = 16
 """Labelled signals from whose parameters those of others can be told."""

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from gwbench import seeds
 from gwbench.contracts import Baseline, Job, Scores
-from gwbench.data.simulation.population import REFERENCE_GPS
 from gwbench.errors import UserError
+from gwbench.matched_filter.inner_product import InnerProduct
+from gwbench.matched_filter.waveforms import signal_strain
 from gwbench.registry import register
-from gwbench.search.inner_product import InnerProduct
-from gwbench.search.waveforms import signal_strain
+from gwbench.simulation.population import REFERENCE_GPS
 
 NEEDED = (
     *("mass_1", "mass_2", "spin_1z", "spin_2z", "inclination", "phase"),

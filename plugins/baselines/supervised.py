@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gwbench.contracts import Array, Baseline, Job, Scores
 from gwbench.registry import register
-from gwbench.supervised import Settings, train_on_labels
+from gwbench.training.supervised import Settings, train_on_labels
 
 
 @register(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gwbench.data.simulation.simulated_dataset import Preset, SimulatedDataset
 from gwbench.registry import register
+from gwbench.simulation.simulated_dataset import Preset, SimulatedDataset
 
 SMALL = {"train": 8000, "val": 2000, "test": 4000}
 LARGE = {"train": 20000, "val": 5000, "test": 10000}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gwbench.data.simulation.simulated_dataset import Preset, SimulatedDataset
 from gwbench.registry import register
+from gwbench.simulation.simulated_dataset import Preset, SimulatedDataset
 
 
 @register(

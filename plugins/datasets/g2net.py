@@ -26,9 +26,9 @@ from gwbench.data.store.npy_folder import (
     scan,
 )
 from gwbench.errors import UserError
-from gwbench.files import file_digest
-from gwbench.progress import Progress
 from gwbench.registry import register
+from gwbench.utils.files import file_digest
+from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "L1", "V1")
 SAMPLE_RATE = 2048.0

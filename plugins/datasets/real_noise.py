@@ -12,24 +12,24 @@ from pydantic import Field
 
 from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import default_psd
-from gwbench.data.recorded import segments
-from gwbench.data.recorded.injections import Injections
-from gwbench.data.recorded.known_events import KnownEvent, event_files, known_events
-from gwbench.data.recorded.noise_notes import exclusion_note, noise_notes
-from gwbench.data.recorded.resample import reach, resampled
-from gwbench.data.recorded.segments import Stretch
-from gwbench.data.recorded.shares import share_out, share_together
-from gwbench.data.recorded.strain_files import StrainFile, find_strain_files, read_strain, strain_detector
-from gwbench.data.recorded.tracked_psd import tracked
-from gwbench.data.simulation.glitches import KINDS, SimulatedGlitches
-from gwbench.data.simulation.loudness import SnrModel
-from gwbench.data.simulation.population import REFERENCE_GPS
-from gwbench.data.simulation.signals import SignalModel
 from gwbench.data.store.layout import SPLITS
+from gwbench.data.strain_files import segments
+from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
+from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain, strain_detector
+from gwbench.data.strain_files.resample import reach, resampled
+from gwbench.data.strain_files.segments import Stretch
+from gwbench.data.strain_files.splitting import share_out, share_together
+from gwbench.data.strain_files.tracked_psd import tracked
 from gwbench.errors import UserError
-from gwbench.files import digests_by_name
-from gwbench.progress import Progress
 from gwbench.registry import register
+from gwbench.simulation.glitches import KINDS, SimulatedGlitches
+from gwbench.simulation.injection_notes import exclusion_note, noise_notes
+from gwbench.simulation.injections import Injections
+from gwbench.simulation.population import REFERENCE_GPS
+from gwbench.simulation.signals import SignalModel
+from gwbench.simulation.snr_models import SnrModel
+from gwbench.utils.files import digests_by_name
+from gwbench.utils.progress import Progress
 
 NETWORK = ("H1", "L1", "V1")
 """The channels where a file does not say which detector it is of."""
@@ -48,7 +48,7 @@ GUARD = 0.25
 class RealNoise(Dataset):
     """Windows of real strain from files, half of them with a simulated binary-black-hole signal.
 
-    Files are GWOSC HDF5, plain HDF5 or GWF frames (see `gwbench.data.recorded.strain_files.read_strain`), of any mix of
+    Files are GWOSC HDF5, plain HDF5 or GWF frames (see `gwbench.data.strain_files.reading.read_strain`), of any mix of
     detectors. Gaps, seconds of bad quality and known events are left out. Train, validation and test take stretches
     of time that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR
     by the PSD measured within about a minute of each window.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError
-from gwbench.layers import GeM, Layers, as_row, conv
+from gwbench.nn.layers import GeM, Layers, as_row, conv
 from gwbench.registry import register
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError, did_you_mean
-from gwbench.filter_bank import FilterBank
+from gwbench.nn.filter_bank import FilterBank
 from gwbench.registry import register
 
 FLOOR = 1e-6

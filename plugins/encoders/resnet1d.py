@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError
-from gwbench.layers import Pooling, as_row, conv, pool
+from gwbench.nn.layers import Pooling, as_row, conv, pool
 from gwbench.registry import register
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError
-from gwbench.layers import as_row, stem
+from gwbench.nn.layers import as_row, stem
 from gwbench.registry import register
 
 STEM = 8

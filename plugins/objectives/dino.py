@@ -10,8 +10,8 @@ from lightly.models.modules import DINOProjectionHead
 from pydantic import Field
 from torch import Tensor, nn
 
-from gwbench.momentum import MomentumObjective
 from gwbench.registry import register
+from gwbench.training.ema import MomentumObjective
 
 
 @register(

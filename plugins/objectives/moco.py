@@ -9,8 +9,8 @@ from lightly.models.modules import MoCoProjectionHead
 from pydantic import Field
 from torch import Tensor
 
-from gwbench.momentum import MomentumObjective
 from gwbench.registry import register
+from gwbench.training.ema import MomentumObjective
 
 
 @register(

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gwbench.contracts import Pairing, StrainInfo, View
-from gwbench.encoding import parse_groups
 from gwbench.errors import UserError
+from gwbench.nn.detector_encoder import parse_groups
 from gwbench.registry import register
 
 SEED_GROUPS = "H1,L1|V1"

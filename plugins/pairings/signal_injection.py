@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from gwbench.contracts import Pairing, SignalSettings, StrainInfo, View
-from gwbench.data.simulation.loudness import SnrModel
 from gwbench.errors import UserError
 from gwbench.plugins.pairings.any_pair import AnyPair
 from gwbench.registry import register
+from gwbench.simulation.snr_models import SnrModel
 
 
 @register(

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import publish
-from gwbench.leaderboard.entry import load_record
-from gwbench.record import RunRecord, write_arrays
+from gwbench.experiment.record import RunRecord, write_arrays
+from gwbench.reporting.records.entry import load_record
 from gwbench.suite.cell_run import Place
 from gwbench.suite.matrix import Cell
 from gwbench.suite.run import Plan, Standing
-from tests.leaderboard.synthetic_runs import LABEL, SNR, scores_of, write_run
+from tests.reporting.synthetic_runs import LABEL, SNR, scores_of, write_run
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = sorted(path.name for path in (ROOT / publish.RESULTS).iterdir())

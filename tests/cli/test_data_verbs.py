@@ -17,7 +17,7 @@ from gwbench.cli.data import data
 from gwbench.contracts import Block, Layout
 from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
 from gwbench.errors import UserError
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 
 LAYOUT = Layout(("H1", "L1"), 2048.0, 64, 8, {"train": 1200, "val": 4, "test": 4}, notes=("Quiet [noise].",))
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gwbench.record import RECORD
+from gwbench.experiment.record import RECORD
 from tests.cli.test_run import gwbench
 from tests.cli.test_startup import HEAVY, imported_by
-from tests.leaderboard.synthetic_runs import write_run
+from tests.reporting.synthetic_runs import write_run
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from gwbench.cli.data.plot import plot
 from gwbench.contracts import Block, Layout
 from gwbench.data.store.reader import write_store
 from gwbench.errors import UserError
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 
 RATE = 1024.0
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gwbench.cli.main import main
-from gwbench.record import RunRecord
+from gwbench.experiment.record import RunRecord
 from tests.conftest import TINY, TINY_OBJECTIVE
 
 

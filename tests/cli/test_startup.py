@@ -11,7 +11,7 @@ import pytest
 
 from gwbench.contracts import Block, Layout
 from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 
 HEAVY = {
     "lal",

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from gwbench.cli.main import main
-from gwbench.record import read_record
+from gwbench.experiment.record import read_record
 from gwbench.suite import executors
 from gwbench.suite.cell_run import Outcome
 from tests.suite.tiny import write_suite

@@ -12,14 +12,14 @@ import pytest
 
 import gwbench
 from benchmarks import former_hashes
-from gwbench._identity import LEDGER, code_hash, joined_hash, same_code
 from gwbench.data.store.cache import CacheContext, dataset_recipe
-from gwbench.leaderboard.build import build
-from gwbench.leaderboard.rows import Options
-from gwbench.progress import Progress
-from gwbench.record import read_record
+from gwbench.experiment.record import read_record
 from gwbench.registry import Registry
+from gwbench.registry.code_identity import LEDGER, code_hash, joined_hash, same_code
+from gwbench.reporting.leaderboard.build import build
+from gwbench.reporting.leaderboard.rows import Options
 from gwbench.suite.run import plan
+from gwbench.utils.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +65,7 @@ class Toy(Encoder):
 '''
 
 SAME = {
-    "comments and blank lines": ("        self.embed_dim = width\n", "\n        # said\n        self.embed_dim = (width)\n"),
+    "comments and blank lines": ("self.embed_dim = width\n", "self.embed_dim = (width)  # said\n\n"),
     "docstrings": ('"""Build it."""', '"""Build it otherwise."""'),
     "no docstring": ('        """Build it."""\n', ""),
     "texts behind attributes": ('"""How wide."""', "'As wide.'"),
@@ -73,9 +73,9 @@ SAME = {
     "annotations of variables": ("layers: list[nn.Module] =", "layers ="),
     "limits of parameters": ("Annotated[int, Field(ge=2)]", "int"),
     "imports for annotations alone": ("from pydantic import Field\n", ""),
-    "imports for type checkers": ("    from gwbench.progress import Progress", "    from gwbench.utils.progress import Bar"),
+    "imports for type checkers": ("gwbench.progress import Progress", "gwbench.utils import Bar"),
     "where a helper lives": ("from gwbench.layers import", "from gwbench.nn.layers import"),
-    "where a helper lives, inside": ("from gwbench.diagnostics import", "from gwbench.training.diagnostics import"),
+    "where a helper lives, inside": ("gwbench.diagnostics", "gwbench.training.diagnostics"),
     "the order of imports": ("import conv, pool", "import pool, conv"),
     "how it is registered": ('version=2, tags=("a",)', 'version=3, tags=("b",), aliases=("doll",)'),
     "the name": ('"encoder", "toy"', '"encoder", "doll"'),

@@ -23,7 +23,7 @@ from pathlib import Path
 import lightly.utils.scheduler
 import sklearn.linear_model
 
-import gwbench.laboratory
+import gwbench.experiment.context
 from gwbench.suite.run import Plan, carry_out, plan
 
 KILLS = 10
@@ -55,7 +55,7 @@ def main(suite: str, folder: Path) -> None:
     """Once undisturbed, once disturbed."""
     cache, alone, disturbed = folder / "cache", folder / "alone", folder / "disturbed"
     planned(suite, alone, cache)  # imports the plugins
-    assert gwbench.laboratory
+    assert gwbench.experiment.context
     assert sklearn.linear_model
     assert lightly.utils.scheduler
     finish(suite, folder / "first", cache, "random-init*seed 0")  # makes the data

@@ -10,11 +10,11 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from gwbench import processes
-from gwbench.record import RunRecord, read_record
+from gwbench.experiment.record import RunRecord, read_record
 from gwbench.registry import Registry
 from gwbench.suite import executors
 from gwbench.suite.run import carry_out, plan
+from gwbench.utils import subprocesses as processes
 from tests.suite.tiny import TINY_SUITE, write_suite
 
 

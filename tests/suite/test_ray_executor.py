@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from gwbench.record import RunRecord
+from gwbench.experiment.record import RunRecord
 from gwbench.registry import Registry
 from gwbench.suite.run import carry_out, plan
 from tests.suite.gated import GATED

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gwbench import run_folder
 from gwbench.errors import UserError
-from gwbench.record import RunRecord
+from gwbench.experiment import run_directory as run_folder
+from gwbench.experiment.record import RunRecord
 from gwbench.registry import Registry
 from gwbench.suite import ray_executor
 from gwbench.suite.cell_run import Outcome

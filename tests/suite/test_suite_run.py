@@ -15,8 +15,8 @@ from filelock import FileLock
 from rich.console import Console
 
 from gwbench.errors import UserError
-from gwbench.evaluate.statistics import Interval
-from gwbench.record import RunRecord, read_record
+from gwbench.evaluation.statistics import Interval
+from gwbench.experiment.record import RunRecord, read_record
 from gwbench.registry import Registry
 from gwbench.suite import executors
 from gwbench.suite.cell_run import Outcome

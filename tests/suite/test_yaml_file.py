@@ -39,7 +39,7 @@ def test_plain_data_are_those_of_the_safe_loader_and_every_place_has_its_line(tm
     ("text", "line", "message"),
     [
         ("a: 1\nb: !!python/object/apply:os.system ['touch owned']\n", 2, "!!python/object/apply:os.system is refused"),
-        ("!!python/object:gwbench.spec.RunSpec {}\n", 1, "nothing that builds objects"),
+        ("!!python/object:gwbench.experiment.spec.RunSpec {}\n", 1, "nothing that builds objects"),
         ("a: 1\n? !!python/name:os.system\n: 2\n", 2, "is refused"),
         ("a: !mine 3\n", 1, "!mine is refused"),
         ("a: 1\nb: 2020-01-01\n", 2, "!!timestamp is refused"),

@@ -61,7 +61,7 @@ def fetch(target: str, detectors: str, as_json: bool, **options: Any) -> None:
     gwbench data fetch 1264316100 --duration 36000 --detectors L1,V1
     """  # noqa: D301 - click reads the control character
     from gwbench.data.gwosc.fetch import fetch as fetch_strain
-    from gwbench.progress import default
+    from gwbench.utils.progress import default
 
     names = [name.strip() for name in detectors.split(",") if name.strip()]
     fetched = fetch_strain(target, names, progress=default(), **options)

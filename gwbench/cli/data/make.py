@@ -105,9 +105,9 @@ def _make(
 ) -> None:
     from gwbench.data.store.cache import CacheContext
     from gwbench.data.store.reader import read_header
-    from gwbench.parameters import parameters
-    from gwbench.progress import TerminalProgress
-    from gwbench.spec import Choice
+    from gwbench.experiment.spec import Choice
+    from gwbench.registry.parameters import parameters
+    from gwbench.utils.progress import TerminalProgress
 
     plugin = REGISTRY.get("dataset", name)
     if materialise and PLACE not in {parameter.name for parameter in parameters(plugin)}:

@@ -11,8 +11,8 @@ from gwbench.cli.options import cache_option
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    from gwbench.data.conditioning.condition import Conditioning
-    from gwbench.data.pictures.portrait import Portrait
+    from gwbench.preprocessing.conditioning import Conditioning
+    from gwbench.reporting.strain_plots.window_view import Portrait
 
 SPLIT, DURATION = "val", 2.0
 
@@ -53,9 +53,9 @@ def plot(
     gwbench data plot NAME --split train --window 17
     gwbench data plot H-H1_GWOSC.hdf5 L-L1_GWOSC.hdf5 --gps 1126259462.4
     """  # noqa: D301 - click reads the control character
-    from gwbench.data.conditioning.condition import Conditioning
-    from gwbench.data.pictures.plots import render
-    from gwbench.files import atomic
+    from gwbench.preprocessing.conditioning import Conditioning
+    from gwbench.reporting.strain_plots.plots import render
+    from gwbench.utils.files import atomic
 
     if out is not None and out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: expected a name that ends in .png.")
@@ -111,8 +111,8 @@ def _is_store(path: Path) -> bool:
 
 
 def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioning) -> tuple[Portrait, str]:
-    from gwbench.data.pictures.portrait import choose_window, window_portrait
     from gwbench.data.store.reader import open_store, read_header
+    from gwbench.reporting.strain_plots.window_view import choose_window, window_portrait
 
     splits = open_store(path)
     index = choose_window(splits[split], window, split)
@@ -125,8 +125,8 @@ def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioni
 def _of_files(
     sources: tuple[str, ...], gps: float | None, duration: float, settings: Conditioning
 ) -> tuple[Portrait, str]:
-    from gwbench.data.pictures.strain_portrait import strain_portrait
-    from gwbench.data.recorded.strain_files import read_strain
+    from gwbench.data.strain_files.reading import read_strain
+    from gwbench.reporting.strain_plots.file_view import strain_portrait
 
     files = [read_strain(Path(source).expanduser()) for source in sources]
     portrait = strain_portrait(files, gps=gps, duration=duration, settings=settings)

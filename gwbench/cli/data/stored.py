@@ -14,7 +14,7 @@ from gwbench.errors import UserError
 
 if TYPE_CHECKING:
     from gwbench.data.store.cache import CacheDir, Entry
-    from gwbench.progress import Progress
+    from gwbench.utils.progress import Progress
 
 SHOWN = 3
 """Reasons for windows left out shown of every split; --json has more."""
@@ -108,7 +108,7 @@ def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_di
 
     Every file is read to its end; exit code 1 if one differs or cannot be read.
     """
-    from gwbench.progress import default
+    from gwbench.utils.progress import default
 
     cache = _cache(cache_dir)
     progress = default()

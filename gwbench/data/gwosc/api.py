@@ -23,7 +23,7 @@ from gwbench.errors import UserError
 
 if TYPE_CHECKING:
     from gwbench.data.gwosc.web import Web
-    from gwbench.data.recorded.known_events import KnownEvent
+    from gwbench.data.strain_files.known_events import KnownEvent
 
 HOST = "https://gwosc.org"
 
@@ -136,7 +136,7 @@ class Gwosc:
         """
         from gwosc.api import v2
 
-        from gwbench.data.recorded.known_events import KnownEvent
+        from gwbench.data.strain_files.known_events import KnownEvent
 
         whole = (min(start for start, _ in spans) - NEAR, max(end for _, end in spans) + NEAR)
         found: dict[str, tuple[int, float]] = {}

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ValidationError
 from gwbench.data.gwosc.api import HOST, Gwosc, RemoteFile, file_span
 from gwbench.data.gwosc.download import Part, download
 from gwbench.data.gwosc.web import Web
-from gwbench.data.recorded.frame_integrity import check_frame_file
-from gwbench.data.recorded.known_events import EVENTS, KnownEvent, KnownEvents
 from gwbench.data.store.cache import CACHE_VARIABLE, CacheDir
+from gwbench.data.strain_files.frame_integrity import check_frame_file
+from gwbench.data.strain_files.known_events import EVENTS, KnownEvent, KnownEvents
 from gwbench.errors import UserError, did_you_mean
-from gwbench.files import atomic, file_digest, unwritable
-from gwbench.progress import Progress
+from gwbench.utils.files import atomic, file_digest, unwritable
+from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "H2", "L1", "V1", "G1", "K1")
 RATES = (4096, 16384)

@@ -15,7 +15,7 @@ from gwbench.errors import UserError
 if TYPE_CHECKING:
     import requests
 
-    from gwbench.progress import Progress
+    from gwbench.utils.progress import Progress
 
 PAUSES = (1.0, 2.0, 4.0)
 """Seconds before the second, third and fourth attempt."""

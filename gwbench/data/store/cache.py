@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,18 +17,12 @@ from gwbench.data.store.reader import (
     write_store,
 )
 from gwbench.data.store.recipe import dataset_recipe, recipe_digest
+from gwbench.utils.subprocesses import usable_cores
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Layout, StrainSplits, Windows
-    from gwbench.progress import Progress
     from gwbench.registry import Plugin
-
-
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    from gwbench.utils.progress import Progress
 
 
 class CacheContext:
@@ -150,5 +143,4 @@ __all__ = [
     "Entry",
     "dataset_recipe",
     "recipe_digest",
-    "usable_cores",
 ]

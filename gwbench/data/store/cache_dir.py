@@ -19,7 +19,7 @@ from gwbench.data.store.recipe import recipe_digest
 from gwbench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from gwbench.progress import Progress
+    from gwbench.utils.progress import Progress
 
 CACHE_VARIABLE = "GWBENCH_CACHE"
 UNFINISHED = re.compile(r"\.(.+)\.h5\.partial")

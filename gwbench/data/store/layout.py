@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import StrainReader
-    from gwbench.progress import Progress
+    from gwbench.utils.progress import Progress
 
 LAYOUT_VERSION = 2
 SPLITS = ("train", "val", "test")

@@ -23,7 +23,7 @@ import numpy as np
 
 from gwbench.data.dataset import Array, Block
 from gwbench.errors import UserError
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 
 ID = re.compile(r"[0-9a-zA-Z]{3,64}")
 """A window's id: the file's name without suffix."""

@@ -28,7 +28,7 @@ from gwbench.data.store.structure import Structure, make_structure
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Layout
-    from gwbench.progress import Progress
+    from gwbench.utils.progress import Progress
 
 REASONS = 100
 """So many reasons for windows left out are kept of every split."""

@@ -28,7 +28,7 @@ from gwbench.errors import UserError
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import StrainSplits
-    from gwbench.progress import Progress
+    from gwbench.utils.progress import Progress
 
 
 class DamagedStoreError(UserError):

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwbench import processes
 from gwbench.data.store.layout import SPLITS
 from gwbench.errors import UserError
 from gwbench.seeds import numpy_generator
+from gwbench.utils import subprocesses as processes
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Windows

@@ -18,7 +18,7 @@ from gwbench.errors import UserError
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Layout
-    from gwbench.progress import Progress
+    from gwbench.utils.progress import Progress
 
 
 class RefusedDataError(UserError):

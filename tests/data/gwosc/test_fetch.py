@@ -19,9 +19,9 @@ import pytest
 from gwosc.api import v2
 
 from gwbench.data.gwosc.fetch import Fetched, fetch, strain_folder
-from gwbench.data.recorded.strain_files import read_strain
+from gwbench.data.strain_files.reading import read_strain
 from gwbench.errors import UserError
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 from tests.data.gwosc.gwosc_server import GW150914, GwoscServer, Trouble, frame, serving, strain_file
 
 H1, L1 = "H-H1_GWOSC_4KHZ_R1-1126257415-4096.hdf5", "L-L1_GWOSC_4KHZ_R1-1126257415-4096.hdf5"

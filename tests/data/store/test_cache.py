@@ -19,17 +19,11 @@ import platformdirs
 import pytest
 
 from gwbench.contracts import Block, Layout
-from gwbench.data.store.cache import (
-    BusyEntryError,
-    CacheContext,
-    CacheDir,
-    dataset_recipe,
-    recipe_digest,
-    usable_cores,
-)
+from gwbench.data.store.cache import BusyEntryError, CacheContext, CacheDir, dataset_recipe, recipe_digest
 from gwbench.data.store.reader import DamagedStoreError
 from gwbench.errors import UserError
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
+from gwbench.utils.subprocesses import usable_cores
 from tests.data.store.toy_windows import ToyWindows, asked
 
 LAYOUT = Layout(("H1", "L1"), 128.0, window=64, margin=8, sizes={"train": 12, "val": 4, "test": 4})
@@ -204,7 +198,7 @@ import sys, time
 from pathlib import Path
 from gwbench.contracts import Layout
 from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 from tests.data.store.toy_windows import ToyWindows
 
 root, log, gate = map(Path, sys.argv[1:])

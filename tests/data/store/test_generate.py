@@ -13,12 +13,12 @@ import numpy as np
 import psutil
 import pytest
 
-from gwbench._loading import import_source
 from gwbench.contracts import Block
 from gwbench.data.store import generate as module
 from gwbench.data.store.generate import BLOCK, generate
 from gwbench.data.store.workers import UnfitError, Worker
 from gwbench.errors import UserError
+from gwbench.registry.importing import import_source
 from tests.data.store.toy_windows import ToyWindows, asked
 
 SIZES = {"test": 300, "train": 1300, "val": 0}

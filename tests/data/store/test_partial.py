@@ -19,7 +19,7 @@ from gwbench.data.store import partial as store_partial
 from gwbench.data.store.journal import Journal
 from gwbench.data.store.reader import open_store, read_header, verify_store, write_store
 from gwbench.errors import UserError
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 
 SIZES = {"train": 37, "val": 8, "test": 11}
 LAYOUT = Layout(("H1", "L1"), 128.0, window=64, margin=8, sizes=SIZES, notes=("Made for a test.",))
@@ -331,7 +331,7 @@ import numpy as np
 from gwbench.contracts import Block, Layout
 from gwbench.data.store.reader import write_store
 from gwbench.errors import UserError
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 
 limit = int(sys.argv[2])
 layout = Layout(("H1",), 256.0, 96, 16, {"train": 4000, "val": 0, "test": 0})

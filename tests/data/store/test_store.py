@@ -25,7 +25,7 @@ from gwbench.data.store import reader as store
 from gwbench.data.store import structure as store_structure
 from gwbench.data.store.reader import DamagedStoreError, open_store, read_header, verify_store, write_store
 from gwbench.errors import UserError
-from gwbench.progress import Progress
+from gwbench.utils.progress import Progress
 
 SIZES = {"train": 37, "val": 8, "test": 11}
 DETECTORS = ("H1", "L1", "V1")

@@ -1,0 +1,182 @@
+"""Good time cut into shares that do not touch: by split, and by channel within a split."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
+
+import numpy as np
+
+from gwbench.data.dataset import Array
+from gwbench.data.strain_files.reading import StrainFile
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive good samples of a file.
+
+    Attributes:
+        file: where they lie.
+        start, stop: half-open range of samples in `file.strain`.
+    """
+
+    file: StrainFile
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def gps(self) -> tuple[float, float]:
+        """GPS times of its first sample and of the end of its last."""
+        file = self.file
+        return file.gps_start + self.start / file.sample_rate, file.gps_start + self.stop / file.sample_rate
+
+    @property
+    def strain(self) -> Array:
+        """[len] the samples."""
+        return self.file.strain[self.start : self.stop]
+
+    def between(self, begin: float, end: float) -> Stretch:
+        """The part between two GPS times; empty (start == stop) where there is none."""
+        file = self.file
+        edges = [(time - file.gps_start) * file.sample_rate for time in (begin, end)]
+        # GPS times of 1e9 s are good to 1e-7 s, so an edge on a sample may come out a hair beside it.
+        first = self.start if begin == -np.inf else max(self.start, int(np.ceil(edges[0] - 1e-2)))
+        last = self.stop if end == np.inf else min(self.stop, int(np.floor(edges[1] + 1e-2)))
+        return Stretch(file, first, max(first, last))
+
+
+def good_stretches(files: Sequence[StrainFile]) -> list[Stretch]:
+    """Every good stretch of the files, in order of GPS time.
+
+    Where two files hold the same time of one detector (a file given twice, overlapping downloads), one copy is
+    kept, so that no sample can reach two channels. Files that name no detector are compared sample by sample.
+    """
+    kept: list[Stretch] = []
+    for file in sorted(files, key=lambda file: (file.gps_start, str(file.path))):
+        for start, stop in file.good:
+            pieces = [Stretch(file, start, stop)]
+            for earlier in kept:
+                pieces = [part for piece in pieces for part in _without_copy(piece, earlier)]
+            kept += pieces
+    return sorted(kept, key=lambda stretch: stretch.gps)
+
+
+def without(stretches: Sequence[Stretch], begin: float, end: float) -> list[Stretch]:
+    """The stretches less the GPS times from `begin` to `end`."""
+    parts = [part for stretch in stretches for part in (stretch.between(-np.inf, begin), stretch.between(end, np.inf))]
+    return [part for part in parts if len(part)]
+
+
+def cut_times(stretches: Sequence[Stretch], fractions: Sequence[float]) -> list[float]:
+    """GPS times that cut good time into these fractions.
+
+    Simultaneous stretches are cut at one time, so that what happens at a time reaches one share only.
+
+    Args:
+        stretches: at least one.
+        fractions: shares, in order of time; normalised to sum 1.
+
+    Returns:
+        The len(fractions) - 1 times between the shares.
+    """
+    begins, ends = np.array([stretch.gps for stretch in stretches]).T
+    times = np.unique(np.concatenate((begins, ends)))
+    depth = ((begins <= times[:-1, None]) & (times[:-1, None] < ends)).sum(axis=1)  # stretches over each interval
+    elapsed = np.concatenate(([0.0], np.cumsum(depth * np.diff(times))))
+    shares = np.cumsum(fractions)[:-1] / np.sum(fractions)
+    return [float(time) for time in np.interp(shares * elapsed[-1], elapsed, times)]
+
+
+def divide(stretches: Sequence[Stretch], times: Sequence[float], guard: float, shortest: int) -> list[list[Stretch]]:
+    """Cut stretches at GPS times.
+
+    Args:
+        stretches: any number.
+        times: where to cut, in order.
+        guard: seconds left out around every cut, half on either side.
+        shortest: parts of fewer samples are dropped.
+
+    Returns:
+        len(times) + 1 lists of stretches.
+    """
+    edges = [-np.inf, *times, np.inf]
+    shares = []
+    for begin, end in pairwise(edges):
+        parts = [stretch.between(begin + guard / 2, end - guard / 2) for stretch in stretches]
+        shares.append([part for part in parts if len(part) >= shortest])
+    return shares
+
+
+def seconds(stretches: Sequence[Stretch]) -> float:
+    """Their total length."""
+    return sum(len(stretch) / stretch.file.sample_rate for stretch in stretches)
+
+
+def overlapping(pools: Mapping[str, Sequence[Stretch]]) -> list[list[str]]:
+    """Names of pools, grouped so that pools of different groups lie at different times."""
+    spans = sorted(
+        (min(part.gps[0] for part in stretches), max(part.gps[1] for part in stretches), name)
+        for name, stretches in pools.items()
+        if stretches
+    )
+    groups: list[list[str]] = []
+    reached = -np.inf
+    for begin, end, name in spans:
+        if begin >= reached:
+            groups.append([])
+        groups[-1].append(name)
+        reached = max(reached, end)
+    return groups
+
+
+def common(pools: Sequence[Sequence[Stretch]], shortest: int = 1) -> list[list[Stretch]]:
+    """The time that all pools hold.
+
+    Args:
+        pools: at least one, each without overlaps, in order of time.
+        shortest: parts of fewer samples are dropped.
+
+    Returns:
+        For every pool, equally many stretches; those in the same place have equal lengths and begin at the same
+        time, to a sample.
+    """
+    together = [[part] for part in pools[0]]
+    for pool in pools[1:]:
+        ends = [part.gps[1] for part in pool]
+        longer = []
+        for parts in together:
+            begin, end = _span(parts)
+            for part in islice(pool, bisect_right(ends, begin), None):
+                if part.gps[0] >= end:
+                    break
+                longer.append([*parts, part])
+        together = longer
+    aligned: list[list[Stretch]] = [[] for _ in pools]
+    for parts in together:
+        cut = [part.between(*_span(parts)) for part in parts]
+        length = min(map(len, cut))
+        if length >= shortest:
+            for stretches, part in zip(aligned, cut, strict=True):
+                stretches.append(replace(part, stop=part.start + length))
+    return aligned
+
+
+def _span(parts: Sequence[Stretch]) -> tuple[float, float]:
+    """The time that all of them hold."""
+    return max(part.gps[0] for part in parts), min(part.gps[1] for part in parts)
+
+
+def _without_copy(piece: Stretch, earlier: Stretch) -> list[Stretch]:
+    """`piece` less the times at which it repeats `earlier`."""
+    begin, end = max(piece.gps[0], earlier.gps[0]), min(piece.gps[1], earlier.gps[1])
+    if end <= begin or piece.file.detector != earlier.file.detector:
+        return [piece]
+    here, there = piece.between(begin, end), earlier.between(begin, end)
+    if piece.file.detector is None and not np.array_equal(here.strain, there.strain):
+        return [piece]
+    return without([piece], begin, end)

@@ -1,0 +1,1 @@
+"""One run: its spec, its steps, what it records and where."""

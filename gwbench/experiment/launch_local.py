@@ -1,0 +1,289 @@
+"""Pre-training by several processes of this machine, which gwbench starts.
+
+Of the ways in which Lightning starts processes, one repeats the command of the script that runs, which a notebook, a
+suite's worker and a program that calls `gwbench.run` do not have, and the other imports the main script once more,
+which then must be written for it. So they are started here, as a suite starts its workers: new interpreters that are
+handed the run's data and nothing else. Strain that lies in files is opened by each of them; what was conditioned
+into memory is in memory once for all.
+
+This process takes no part: it passes on what rank 0 reports, ends all of them where one dies or Ctrl-C is pressed, and
+gets the trained weights. They end with this process, should it be killed.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import pickle
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+
+from gwbench.data.store.cache import CacheDir
+from gwbench.dataloading.conditioned_split import CHUNK, ConditionedStrain
+from gwbench.errors import UserError
+from gwbench.registry import REGISTRY
+from gwbench.training.distributed.process_group import Team, connected
+from gwbench.utils import subprocesses as processes
+from gwbench.utils.memory import memory_share
+from gwbench.utils.progress import Progress
+from gwbench.utils.progress_relay import Relay, Reports
+from gwbench.utils.subprocesses import usable_cores
+
+if TYPE_CHECKING:
+    from gwbench.experiment.context import Laboratory
+    from gwbench.nn.detector_encoder import DetectorEncoder
+    from gwbench.training.pretrain import Trained
+
+GRACE = 5.0
+"""Seconds for the others to say what went wrong with them, once one has ended early: the first to notice that a
+process is gone is often not the one that went."""
+
+TRAIN = "train"
+
+
+# --- the process that starts them ---
+
+
+def pretrain_together(laboratory: Laboratory, encoder: DetectorEncoder, folder: Path, team: Team) -> Trained:
+    """Train the encoder in place, by as many new processes as the team has.
+
+    Args:
+        laboratory: of the run.
+        encoder: as pre-training starts from it.
+        folder: of the checkpoint.
+        team: how many processes.
+
+    Raises:
+        UserError: anything that the caller can mend; one of the processes ended early.
+        RuntimeError: a mistake in gwbench or a plugin, with its traceback.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    strain = laboratory.strain[TRAIN]
+    if not strain.in_memory:  # a file that this process fills could be filled by no other
+        laboratory.strain[TRAIN] = ConditionedStrain(laboratory.splits.train, laboratory.conditioner, TRAIN)
+    with ExitStack() as stack:
+        shared = stack.enter_context(_in_shared_memory(strain)) if strain.in_memory else None
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gwbench-")))
+        job = place / "job"
+        job.write_bytes(_pickled(laboratory, folder, place / "store", shared))
+        sources = REGISTRY.sources_of(laboratory.spec.plugins())
+        ranks: list[_Process] = []
+        stack.callback(_end, ranks)
+        for rank in range(team.size):
+            ranks.append(_Process(replace(team, rank=rank, local_rank=rank), sources, job, shared))
+        trained, weights = _hear(ranks, Reports(laboratory.progress))
+    encoder.load_state_dict(load(weights))
+    return trained
+
+
+@contextmanager
+def _in_shared_memory(strain: ConditionedStrain) -> Iterator[int]:
+    """The descriptor of a file, in memory where the system has such, with all windows [N, D, T] float32."""
+    with _memory_file() as file:
+        for start in range(0, len(strain), CHUNK):
+            file.write(strain[slice(start, min(start + CHUNK, len(strain)))].numpy().data)
+        file.flush()
+        yield file.fileno()
+
+
+def _memory_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("gwbench-strain"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _pickled(laboratory: Laboratory, folder: Path, store: Path, shared: int | None) -> bytes:
+    """What every process needs to know.
+
+    Raises:
+        UserError: the dataset's reader cannot be pickled.
+    """
+    job = {
+        "laboratory": replace(laboratory, strain={}, progress=Progress()),
+        "folder": folder.absolute(),
+        "store": store,
+        "shared": shared,
+    }
+    stream = io.BytesIO()
+    try:
+        _Pickler(stream).dump(job)
+    except Exception as error:
+        raise UserError(
+            f"The strain of the dataset {laboratory.spec.dataset.name!r} cannot be handed to other processes "
+            f"({type(error).__name__}: {error}): leave out --devices, or have its reader pickle."
+        ) from None
+    return stream.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Has files that are mapped into memory mapped again, instead of copied."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        base: Any = obj.base if isinstance(obj, np.memmap) else None
+        if isinstance(base, mmap.mmap) and obj.filename:
+            order = "C" if obj.flags.c_contiguous else "F"
+            return np.memmap, (obj.filename, obj.dtype, "r", obj.offset, obj.shape, order)
+        return NotImplemented
+
+
+class _Process:
+    """One of the processes, which is handed this one's plugins and the job."""
+
+    def __init__(self, team: Team, sources: list[str], job: Path, shared: int | None) -> None:
+        self.team = team
+        self.connection, theirs = Pipe()
+        kept = [] if shared is None else [shared]
+        try:
+            self.process = processes.start(__name__, theirs.fileno(), _environment(team), kept=kept)
+        except OSError as error:
+            self.connection.close()
+            raise UserError(f"No process can be started: {error}. Lower --devices.") from None
+        finally:
+            theirs.close()
+        with suppress(OSError):  # where it has died already, that will be heard
+            self.connection.send((team, sources, job))
+
+    def hear(self) -> tuple[str, Any]:
+        """What it says next; where it has hung up, how it ended."""
+        try:
+            kind, value = self.connection.recv()
+        except (EOFError, OSError):
+            return "died", self.obituary()
+        return kind, value
+
+    def obituary(self) -> str:
+        """How the process ended, which has hung up."""
+        return (
+            f"Process {self.team.rank + 1} of the {self.team.size} that pre-train together "
+            f"{processes.how_it_ended(self.process)}. The same command, with these --devices or others, goes on from "
+            "the last finished epoch."
+        )
+
+    def kill(self) -> None:
+        """End it at once. The checkpoint is whole at any moment."""
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
+
+
+def _environment(team: Team) -> dict[str, str]:
+    """A process's share of the machine, and its place in the team as Lightning looks for it."""
+    place = {"RANK": team.rank, "WORLD_SIZE": team.size, "LOCAL_RANK": team.local_rank, "GROUP_RANK": 0}
+    return {
+        **processes.thread_variables(usable_cores() // team.size),
+        **memory_share(team.size),
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+        **{name: str(number) for name, number in place.items()},
+    }
+
+
+def _end(ranks: list[_Process]) -> None:
+    for rank in ranks:
+        rank.kill()
+
+
+def _hear(ranks: list[_Process], reports: Reports) -> tuple[Trained, bytes]:
+    """What rank 0 has trained, once all are done."""
+    result: tuple[Trained, bytes] | None = None
+    errors: dict[str, str] = {}
+    until: float | None = None
+    at_work: dict[Any, _Process] = {rank.connection: rank for rank in ranks}
+    with reports:
+        while at_work:
+            ready = wait(list(at_work), timeout=None if until is None else max(until - time.monotonic(), 0))
+            if not ready:
+                break
+            for connection in ready:
+                kind, value = at_work[connection].hear()
+                if kind not in ("done", "mistake", "broken", "died"):
+                    reports.hear(kind, value)
+                    continue
+                rank = at_work.pop(connection)
+                if kind != "done":
+                    errors.setdefault(kind, value)
+                    until = until or time.monotonic() + GRACE
+                elif rank.team.leads:
+                    result = value
+    if message := errors.get("mistake") or errors.get("died"):
+        raise UserError(message)
+    if "broken" in errors:  # where a process has died, the others only say that it has gone
+        raise RuntimeError(f"pre-training by several processes:\n{errors['broken']}")
+    assert result
+    return result
+
+
+# --- the processes that are started ---
+
+
+def serve(descriptor: int) -> None:
+    """The life of a process: take part in one pre-training."""
+    connection, speaking = Connection(descriptor), threading.Lock()
+
+    def tell(kind: str, value: object = None) -> None:
+        with speaking:  # what reads ahead for a batch has a thread of its own, and may warn
+            connection.send((kind, value))
+
+    try:
+        team, sources, path = connection.recv()
+        for source in sources:
+            REGISTRY.load_source(source)
+        job = pickle.loads(path.read_bytes())  # of the process that started this one
+        threading.Thread(target=_listen, args=[connection], daemon=True).start()
+        processes.take_threads()
+        tell("done", _take_part(team, tell, **job))
+    except UserError as error:
+        tell("mistake", str(error))
+    except Exception:
+        tell("broken", traceback.format_exc())
+
+
+def _listen(connection: Connection) -> None:
+    """Nothing more is said. Where the process that started this one is no more, nobody needs this one."""
+    try:
+        connection.recv()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _take_part(
+    team: Team, tell: Callable[..., None], laboratory: Laboratory, folder: Path, store: Path, shared: int | None
+) -> tuple[Trained, bytes] | None:
+    """Pre-train with the others; rank 0 returns what came of it, and the encoder's weights."""
+    progress = Relay(tell) if team.leads else Progress()
+    splits = laboratory.splits
+    if shared is not None:
+        strain: ConditionedStrain = _SharedStrain(laboratory, shared)
+    else:
+        strain = ConditionedStrain(splits.train, laboratory.conditioner, TRAIN)
+        strain.keep(progress, CacheDir(laboratory.cache).root, splits.content_hash)
+    laboratory = replace(laboratory, strain={TRAIN: strain}, progress=progress)
+    encoder = laboratory.new_encoder()
+    with connected(team, laboratory.device, store) as together:
+        trained = laboratory.pretrain(encoder, folder, together)
+    if not team.leads:
+        return None
+    return trained, save({name: value.contiguous() for name, value in encoder.state_dict().items()})
+
+
+class _SharedStrain(ConditionedStrain):
+    """The conditioned training split in memory that all processes share."""
+
+    def __init__(self, laboratory: Laboratory, descriptor: int) -> None:
+        splits = laboratory.splits
+        super().__init__(splits.train, laboratory.conditioner, TRAIN)
+        # A copy would only be made of what is written to, and nothing is: torch takes no memory that cannot be.
+        numbers = np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY), np.float32)
+        self._kept = torch.from_numpy(numbers.reshape(len(splits.train), len(splits.detectors), splits.window))

@@ -1,0 +1,337 @@
+"""RunSpec: one cell of a benchmark, validated, canonical and hashable."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+import pydantic_core
+from pydantic import BaseModel, Field
+
+from gwbench.errors import UserError, did_you_mean
+from gwbench.evaluation.version import PROTOCOL
+from gwbench.preprocessing.conditioning import Conditioning
+from gwbench.registry import REGISTRY, Plugin
+from gwbench.registry.compatibility import (
+    FLAGS,
+    contract_of,
+    refuse_combination,
+    refuse_training,
+    refuse_unused,
+    resolve_groups,
+)
+from gwbench.registry.parameters import validate
+from gwbench.training.settings import Section, Training
+from gwbench.utils.validation_errors import reason
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Choice(Section):
+    """A plugin by name, with all its parameters as JSON values."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, kind: str, name: str, given: Mapping[str, Any]) -> Choice:
+        """A plugin with some of its parameters, which are checked, and the defaults of the rest."""
+        plugin = REGISTRY.get(kind, name)
+        values = validate(plugin, given)
+        return cls(name=plugin.name, parameters=pydantic_core.to_jsonable_python(values))
+
+    def build(self, kind: str, *context: Any) -> Any:
+        """The plugin, constructed with what its kind hands it (see `gwbench.contracts`)."""
+        plugin = REGISTRY.get(kind, self.name)
+        assert plugin.target is not None
+        return plugin.target(*context, **validate(plugin, self.parameters))
+
+
+class Evaluation(Section):
+    """How the frozen encoder is judged (protocol version 1).
+
+    Attributes:
+        label_fraction: share of the training labels that the probe gets, stratified.
+        neighbours: k of the kNN score.
+    """
+
+    label_fraction: Annotated[float, Field(gt=0, le=1)] = 0.25
+    neighbours: Annotated[int, Field(ge=1)] = 20
+
+
+class RunSpec(Section):
+    """One run. Build it with `RunSpec.create`, which fills in and checks every parameter.
+
+    Attributes:
+        schema_version: raised when the meaning of a field changes, so that old specs stay apart from new ones.
+        dataset, encoder, pairing, augmentations, objective, baseline: the plugins; a run without a baseline has an
+            encoder, a pairing and an objective, one with a baseline what the baseline needs of them.
+        encoder_groups: which detectors an encoder serves, one at a time: "shared" for all, "each" for one, or groups
+            such as "H1,L1|V1"; "network" for an encoder that sees all at once, which a pairing of the network implies.
+        conditioning: from strain to what the encoder sees.
+        training: pre-training; None where there is none.
+        precision: "fp32" or "bf16" (autocast) of whatever is trained.
+        seed: of everything but the data.
+        data_seed: of the data.
+    """
+
+    schema_version: Literal[1] = 1
+    dataset: Choice
+    encoder: Choice | None = None
+    encoder_groups: str = "shared"
+    pairing: Choice | None = None
+    augmentations: tuple[Choice, ...] = ()
+    objective: Choice | None = None
+    baseline: Choice | None = None
+    conditioning: Conditioning = Conditioning()
+    training: Training | None = Training()
+    evaluation: Evaluation = Evaluation()
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: Annotated[int, Field(ge=0)] = 0
+    data_seed: Annotated[int, Field(ge=0)] = 0
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        dataset: str | None = None,
+        encoder: str | None = None,
+        pairing: str | None = None,
+        augmentations: Sequence[str] = (),
+        objective: str | None = None,
+        baseline: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> RunSpec:
+        """A checked spec from names and dotted settings.
+
+        Args:
+            dataset, encoder, pairing, augmentations, objective, baseline: plugin names; what a run needs and is not
+                named is its kind's default.
+            settings: "section.name" to value: "encoder.width", "training.lr", "conditioning.low",
+                "augmentation.probability" (or "augmentation.NAME.probability" where there are several).
+            fields: the other fields of `RunSpec`; None leaves a field at its default.
+
+        Raises:
+            UserError: an unknown plugin, section or parameter, or a value that does not fit.
+        """
+        chosen = {"dataset": dataset, "encoder": encoder, "pairing": pairing, "objective": objective}
+        if len(set(augmentations)) < len(augmentations):
+            raise UserError(f"An augmentation is named twice: {', '.join(augmentations)}. Name each once.")
+        needed, pretrains = {"dataset", "encoder", "pairing", "objective"}, True
+        if baseline is not None:
+            contract = contract_of(baseline)
+            pretrains = contract.pretrains
+            if not pretrains:
+                needed = {"dataset", "encoder"} if contract.needs_encoder else {"dataset"}
+                refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
+                refuse_training(baseline, contract, settings or {}, fields)
+        chosen |= {kind: chosen[kind] or REGISTRY.default(kind) for kind in needed}
+        chosen["baseline"] = baseline
+        named = [(kind, name) for kind, name in chosen.items() if name]
+        refuse_combination([*named, *(("augmentation", name) for name in augmentations)])
+        given = _sort_settings(settings or {}, chosen, augmentations)
+        values = {name: value for name, value in fields.items() if value is not None}
+        values["encoder_groups"] = resolve_groups(values.get("encoder_groups", "shared"), chosen)
+        for kind, name in chosen.items():
+            values[kind] = Choice.of(kind, name, given.pop(kind, {})) if name else None
+        values["augmentations"] = tuple(
+            Choice.of("augmentation", name, given.pop(f"augmentation.{name}", {})) for name in augmentations
+        )
+        for section in _SECTIONS:
+            values[section] = read_section(section, given.pop(section, {}))
+        if not pretrains:
+            values["training"] = None
+        return _validated(cls, values)
+
+    def canonical(self) -> str:
+        """The spec as JSON with sorted keys: equal text for equal runs, wherever their files lie."""
+        spec = self.model_dump(mode="json")
+        for place in getattr(self.plugins()[0].target, "places", ()):
+            del spec["dataset"]["parameters"][place]
+        return json.dumps(spec, sort_keys=True, separators=(",", ":"))
+
+    def plugins(self) -> list[Plugin]:
+        """The plugins that the spec names, imported."""
+        return [REGISTRY.get(kind, choice.name) for kind, choice in self.choices()]
+
+    def choices(self) -> list[tuple[str, Choice]]:
+        """(kind, choice) of every plugin that the spec names."""
+        pairs: list[tuple[str, Choice | None]] = [
+            ("dataset", self.dataset),
+            ("encoder", self.encoder),
+            ("pairing", self.pairing),
+            *(("augmentation", choice) for choice in self.augmentations),
+            ("objective", self.objective),
+            ("baseline", self.baseline),
+        ]
+        return [(kind, choice) for kind, choice in pairs if choice is not None]
+
+    def run_id(self, fingerprint: Mapping[str, str]) -> str:
+        """The run's identity, 16 hex digits: a hash of spec, plugins' sources, data's fingerprint and protocol."""
+        return self._run_id([plugin.source_hash for plugin in self.plugins()], fingerprint)
+
+    def identities(self, fingerprint: Mapping[str, str]) -> Iterator[tuple[RunSpec, str]]:
+        """The spec and its identity as they are, then as older records of this very run may have them.
+
+        Older records know plugins by their former names, or their sources by hashes of another kind.
+        """
+        plugins = self.plugins()
+        hashes = [(plugin.source_hash, *sorted(plugin.former_hashes)) for plugin in plugins]
+        for names in itertools.product(*((plugin.name, *plugin.aliases) for plugin in plugins)):
+            spec = self._with_names(names)
+            for each in itertools.product(*hashes):
+                yield spec, spec._run_id(each, fingerprint)
+
+    def _run_id(self, source_hashes: Sequence[str], fingerprint: Mapping[str, str]) -> str:
+        sources = [
+            (kind, choice.name, plugin.version, source_hash)
+            for (kind, choice), plugin, source_hash in zip(self.choices(), self.plugins(), source_hashes, strict=True)
+        ]
+        identity = json.dumps([PROTOCOL, self.canonical(), sources, sorted(fingerprint.items())])
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+    def _with_names(self, names: Sequence[str]) -> RunSpec:
+        """The same run with its plugins, in the order of `choices`, under other names."""
+        renamed = iter(names)
+        fields: dict[str, Any] = {}
+        for kind, choice in self.choices():
+            changed = choice.model_copy(update={"name": next(renamed)})
+            if kind == "augmentation":
+                fields["augmentations"] = (*fields.get("augmentations", ()), changed)
+            else:
+                fields[kind] = changed
+        return self.model_copy(update=fields)
+
+    def current(self) -> RunSpec:
+        """The same run, its plugins under the names that they have now."""
+        return self._with_names([REGISTRY.present_name(kind, choice.name) for kind, choice in self.choices()])
+
+    def command(self) -> str:
+        """The command line that gives this run, with the files and modules that were loaded for its plugins."""
+        words = ["gwbench", "run"]
+        for source in REGISTRY.sources_of(self.plugins()):
+            words += ["--plugin", source]
+        for kind, choice in self.choices():
+            words += [f"--{FLAGS.get(kind, kind)}", choice.name]
+        words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
+        words += ["--precision", self.precision] if self.trains else []
+        words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
+        for key, value in self._differences():
+            words += ["--set", f"{key}={_as_text(value)}"]
+        return shlex.join(words)
+
+    def _differences(self) -> Iterator[tuple[str, Any]]:
+        """Dotted settings that differ from their defaults."""
+        for kind, choice in self.choices():
+            defaults = Choice.of(kind, choice.name, {}).parameters
+            prefix = f"augmentation.{choice.name}" if kind == "augmentation" else kind
+            for name, value in choice.parameters.items():
+                if value != defaults[name]:
+                    yield f"{prefix}.{name}", value
+        for name, model in _SECTIONS.items():
+            section = getattr(self, name)
+            for field, value in section or ():
+                if value != model.model_fields[field].default:
+                    yield f"{name}.{field}", value
+
+    @property
+    def trains(self) -> bool:
+        """Whether a network is trained, with or without labels, so that the precision matters."""
+        return self.training is not None or (self.baseline is not None and contract_of(self.baseline.name).trains)
+
+    @property
+    def ordinary(self) -> RunSpec:
+        """The run that only pre-trains and probes, with this one's pre-training."""
+        return self.model_copy(update={"baseline": None})
+
+    @property
+    def pretraining(self) -> RunSpec:
+        """The run as far as it shapes the pre-trained encoder: runs in which this is equal can share one."""
+        return self.model_copy(update={"baseline": None, "evaluation": Evaluation()})
+
+    @property
+    def title(self) -> str:
+        """The method in words: "encoder + pairing + objective", or "baseline (...)" with what it has of these."""
+        parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
+        words = " + ".join(choice.name for choice in parts if choice)
+        words += " of the network" if self.encoder_groups == "network" and not self.pairing else ""
+        if self.baseline:
+            return f"{self.baseline.name} ({words})" if words else self.baseline.name
+        return words
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "training": Training,
+    "evaluation": Evaluation,
+    "conditioning": Conditioning,
+}
+_PLUGIN_SECTIONS = ("dataset", "encoder", "pairing", "augmentation", "objective", "baseline")
+SECTIONS = (*_PLUGIN_SECTIONS, *_SECTIONS)
+"""What dotted settings start with."""
+
+
+def no_setting(key: str) -> UserError:
+    """The error for a dotted setting of no section."""
+    hint = did_you_mean(key.partition(".")[0], SECTIONS)
+    return UserError(f"There is no setting {key!r}.{hint} Settings start with {', '.join(SECTIONS)} and a dot.")
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def read_section(section: str, given: Mapping[str, Any]) -> BaseModel:
+    """The settings of a section, "training", "evaluation" or "conditioning", with the defaults of those not given.
+
+    Raises:
+        UserError: a setting that the section does not have, or a value that does not fit.
+    """
+    model = _SECTIONS[section]
+    for name in given:
+        if name not in model.model_fields:
+            known = "; ".join(f"{key} = {field.default!r}" for key, field in model.model_fields.items())
+            hint = did_you_mean(name, model.model_fields)
+            raise UserError(f"{section} has no setting {name!r}.{hint} It takes: {known}.")
+    return _validated(model, dict(given), prefix=f"{section}.")
+
+
+def _validated(model: type[M], values: dict[str, Any], prefix: str = "") -> M:
+    try:
+        return model(**values)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise UserError(f"{prefix}{field}={first['input']!r} is not valid: {reason(error)}.") from None
+
+
+def _sort_settings(
+    settings: Mapping[str, Any], chosen: Mapping[str, str | None], augmentations: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Dotted settings by section; those of an augmentation under "augmentation.NAME"."""
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        section, _, name = key.partition(".")
+        if section not in SECTIONS or not name:
+            raise no_setting(key)
+        if section == "augmentation":
+            target, _, parameter = name.rpartition(".")
+            if not target and len(augmentations) == 1:
+                target = augmentations[0]
+            if target not in augmentations:
+                names = ", ".join(augmentations) or "none"
+                raise UserError(
+                    f"{key!r} sets an augmentation that this run does not have (it has: {names}). "
+                    "Add it, or write augmentation.NAME.PARAMETER."
+                )
+            sections.setdefault(f"augmentation.{target}", {})[parameter] = value
+            continue
+        if section in _PLUGIN_SECTIONS and chosen.get(section) is None:
+            raise UserError(f"{key!r} sets a parameter of the run's {section}, but this run has none.")
+        sections.setdefault(section, {})[name] = value
+    return sections

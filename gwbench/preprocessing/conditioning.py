@@ -1,0 +1,253 @@
+"""Strain as an encoder sees it: whitened and band-passed, or conditioned as the seed recipe does.
+
+`fit_conditioner` measures what it needs on the training split, without labels, and gives a `Conditioner`: one
+fixed linear operator per detector, which the data, and the noise that a pairing adds, all go through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gwbench.data.whitening_filters import SCALE, median_psds, whitening_filters
+from gwbench.data.zero_phase import ZeroPhase
+from gwbench.errors import UserError
+from gwbench.preprocessing.base import ROWS, Conditioner, Conditioning, scaled_strain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gwbench.data.dataset import Array, Split
+
+MIN_REACH, MAX_REACH = 0.25, 1.0
+"""Seconds the whitening filter looks to either side: the margin, within these bounds."""
+
+SEED_ORDER = 8
+"""Order of the seed recipe's Butterworth band-pass."""
+
+SEED_TAPER = 0.1
+"""Fraction of the window inside the seed recipe's Tukey taper."""
+
+
+class Whitening(Conditioner):
+    """Whitens and band-passes: noise of the measured PSD comes out flat within the band, with unit variance.
+
+    Attributes:
+        psd: [D, F] one-sided PSD in 1/Hz at `frequencies`, from the training split.
+        frequencies: [F] Hz.
+        kernel: [D, 2 reach + 1] filter taps, zero phase, on scaled strain.
+        edges: [D, E, 2 reach] filters of the E = reach - margin samples near an end; E = 0 where the margin
+            suffices.
+    """
+
+    def __init__(
+        self,
+        settings: Conditioning,
+        detectors: Sequence[str],
+        sample_rate: float,
+        window: int,
+        margin: int,
+        *,
+        psd: Array,
+        frequencies: Array,
+        kernel: Array,
+        edges: Array,
+    ) -> None:
+        super().__init__(settings, detectors, sample_rate, window, margin)
+        self.psd, self.frequencies, self.kernel, self.edges = psd, frequencies, kernel, edges
+
+    @property
+    def reach(self) -> int:
+        """Samples the filter looks to either side."""
+        return int(self.kernel.shape[-1]) // 2
+
+    @property
+    def window_step(self) -> int:
+        """One: a window starts at every sample."""
+        return 1
+
+    def condition_stretch(self, stretch: Tensor | Array, detector: int) -> Tensor:
+        """The filtered stretch [L - 2 reach]."""
+        scaled = scaled_strain(stretch)
+        return self._filter(scaled[None], [detector])[0, self.reach : len(scaled) - self.reach]
+
+    def state(self) -> dict[str, Array]:
+        """The PSD and the filters besides the settings."""
+        filters = {"kernel": self.kernel, "edges": self.edges}
+        return {**super().state(), "psd": self.psd, "frequencies": self.frequencies, **filters}
+
+    def _condition(self, scaled: Tensor) -> Tensor:
+        out = self._filter(scaled, range(len(self.detectors)))[..., self.margin : self.margin + self.window]
+        count, reads = self.edges.shape[1:]
+        if count:
+            # The filters of the last samples are those of the first, reversed in time.
+            first = self._on(scaled.device, "first", lambda: self.edges.transpose(0, 2, 1))
+            last = self._on(scaled.device, "last", lambda: self.edges[:, ::-1, ::-1].transpose(0, 2, 1))
+            for d in range(len(self.detectors)):
+                out[:, d, :count] = scaled[:, d, :reads] @ first[d]
+                out[:, d, -count:] = scaled[:, d, -reads:] @ last[d]
+        return out
+
+    def _filter(self, scaled: Tensor, detectors: Sequence[int]) -> Tensor:
+        """The circular filter of [..., D, n]; its first and last `reach` samples are wrong: they wrap around."""
+        import torch
+        from scipy.fft import next_fast_len
+
+        samples = scaled.shape[-1]
+        length = next_fast_len(samples, real=True)
+        name = f"response {length} {[*detectors]}"
+        response = self._on(scaled.device, name, lambda: self._response(length)[[*detectors]])
+        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(scaled, n=length).mul_(response), n=length)
+        return filtered[..., :samples]
+
+    def _response(self, length: int) -> Array:
+        """[D, length // 2 + 1] of the kernel, real because that is even in time."""
+        padded = np.zeros((len(self.kernel), length))
+        padded[:, : self.reach + 1] = self.kernel[:, self.reach :]
+        padded[:, -self.reach :] = self.kernel[:, : self.reach]
+        return np.fft.rfft(padded).real
+
+
+class SeedConditioning(Conditioner):
+    """The seed recipe: Tukey taper, zero-phase Butterworth band-pass, strain / 1e-21; margins are cut off.
+
+    The output keeps the noise's colour within the band and has no particular variance.
+    """
+
+    @property
+    def window_step(self) -> int:
+        """A window: each has a taper of its own, so they lie end to end."""
+        return self.window
+
+    def condition_stretch(self, stretch: Tensor | Array, detector: int) -> Tensor:
+        """Windows cut at every quarter of a window, conditioned one by one."""
+        import torch
+
+        windows = scaled_strain(stretch).unfold(0, self.window, max(self.window // 4, 1))
+        return torch.cat([self._recipe(part) for part in windows.split(ROWS)]).flatten()
+
+    def _condition(self, scaled: Tensor) -> Tensor:
+        return self._recipe(scaled[..., self.margin : self.margin + self.window])
+
+    def _recipe(self, scaled: Tensor) -> Tensor:
+        """[..., T] of scaled float32 strain [..., T]."""
+        import torch
+
+        tapered = scaled * self._on(scaled.device, "taper", lambda: self._taper)
+        response = self._on(scaled.device, "response", lambda: self._filter.response)
+        inward = self._on(scaled.device, "inward", lambda: self._filter.inward)
+        outward = self._on(scaled.device, "outward", lambda: self._filter.outward)
+        length = self._filter.length
+        spectrum = torch.fft.rfft(tapered, n=length).mul_(response)
+        filtered: Tensor = torch.fft.irfft(spectrum, n=length)[..., : self.window]
+        return filtered.add_(tapered @ inward @ outward)
+
+    @cached_property
+    def _taper(self) -> Array:
+        from scipy.signal.windows import tukey
+
+        return np.asarray(tukey(self.window, SEED_TAPER))
+
+    @cached_property
+    def _filter(self) -> ZeroPhase:
+        return ZeroPhase.butterworth(SEED_ORDER, (self.settings.low, self.settings.high), self.sample_rate, self.window)
+
+
+def fit_conditioner(
+    train: Split,
+    *,
+    sample_rate: float,
+    margin: int,
+    detectors: Sequence[str],
+    settings: Conditioning,
+    max_windows: int = 512,
+) -> Conditioner:
+    """The conditioner of a dataset, from the strain of its training split.
+
+    Args:
+        train: the training split; its strain is read, its labels are not.
+        sample_rate: Hz.
+        margin: samples stored on either side of a window.
+        detectors: names in channel order.
+        settings: how to condition.
+        max_windows: most windows read for the PSD, evenly spaced over the split.
+
+    Raises:
+        UserError: the band does not fit the sample rate, a window is too short, the training strain holds NaN
+            or infinite values, or a detector's strain has no noise in the band.
+    """
+    if sample_rate <= 2 * settings.high:
+        relation = "twice" if sample_rate == 2 * settings.high else "below twice"
+        raise UserError(
+            f"The sample rate of {sample_rate:g} Hz is {relation} the band's upper edge {settings.high:g} Hz. Set "
+            f"conditioning.high below {sample_rate / 2:g} or use data of a higher rate."
+        )
+    strain = train.strain
+    samples = strain.shape[-1]
+    window = samples - 2 * margin
+    read = window if settings.method == "seed" else samples
+    if read < 2 * MIN_REACH * sample_rate or window < 1:
+        raise UserError(
+            f"Windows of {window / sample_rate:g} s with margins of {margin / sample_rate:g} s are too short for "
+            f"conditioning that reads {2 * MIN_REACH:g} s or more. Use longer windows."
+        )
+    if settings.method == "seed":
+        return SeedConditioning(settings, detectors, sample_rate, window, margin)
+    reach = round(min(max(margin / sample_rate, MIN_REACH), MAX_REACH) * sample_rate)
+    segment = min(max(2 * reach, round(sample_rate)), samples)
+    (frequencies, psd), (fine, fine_psd) = median_psds(
+        strain,
+        sample_rate=sample_rate,
+        segments=(segment, samples),
+        detectors=detectors,
+        max_windows=max_windows,
+    )
+    kernels, edges = [], []
+    for d, name in enumerate(detectors):
+        kernel, edge = whitening_filters(
+            frequencies,
+            psd[d] * SCALE**2,
+            reference=(fine, fine_psd[d] * SCALE**2),
+            band=(settings.low, settings.high),
+            sample_rate=sample_rate,
+            reach=reach,
+            margin=margin,
+            detector=name,
+        )
+        kernels.append(kernel)
+        edges.append(edge)
+    return Whitening(
+        settings,
+        detectors,
+        sample_rate,
+        window,
+        margin,
+        psd=psd,
+        frequencies=frequencies,
+        kernel=np.stack(kernels),
+        edges=np.stack(edges).astype(np.float32),
+    )
+
+
+def from_state(state: Mapping[str, Array]) -> Conditioner:
+    """The conditioner whose `state` this is."""
+    header = json.loads(np.asarray(state["header"], dtype=np.uint8).tobytes())
+    settings = Conditioning(**header["settings"])
+    layout = (header["detectors"], header["sample_rate"], header["window"], header["margin"])
+    if settings.method == "seed":
+        return SeedConditioning(settings, *layout)
+    return Whitening(
+        settings,
+        *layout,
+        psd=np.asarray(state["psd"]),
+        frequencies=np.asarray(state["frequencies"]),
+        kernel=np.asarray(state["kernel"]),
+        edges=np.asarray(state["edges"]),
+    )
+
+
+__all__ = ["Conditioner", "Conditioning", "SeedConditioning", "Whitening", "fit_conditioner", "from_state"]

@@ -1,0 +1,22 @@
+"""Plugins: registered, found, described and checked for what goes with what.
+
+from gwbench.registry import register
+"""
+
+from gwbench.registry.metadata import DEFAULT_TAG, FLOOR_TAG, KINDS, NETWORK_TAG, Kind, Origin, Plugin
+from gwbench.registry.registry import ENVIRONMENT, REGISTRY, Registry, get_kind, register
+
+__all__ = [
+    "DEFAULT_TAG",
+    "ENVIRONMENT",
+    "FLOOR_TAG",
+    "KINDS",
+    "NETWORK_TAG",
+    "REGISTRY",
+    "Kind",
+    "Origin",
+    "Plugin",
+    "Registry",
+    "get_kind",
+    "register",
+]

@@ -1,0 +1,45 @@
+"""Plugin sources: importing a file or a module, and telling whether it has changed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+from gwbench.errors import UserError
+from gwbench.registry.code_identity import text_hash
+
+
+def import_source(source: str) -> bool:
+    """Import a file or a module; False where that was done before and registers nothing anew."""
+    path = Path(source).expanduser()
+    if path.suffix == ".py" or path.is_file():
+        if not path.is_file():
+            raise UserError(f"There is no plugin file {source}. Check --plugin and GWBENCH_PLUGINS.")
+        path = path.resolve()
+        digest = text_hash(str(path))[:8]
+        name = f"gwbench_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', path.stem)}_{digest}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise UserError(f"The plugin file {source} is not Python source; its name should end in .py.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return True
+    try:
+        found = importlib.util.find_spec(source)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise UserError(
+            f"There is no plugin file or module {source!r}. Give --plugin a path ending in .py or an importable module."
+        )
+    fresh = source not in sys.modules
+    importlib.import_module(source)
+    return fresh

@@ -1,0 +1,96 @@
+"""What is known of plugins and of their kinds, before any is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of plugin and the contract its classes subclass.
+
+    Attributes:
+        name: as users write it.
+        contract: the class in `gwbench.contracts`.
+        positional: how many arguments its kind hands a constructor before the parameters.
+    """
+
+    name: str
+    contract: str
+    positional: int
+
+    @property
+    def group(self) -> str:
+        """The entry-point group."""
+        return f"gwbench.{self.name}s"
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("encoder", "Encoder", positional=1),
+        Kind("pairing", "Pairing", positional=1),
+        Kind("augmentation", "Augmentation", positional=1),
+        Kind("objective", "Objective", positional=1),
+        Kind("baseline", "Baseline", positional=0),
+        Kind("dataset", "Dataset", positional=0),
+    )
+}
+"""Every kind. A new one is a line here and a class in `gwbench.contracts`."""
+
+DEFAULT_TAG = "default"
+"""The tag of the plugin that serves its kind where the user names none."""
+
+FLOOR_TAG = "floor"
+"""The tag of the baseline that every method should beat."""
+
+NETWORK_TAG = "network"
+"""The tag of pairings whose views hold all detectors."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plugin is written."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What is known of one plugin.
+
+    Attributes:
+        kind, name: its identity.
+        summary: first line of its docstring.
+        citation: the paper it comes from.
+        version: raised when its results change.
+        tags: free words to search by.
+        aliases: names that it had before, under which its old records are still read.
+        origin: file and line.
+        target: the class, once imported.
+        source_hash: SHA-256 of what its code does, and that of the plugins it builds on (`code_identity`); empty before
+            it is imported, and where there is no source.
+        former_hashes: hashes of another kind in old records that stand for the same code.
+        problem: why it cannot be used, if it cannot.
+    """
+
+    kind: str
+    name: str
+    summary: str = ""
+    citation: str = ""
+    version: int = 1
+    tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    origin: Origin = Origin("unknown")
+    target: type | None = None
+    source_hash: str = ""
+    former_hashes: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    problem: str | None = None
+
+    def is_of(self, recorded: str) -> bool:
+        """Whether a record's hash of the plugin's source is that of the code as it is now."""
+        return bool(recorded) and (recorded == self.source_hash or recorded in self.former_hashes)

@@ -1,0 +1,148 @@
+"""A plugin's parameters: the typed keyword arguments of its class, validated and converted by pydantic."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.validation_errors import reason
+
+if TYPE_CHECKING:
+    from gwbench.registry.metadata import Plugin
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter.
+
+    Attributes:
+        name: as it is set.
+        type: in words, with its limits, such as "int (at least 2)".
+        default: its value.
+    """
+
+    name: str
+    type: str
+    default: Any
+
+    @property
+    def default_text(self) -> str:
+        """The default as a command line sets it."""
+        if isinstance(self.default, (tuple, list)):
+            return ",".join(map(str, self.default)) or "''"
+        if self.default is None or isinstance(self.default, bool):
+            return str(self.default).lower()
+        return str(self.default) or "''"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type} = {self.default_text}"
+
+
+def parameters(plugin: Plugin) -> list[Parameter]:
+    """The parameters of a loaded plugin, in the order of its constructor."""
+    hints = _hints(plugin)
+    return [Parameter(each.name, _in_words(hints[each.name]), each.default) for each in _keywords(plugin)]
+
+
+def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a plugin: those given, converted and checked, and the defaults of the rest.
+
+    Text converts as a command line needs it: "32" to a number, "none" to None, "H1,L1" to a tuple.
+
+    Raises:
+        UserError: a name that the plugin does not have, or a value of the wrong type or range.
+    """
+    import pydantic
+
+    assert plugin.target is not None
+    known = parameters(plugin)
+    for name in given:
+        if name not in {parameter.name for parameter in known}:
+            hint = did_you_mean(name, [parameter.name for parameter in known])
+            listing = "; ".join(map(str, known)) or "none"
+            raise UserError(f"{plugin.kind} {plugin.name!r} has no parameter {name!r}.{hint} It takes: {listing}.")
+    hints = _hints(plugin)
+    values: dict[str, Any] = {}
+    for parameter in known:
+        annotation = hints[parameter.name]
+        value = given.get(parameter.name, parameter.default)
+        config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+        adapter = pydantic.TypeAdapter(annotation, config=config)
+        try:
+            values[parameter.name] = adapter.validate_python(_from_text(value, annotation))
+        except pydantic.ValidationError as error:
+            raise UserError(
+                f"{plugin.kind}.{parameter.name}={value!r} is not valid: {reason(error)}. "
+                f"{plugin.kind} {plugin.name!r} takes {parameter}."
+            ) from None
+    return values
+
+
+LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most", "multiple_of": "a multiple of"}
+"""How the constraints of `pydantic.Field` read."""
+
+
+def _in_words(annotation: Any) -> str:
+    """A type as a command line is to write it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        fields = [inner for each in arguments[1:] for inner in getattr(each, "metadata", [each])]
+        values = [(word, getattr(field, key, None)) for field in fields for key, word in LIMITS.items()]
+        limits = [f"{word} {value}" for word, value in values if value is not None]
+        return _in_words(arguments[0]) + (f" ({', '.join(limits)})" if limits else "")
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_in_words, arguments))
+    if origin is typing.Literal:
+        *most, last = map(str, arguments)
+        return f"{', '.join(most)} or {last}" if most else last
+    if origin in (tuple, list):
+        items = [_in_words(item) for item in arguments if item is not ...]
+        return ",".join([*items, *items, "..."] if origin is list or ... in arguments else items)
+    return {types.NoneType: "none", bool: "true or false"}.get(annotation) or inspect.formatannotation(annotation)
+
+
+def _hints(plugin: Plugin) -> dict[str, Any]:
+    assert plugin.target is not None
+    constructor = next(vars(cls)["__init__"] for cls in plugin.target.__mro__ if "__init__" in vars(cls))
+    try:
+        return typing.get_type_hints(constructor, include_extras=True)
+    except NameError as error:
+        raise UserError(
+            f"{plugin.kind} {plugin.name!r} at {plugin.origin}: a parameter's type is not there at run time ({error}). "
+            "Import it outside `if TYPE_CHECKING:`."
+        ) from None
+
+
+def _keywords(plugin: Plugin) -> list[inspect.Parameter]:
+    assert plugin.target is not None
+    arguments = inspect.signature(plugin.target).parameters.values()
+    return [argument for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+
+
+def _from_text(value: Any, annotation: Any) -> Any:
+    """Text that stands for None, for one of a few literals or for several items, as the annotation allows."""
+    if not isinstance(value, str):
+        return value
+    choices = _choices(annotation)
+    if type(None) in choices and value.lower() in ("none", "null"):
+        return None
+    for choice in choices:
+        if typing.get_origin(choice) is typing.Literal:
+            value = next((literal for literal in typing.get_args(choice) if str(literal) == value), value)
+    if any(typing.get_origin(choice) in (tuple, list) for choice in choices):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _choices(annotation: Any) -> list[Any]:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _choices(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [inner for part in typing.get_args(annotation) for inner in _choices(part)]
+    return [annotation]

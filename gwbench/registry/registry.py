@@ -1,0 +1,322 @@
+"""One mechanism for plugins of every kind: register, discover, list, load.
+
+A plugin is a class decorated with `register`. gwbench finds it by the entry points of installed packages (group
+`gwbench.encoders`, `gwbench.pairings`, ...; value `module:Class`), by a file or module that the user names
+(`--plugin`), or by the environment variable GWBENCH_PLUGINS. Listing reads the source of entry-point plugins
+instead of importing them, so that it stays instant; a plugin is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import inspect
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gwbench.errors import UserError, did_you_mean
+from gwbench.registry.code_identity import code_hash, former_hashes, joined_hash
+from gwbench.registry.importing import import_source
+from gwbench.registry.metadata import DEFAULT_TAG, KINDS, Kind, Origin, Plugin
+from gwbench.registry.static_metadata import read_plugin
+from gwbench.utils.files import file_digest
+
+C = TypeVar("C", bound=type)
+
+
+ENVIRONMENT = "GWBENCH_PLUGINS"
+"""Files or modules to load, separated as in PATH."""
+
+
+class Registry:
+    """The plugins of this process."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[tuple[str, str], Plugin] = {}
+        self._sources: dict[str, str | None] = {}
+        self._digests: dict[str, str] = {}
+        self._former_names: dict[str, dict[str, str]] = {}
+        self._environment_read = False
+
+    # --- register ---
+
+    def add(self, plugin: Plugin) -> None:
+        """Add a registered class.
+
+        Raises:
+            UserError: another class, written elsewhere, has this kind and name.
+        """
+        key = (plugin.kind, plugin.name)
+        self._former_names.pop(plugin.kind, None)
+        for other in filter(None, (self._loaded.get(key), _declared(*key, _entries(*key)))):
+            if other.origin.line and other.origin != plugin.origin and Path(other.origin.file).is_file():
+                raise UserError(
+                    f"{plugin.kind} {plugin.name!r} is registered twice: at {other.origin} and at {plugin.origin}. "
+                    "Rename one of them."
+                )
+        self._loaded[key] = plugin
+
+    # --- discover ---
+
+    def load_source(self, source: str) -> None:
+        """Import a file or a module that registers plugins.
+
+        A source that fails to import, or registers nothing, is remembered with its reason, appears in `broken` and
+        breaks nothing else.
+
+        Raises:
+            UserError: there is no such file or module, or it registers a name that is taken.
+        """
+        path = Path(source).expanduser()
+        digest = file_digest(path) if path.is_file() else ""
+        if self._digests.get(source) == digest:
+            return
+        if source in self._digests:  # edited since: what it registered then gives way
+            self._loaded = {key: old for key, old in self._loaded.items() if old.origin.file != str(path.resolve())}
+        before = dict(self._loaded)
+        try:
+            fresh = import_source(source)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            self._sources[source] = f"{type(error).__name__}: {error}"
+        else:
+            empty = fresh and self._loaded == before
+            self._sources[source] = "it registers no plugin: decorate a class with gwbench.register" if empty else None
+        self._digests[source] = digest
+
+    def sources_of(self, plugins: Iterable[Plugin]) -> list[str]:
+        """The files (absolute) and modules that were loaded by name and that hold any of these plugins."""
+        files = {plugin.origin.file for plugin in plugins}
+        modules = {plugin.target.__module__ for plugin in plugins if plugin.target}
+        paths = {source: str(Path(source).expanduser().resolve()) for source in self._sources}
+        found = [path for path in paths.values() if path in files]
+        return found + [source for source in paths if any(f"{name}.".startswith(f"{source}.") for name in modules)]
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """Sources that cannot serve, with the reason."""
+        return {source: reason for source, reason in self._sources.items() if reason is not None}
+
+    def loaded(self) -> Iterable[Plugin]:
+        """The plugins imported so far."""
+        return self._loaded.values()
+
+    def list(self, kind: str | None = None, pattern: str = "*") -> list[Plugin]:
+        """Plugins by kind and name, without importing those of entry points.
+
+        Args:
+            kind: one kind, or all.
+            pattern: wildcards such as "cnn*".
+        """
+        self._read_environment()
+        kinds = [get_kind(kind)] if kind else list(KINDS.values())
+        found: list[Plugin] = []
+        for each in kinds:
+            declared: dict[str, list[EntryPoint]] = {}
+            for entry in entry_points(group=each.group):
+                declared.setdefault(entry.name, []).append(entry)
+            names = sorted({*declared, *(name for (of, name) in self._loaded if of == each.name)})
+            for name in fnmatch.filter(names, pattern):
+                plugin = self._loaded.get((each.name, name)) or _declared(each.name, name, declared[name])
+                if plugin:
+                    found.append(plugin)
+        return found
+
+    def get(self, kind: str, name: str) -> Plugin:
+        """The plugin of this kind and name, imported; a name that it had before serves too.
+
+        Raises:
+            UserError: there is none, or it cannot be imported.
+        """
+        get_kind(kind)
+        self._read_environment()
+        if (kind, name) not in self._loaded:
+            name = self.present_name(kind, name)
+            if (kind, name) not in self._loaded:
+                self._import(kind, name)
+        return self._loaded[kind, name]
+
+    def present_name(self, kind: str, name: str) -> str:
+        """What a plugin is called that once had this name; the name itself where none had."""
+        if kind not in self._former_names:
+            self._former_names[kind] = {old: plugin.name for plugin in self.list(kind) for old in plugin.aliases}
+        return self._former_names[kind].get(name, name)
+
+    def default(self, kind: str) -> str:
+        """The name of the plugin that serves a kind where the user names none: the one tagged "default".
+
+        Raises:
+            UserError: none or several carry the tag.
+        """
+        names = [plugin.name for plugin in self.list(kind) if DEFAULT_TAG in plugin.tags]
+        if len(names) != 1:
+            found = ", ".join(names) or "none"
+            raise UserError(f"One {kind} should be tagged {DEFAULT_TAG!r}; found: {found}. Name the {kind} you want.")
+        return names[0]
+
+    # --- inside ---
+
+    def _read_environment(self) -> None:
+        if not self._environment_read:
+            self._environment_read = True
+            for source in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
+                self.load_source(source)
+
+    def _import(self, kind: str, name: str) -> None:
+        entries = _entries(kind, name)
+        declared = _declared(kind, name, entries)
+        if declared is None:
+            raise self._unknown(kind, name)
+        reason = declared.problem
+        if reason is None:
+            entry = entries[0]
+            try:
+                entry.load()
+            except UserError:
+                raise
+            except (Exception, SystemExit) as error:
+                reason = f"{type(error).__name__}: {error}"
+            else:
+                if (kind, name) not in self._loaded:
+                    reason = f"{entry.value} does not register {kind} {name!r}"
+        if reason is not None:
+            raise UserError(
+                f"The {kind} {name!r} cannot be loaded from {declared.origin}: {reason.rstrip('.')}. "
+                f"Mend that, or choose another: `gwbench list {kind}` shows what there is."
+            )
+
+    def _unknown(self, kind: str, name: str) -> UserError:
+        names = [plugin.name for plugin in self.list(kind)]
+        message = f"There is no {kind} {name!r}.{did_you_mean(name, names)} "
+        for source, reason in self.broken.items():
+            message += f"The plugin source {source} cannot be used ({reason}). "
+        return UserError(message + f"`gwbench list {kind}` shows what there is: {', '.join(names) or 'none'}.")
+
+
+REGISTRY = Registry()
+"""The registry that `register` adds to."""
+
+
+def register(
+    kind: str,
+    name: str,
+    *,
+    citation: str = "",
+    version: int = 1,
+    tags: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+) -> Callable[[C], C]:
+    """Register a class as a plugin.
+
+    The keyword-only arguments of its constructor are its parameters: each has a type and a default. The first line
+    of its docstring is its summary.
+
+    Args:
+        kind: one of `KINDS`.
+        name: kebab-case, unique within the kind.
+        citation: the paper it comes from.
+        version: raise it whenever the plugin's results change.
+        tags: words to search by.
+        aliases: names that it had before: its old records stay its own, and old commands work.
+
+    Raises:
+        UserError: the class does not keep its kind's contract, or the name is taken.
+    """
+    frame = sys._getframe(1)
+    origin = Origin(str(Path(frame.f_code.co_filename).resolve()), frame.f_lineno)
+
+    def decorate(cls: C) -> C:
+        _check_class(get_kind(kind), name, cls, origin)
+        summary = (inspect.getdoc(cls) or "").split("\n", 1)[0]
+        current, former = _hashes(kind, name, cls, frame.f_globals)
+        REGISTRY.add(
+            Plugin(
+                kind,
+                name,
+                summary,
+                citation=citation,
+                version=version,
+                tags=tuple(tags),
+                aliases=tuple(aliases),
+                origin=origin,
+                target=cls,
+                source_hash=current,
+                former_hashes=former,
+            )
+        )
+        return cls
+
+    return decorate
+
+
+def _hashes(kind: str, name: str, cls: type, module: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
+    """What a source does, with the plugins that its module builds on; and hashes in old records that stand for it."""
+    try:
+        file = inspect.getsourcefile(cls)
+        path = Path(file) if file and Path(file).is_file() else None
+        source = path.read_bytes() if path else textwrap.dedent(inspect.getsource(cls)).encode()
+        own = code_hash(source)
+    except (OSError, TypeError, SyntaxError):
+        return "", frozenset()  # typed into an interpreter that keeps no source
+    used = [plugin for plugin in REGISTRY.loaded() if any(plugin.target is value for value in module.values())]
+    others = [plugin for plugin in used if plugin.origin.file != str(path and path.resolve())]
+    current = joined_hash(own, (plugin.source_hash for plugin in others))
+    file_hash = hashlib.sha256(source).hexdigest()
+    return current, former_hashes(kind, name, current, file_hash, [sorted(other.former_hashes) for other in others])
+
+
+def get_kind(name: str) -> Kind:
+    """The kind of this name; raises `UserError` where there is none."""
+    if name not in KINDS:
+        raise UserError(f"There is no plugin kind {name!r}.{did_you_mean(name, KINDS)} Kinds: {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def _check_class(kind: Kind, name: str, cls: type, origin: Origin) -> None:
+    from gwbench import contracts
+
+    where = f"{kind.name} {name!r} at {origin}"
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise UserError(f"{where}: a name is kebab-case, such as 'my-{kind.name}'.")
+    if not issubclass(cls, getattr(contracts, kind.contract)):
+        raise UserError(f"{where}: class {cls.__name__} must subclass gwbench.contracts.{kind.contract}.")
+    if not inspect.getdoc(cls) or not cls.__doc__:
+        raise UserError(f"{where}: class {cls.__name__} needs a docstring; its first line is shown in listings.")
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        raise UserError(f"{where}: class {cls.__name__} does not implement {missing}.")
+    arguments = list(inspect.signature(cls).parameters.values())
+    keywords = [argument for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+    positional = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
+    if len(positional) != kind.positional or len(positional) + len(keywords) != len(arguments):
+        raise UserError(
+            f"{where}: the constructor takes {kind.positional} positional argument(s) "
+            f"(see gwbench.contracts.{kind.contract}), then parameters behind a `*`; found {inspect.signature(cls)}."
+        )
+    for argument in keywords:
+        if argument.annotation is argument.empty or argument.default is argument.empty:
+            raise UserError(f"{where}: parameter {argument.name!r} needs a type and a default.")
+
+
+def _entries(kind: str, name: str) -> list[EntryPoint]:
+    """The entry points of this kind and name."""
+    return list(entry_points(group=KINDS[kind].group, name=name))
+
+
+def _declared(kind: str, name: str, entries: Iterable[EntryPoint]) -> Plugin | None:
+    """What the entry points of a name say of the plugin, read from its source; None where there are none."""
+    # the same entry point may be seen through two copies of its metadata
+    different = {entry.value: entry for entry in entries}.values()
+    plugins = [read_plugin(kind, name, entry.module, entry.attr) for entry in different]
+    if len(plugins) > 1:
+        places = " and at ".join(str(plugin.origin) for plugin in plugins)
+        return replace(plugins[0], problem=f"registered twice: at {places}; uninstall or rename one of them")
+    return plugins[0] if plugins else None

@@ -1,0 +1,86 @@
+"""A plugin to start from: a file that keeps its kind's contract as it stands, and its test."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+import shlex
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from gwbench.errors import UserError
+from gwbench.registry.registry import REGISTRY, get_kind
+from gwbench.utils.files import unwritable
+
+FLAGS = {"objective": "loss", "augmentation": "augment"}
+"""Options of `gwbench run` that are not called as their kind."""
+
+
+@dataclass(frozen=True)
+class Scaffold:
+    """What was written.
+
+    Attributes:
+        plugin, test: the files.
+        commands: what to do next.
+    """
+
+    plugin: Path
+    test: Path
+    commands: tuple[str, ...]
+
+
+def write_plugin(kind: str, name: str, folder: str | Path = ".") -> Scaffold:
+    """Write a plugin of a kind and its test.
+
+    Args:
+        kind: one of `gwbench.registry.KINDS`.
+        name: of the plugin, kebab-case; the file has it in snake_case, the class in CamelCase.
+        folder: where to write; made if it is missing.
+
+    Raises:
+        UserError: the kind or the name will not do, a file is there already, or the folder cannot be written.
+    """
+    get_kind(kind)
+    module = _module(kind, name)
+    folder = Path(folder).expanduser()
+    plugin, test = folder / f"{module}.py", folder / f"test_{module}.py"
+    for path in (plugin, test):
+        if path.exists():
+            raise UserError(f"{path} is there already. Choose another name or another folder (--out).")
+    words = {"name": name, "module": module, "cls": "".join(part.capitalize() for part in name.split("-"))}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, template in ((plugin, kind), (test, "test")):
+            path.write_text(Template(_template(template)).substitute(words))
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    commands = (
+        shlex.join(["gwbench", "check", str(plugin)]),
+        shlex.join(["pytest", str(test)]),
+        shlex.join(["gwbench", "run", "--plugin", str(plugin), f"--{FLAGS.get(kind, kind)}", name]),
+    )
+    return Scaffold(plugin, test, commands)
+
+
+def _template(name: str) -> str:
+    return (files("gwbench.registry") / "templates" / f"{name}.txt").read_text()
+
+
+def _module(kind: str, name: str) -> str:
+    """The name of the plugin's module.
+
+    Raises:
+        UserError: the name will not do.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise UserError(f"{name!r} will not do as a name: it is kebab-case and starts with a letter, as my-{kind} is.")
+    for plugin in REGISTRY.list(kind, name):
+        raise UserError(f"The name is taken: {kind} {name!r} is at {plugin.origin}. Choose another one.")
+    module = name.replace("-", "_")
+    if keyword.iskeyword(module) or importlib.util.find_spec(module):
+        raise UserError(f"{name!r} will not do as a name: {module}.py would hide Python's {module!r}. Try my-{name}.")
+    return module

@@ -1,0 +1,94 @@
+"""What a plugin's source says of it, without importing it (for `gwbench list`)."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from gwbench.registry.metadata import Origin, Plugin
+
+
+def read_plugin(kind: str, name: str, module: str, attribute: str) -> Plugin:
+    """Metadata of the plugin class `module:attribute`, or the reason why it cannot be used.
+
+    Finds what an import would trip over: a missing file, a syntax error, a missing class, an import of a module
+    that is not installed. What only running the module would show is found when the plugin is loaded.
+    """
+    try:
+        spec = _find(module)
+    except Exception as error:
+        return Plugin(kind, name, origin=Origin(module), problem=f"{type(error).__name__}: {error}")
+    if spec is None or spec.origin is None:
+        return Plugin(kind, name, origin=Origin(module), problem=f"there is no module {module}")
+    file = str(Path(spec.origin).resolve())
+    try:
+        tree = ast.parse(Path(file).read_bytes(), file)
+    except (OSError, SyntaxError, ValueError) as error:
+        return Plugin(kind, name, origin=Origin(file), problem=f"{type(error).__name__}: {error}")
+    missing = _missing_import(tree)
+    problem = f"it imports {missing!r}, which is not installed" if missing else None
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == attribute:
+            return _from_class(kind, name, file, node, problem)
+    return Plugin(kind, name, origin=Origin(file), problem=problem or f"{module} has no class {attribute}")
+
+
+def _from_class(kind: str, name: str, file: str, node: ast.ClassDef, problem: str | None) -> Plugin:
+    summary = (ast.get_docstring(node) or "").split("\n", 1)[0]
+    for decorator in node.decorator_list:
+        if not isinstance(decorator, ast.Call) or [_literal(a) for a in decorator.args] != [kind, name]:
+            continue
+        meta = {word.arg: _literal(word.value) for word in decorator.keywords}
+        return Plugin(
+            kind,
+            name,
+            summary,
+            citation=meta.get("citation") or "",
+            version=meta.get("version") or 1,
+            tags=tuple(meta.get("tags") or ()),
+            aliases=tuple(meta.get("aliases") or ()),
+            origin=Origin(file, decorator.lineno),
+            problem=problem,
+        )
+    return Plugin(kind, name, summary, origin=Origin(file, node.lineno), problem=problem)
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _missing_import(tree: ast.Module) -> str | None:
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            modules = [node.module]
+        else:
+            continue
+        for module in modules:
+            root = module.split(".")[0]
+            if _find(root) is None:
+                return root
+    return None
+
+
+def _find(module: str) -> ModuleSpec | None:
+    """Where a module is. Unlike `importlib.util.find_spec`, this imports none of the packages above it."""
+    if module in sys.modules:
+        return sys.modules[module].__spec__
+    parent = module.rpartition(".")[0]
+    package = _find(parent) if parent else None
+    path = package.submodule_search_locations if package else None
+    if parent and path is None:
+        return None
+    try:
+        return next(filter(None, (finder.find_spec(module, path) for finder in sys.meta_path)), None)
+    except KeyError:  # a namespace package within another looks for that one in sys.modules
+        return importlib.util.find_spec(module)

@@ -1,0 +1,64 @@
+"""Records -> `Leaderboard`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gwbench.errors import UserError, did_you_mean
+from gwbench.evaluation.metrics import LEVEL
+from gwbench.reporting.leaderboard.grouping import split
+from gwbench.reporting.leaderboard.metrics import METRICS
+from gwbench.reporting.leaderboard.rows import Options, make_table
+from gwbench.reporting.leaderboard.schema import Leaderboard, Skipped
+from gwbench.reporting.leaderboard.sorting import SORTS
+from gwbench.reporting.leaderboard.tags import Marker
+from gwbench.reporting.records.discover import UnusableError, find_records
+from gwbench.reporting.records.entry import Entry, EntryReader
+from gwbench.reporting.records.method import differing
+
+
+def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
+    """The leaderboard of all records in or below some folders.
+
+    Raises:
+        UserError: a folder is not there, there is no record that can be read, or an option names nothing.
+    """
+    roots = list(roots)
+    for name, value, known in (("metric", options.metric, METRICS), ("sort", options.sort, SORTS)):
+        if value not in known:
+            raise UserError(f"There is no {name} {value!r}.{did_you_mean(value, known)} There are: {', '.join(known)}.")
+    entries, skipped = _read(roots)
+    if not entries:
+        raise UserError(_nothing(roots, skipped))
+    groups = split(entries)
+    fractions = sorted({fraction for group in groups for fraction in group.fractions})
+    if options.label_fraction not in (None, *fractions):
+        there = ", ".join(f"{fraction:g}" for fraction in fractions)
+        raise UserError(f"No run has the label fraction {options.label_fraction:g}. There are: {there}.")
+    titles = differing(({"dataset": group.dataset}, group.dataset_parameters) for group in groups)
+    marker = Marker()
+    tables = tuple(make_table(group, title, options, marker) for group, title in zip(groups, titles, strict=True))
+    return Leaderboard(metric=options.metric, level=LEVEL, records=len(entries), skipped=tuple(skipped), tables=tables)
+
+
+def _read(roots: Sequence[str | Path]) -> tuple[list[Entry], list[Skipped]]:
+    entries: list[Entry] = []
+    skipped: list[Skipped] = []
+    reader = EntryReader()
+    for path, problem in find_records(roots):
+        try:
+            if problem:
+                raise UnusableError(problem)
+            entries.append(reader.read(path))
+        except UnusableError as error:
+            skipped.append(Skipped(path=path, reason=str(error)))
+    return sorted(entries, key=lambda entry: entry.path), sorted(skipped, key=lambda each: each.path)
+
+
+def _nothing(roots: Sequence[str | Path], skipped: Sequence[Skipped]) -> str:
+    where = ", ".join(map(str, roots))
+    if not skipped:
+        return f"There is no record.json in {where}. Make some with `gwbench run` or `gwbench suite run`."
+    first = f"{skipped[0].path}: {skipped[0].reason}"
+    return f"None of the {len(skipped)} records in {where} can be used. The first, {first}."

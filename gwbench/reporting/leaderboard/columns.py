@@ -1,0 +1,270 @@
+"""What a leaderboard's columns are called, and how a row reads in each: the same words in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gwbench.reporting.leaderboard.metrics import METRICS, RATES
+from gwbench.reporting.leaderboard.schema import Cell, Leaderboard, Row, Table
+
+NONE = "–"
+"""Where a row has no such figure."""
+
+VALUE = 60
+"""Characters of a parameter's value that a row shows."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Attributes:
+        title: its heading.
+        text: what a row has there.
+        order: what rows are sorted by there; None for a row that comes last.
+        keep: columns with a low number are left out first where there is no room; 0 for never.
+        left: whether it is aligned to the left.
+        largest: whether the largest is the best.
+    """
+
+    title: str
+    text: Callable[[Row], str]
+    order: Callable[[Row], float | str | None]
+    keep: int = 0
+    left: bool = False
+    largest: bool = False
+
+
+def columns_of(table: Table, board: Leaderboard) -> list[Column]:
+    """The columns of a table that say something in any row."""
+    paired = METRICS[board.metric].paired
+    columns = [
+        Column("rank", _rank, lambda row: row.rank),
+        Column("method", method_name, method_name, left=True),
+        Column(METRICS[board.metric].title, lambda row: _spread(row.cell, 4), lambda row: _mean(row.cell),
+               largest=True),
+        Column(f"{100 * board.level:g} % interval", _interval, _low, keep=9, largest=True),
+        Column("seeds", _seeds, lambda row: _there(row.cell), keep=8, largest=True),
+        *([Column("alike", _groups, lambda row: min(row.groups, default=None), keep=7),
+           Column("against the best", _versus, _difference, keep=6, largest=True)] if paired else []),
+        Column("floor to ceiling", _share, lambda row: row.share, keep=5, largest=True),
+        *_fraction_columns(table),
+        *(Column(f"TPR at FPR {rate}", _tpr(rate), _tpr_mean(rate), keep=3, largest=True) for rate in RATES),
+        Column("SNR at TPR 0.5", _half_snr, lambda row: row.half_snr.mean if row.half_snr else None,
+               keep=3),
+        Column("parameters", lambda row: _count(row.parameters), lambda row: row.parameters, keep=2),
+        Column("pre-training", lambda row: _number(row.pretrain_seconds, " s"), lambda row: row.pretrain_seconds,
+               keep=2),
+        Column("samples/s", lambda row: _number(row.samples_per_second), lambda row: row.samples_per_second, keep=1,
+               largest=True),
+        Column("memory", lambda row: NONE if row.peak_memory is None else f"{row.peak_memory / 2**30:.1f} GiB",
+               lambda row: row.peak_memory, keep=1),
+    ]  # fmt: skip
+    return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
+
+
+def heading(table: Table) -> str:
+    """What the records of a table share and no other table's do."""
+    data = f"data {table.content_hash[:12]}" if table.content_hash else "data unknown"
+    settings = "".join(f", {name}={value[:VALUE]}" for name, value in table.differing.items())
+    return f"{table.dataset}{settings} ({data}, protocol {table.protocol}, record schema {table.schema_version})"
+
+
+def facts(table: Table) -> str:
+    """What a table's data are and at which labels it is ranked."""
+    words = []
+    if table.sizes:
+        words.append(" / ".join(f"{size:,}" for size in table.sizes.values()) + f" windows ({' / '.join(table.sizes)})")
+    if table.sample_rate:
+        words.append(f"{', '.join(table.detectors)} at {table.sample_rate:g} Hz")
+    seeds = ", ".join(map(str, table.seeds))
+    words += [f"{100 * table.label_fraction:g} % of the labels", f"seeds {seeds}" if seeds else "no seeds"]
+    return "; ".join(words) + "."
+
+
+def legend(table: Table, board: Leaderboard) -> list[str]:
+    """How to read a table, and its notes."""
+    title = METRICS[board.metric].title
+    lines = [
+        f"{title}: mean ± standard deviation over seeds; the interval is for the method's mean and holds the scatter "
+        "of seeds and of test windows."
+    ]
+    if table.best:
+        lines.append(
+            f"Against the best ({table.best}): difference in AUC on the same test windows, and the p-value of no "
+            "difference, adjusted by Holm's method for these comparisons: below 0.05 a method is not the best."
+        )
+        lines.append("Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table.")
+    if any(row.share is not None for row in table.rows):
+        lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
+    if any(row.half_snr for row in table.rows):
+        lines.append(f"SNR at TPR 0.5: optimal network SNR at which half the signals are found, at FPR {RATES[0]}.")
+    if any("simulated-signals" in row.marks for row in table.rows):
+        lines.append("† The method saw simulated signals besides the data.")
+    if any(_rank(row).endswith("*") for row in table.rows):
+        lines.append("* Seeds are missing: the mean is over those that are there.")
+    return [*lines, *table.notes, *table.data_notes]
+
+
+def passed_over(board: Leaderboard) -> list[str]:
+    """What could not be read: the count, and every file with its reason."""
+    if not board.skipped:
+        return []
+    head = f"{len(board.skipped)} of {len(board.skipped) + board.records} records were passed over:"
+    return [head, *(f"{each.path}: {each.reason}" for each in board.skipped)]
+
+
+def sectioned(table: Table) -> Iterator[tuple[str | None, Row]]:
+    """The rows of a table, and the name of a section beside its first; None elsewhere and where there are none."""
+    before = ""
+    for row in table.rows:
+        yield (row.section if row.section != before else None), row
+        before = row.section
+
+
+def letters(number: int) -> str:
+    """The name of a group: a to z, then aa, ab and so on."""
+    name = ""
+    number += 1
+    while number:
+        number, digit = divmod(number - 1, 26)
+        name = chr(ord("a") + digit) + name
+    return name
+
+
+# --- cells --------------------------------------------------------------------------------------------------
+
+
+def _rank(row: Row) -> str:
+    if row.rank is not None:
+        complete = row.cell.estimate and row.cell.estimate.seeds == row.cell.expected
+        return f"{row.rank}{'' if complete else '*'}"
+    bounds = [mark for mark in ("outer-bound", "ceiling") if mark in row.marks]
+    return bounds[0].replace("-", " ") if bounds and row.cell.estimate else NONE
+
+
+def method_name(row: Row) -> str:
+    """A method's plugins, and the settings in which it differs from others."""
+    settings = ", ".join(f"{name}={value[:VALUE]}" for name, value in row.differing.items())
+    mark = " †" if "simulated-signals" in row.marks else ""
+    return row.title + (f" ({settings})" if settings else "") + mark
+
+
+def _spread(cell: Cell, digits: int) -> str:
+    found = cell.estimate
+    if found is None:
+        return _missing(cell)
+    return f"{found.mean:.{digits}f}" + (f" ± {found.sd:.{digits}f}" if found.sd is not None else "")
+
+
+def _mean(cell: Cell) -> float | None:
+    return cell.estimate.mean if cell.estimate else None
+
+
+def _missing(cell: Cell) -> str:
+    if cell.expected and cell.failed + cell.absent == cell.expected:
+        return f"missing ({cell.failed} failed)" if cell.failed else "missing"
+    return NONE
+
+
+def _interval(row: Row) -> str:
+    found = row.cell.estimate
+    return NONE if found is None or found.low is None or found.high is None else f"{found.low:.4f} to {found.high:.4f}"
+
+
+def _low(row: Row) -> float | None:
+    return row.cell.estimate.low if row.cell.estimate else None
+
+
+def _seeds(row: Row) -> str:
+    return _count_of_seeds(row.cell)
+
+
+def _there(cell: Cell) -> int:
+    return cell.expected - cell.failed - cell.absent
+
+
+def _count_of_seeds(cell: Cell) -> str:
+    there = _there(cell)
+    if there == cell.expected:
+        return str(there)
+    return f"{there} of {cell.expected}" + (f" ({cell.failed} failed)" if cell.failed else "")
+
+
+def _groups(row: Row) -> str:
+    return " ".join(map(letters, row.groups)) or NONE
+
+
+def _share(row: Row) -> str:
+    return NONE if row.share is None else f"{100 * row.share:.0f} %".replace("-", "−")
+
+
+def _versus(row: Row) -> str:
+    if row.versus is None:
+        return "best" if row.groups else NONE
+    p = "p < 0.001" if row.versus.p < 0.001 else f"p = {row.versus.p:.2g}"
+    return f"{row.versus.difference:+.4f} ({p})".replace("-", "−", 1)
+
+
+def _difference(row: Row) -> float | None:
+    return row.versus.difference if row.versus else 0.0 if row.groups else None
+
+
+def _fraction_columns(table: Table) -> Sequence[Column]:
+    fractions = [cell.label_fraction for cell in table.rows[0].cells] if table.rows else []
+    if len(fractions) < 2:
+        return []
+    return [
+        Column(f"at {100 * f:g} % labels", _at(position), _mean_at(position), keep=4, largest=True)
+        for position, f in enumerate(fractions)
+    ]
+
+
+def _at(position: int) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        cell = row.cells[position]
+        complete = cell.estimate is None or cell.estimate.seeds == cell.expected
+        return _spread(cell, 3) + ("" if complete else f" ({_count_of_seeds(cell)})")
+
+    return text
+
+
+def _mean_at(position: int) -> Callable[[Row], float | None]:
+    return lambda row: _mean(row.cells[position])
+
+
+def _tpr(rate: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        found = row.tpr.get(rate)
+        return NONE if found is None else f"{found.mean:.3f}"
+
+    return text
+
+
+def _tpr_mean(rate: str) -> Callable[[Row], float | None]:
+    def mean(row: Row) -> float | None:
+        found = row.tpr.get(rate)
+        return None if found is None else found.mean
+
+    return mean
+
+
+def _half_snr(row: Row) -> str:
+    if row.half_snr is None:
+        return NONE
+    sign = {"above": "≥ ", "below": "≤ ", None: ""}[row.half_snr.bound]
+    return f"{sign}{row.half_snr.mean:.1f}"
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return NONE
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return str(number)
+
+
+def _number(number: float | None, unit: str = "") -> str:
+    return NONE if number is None else f"{number:,.0f}{unit}"

@@ -1,0 +1,197 @@
+"""Two runs against each other: a paired test on the same test windows, and what differs between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from gwbench.errors import UserError
+from gwbench.evaluation.metrics import LEVEL
+from gwbench.evaluation.seed_inference import Replicates, pairwise
+from gwbench.evaluation.statistics import Interval
+from gwbench.experiment.record import RECORD, RunRecord
+from gwbench.registry.code_identity import same_code
+from gwbench.reporting.records.discover import UnusableError
+from gwbench.reporting.records.entry import load_record
+from gwbench.reporting.records.method import as_text
+from gwbench.reporting.records.predictions import read_predictions
+
+NOTHING = "-"
+"""Where one of the runs has no such thing."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Side(_Part):
+    """One of the runs."""
+
+    folder: str
+    run_id: str
+    title: str
+    dataset: str
+    seed: int
+    failed: str | None
+    auc: Interval | None
+
+
+class PairedTest(_Part):
+    """DeLong's paired test: of these two networks on these test windows, not of the methods behind them.
+
+    Attributes:
+        difference: AUC of A less that of B.
+        low, high: its interval.
+        p: two-sided p-value of no difference.
+        level: confidence of the interval.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    level: float
+
+
+class Difference(_Part):
+    """What one run has and the other has not, or otherwise."""
+
+    name: str
+    a: str
+    b: str
+
+
+class Comparison(_Part):
+    """Two runs.
+
+    Attributes:
+        a, b: the runs.
+        test: where they share their test windows.
+        untested: why there is no test, where there is none.
+        spec, data, code, environment: what differs.
+    """
+
+    a: Side
+    b: Side
+    test: PairedTest | None
+    untested: str | None
+    spec: tuple[Difference, ...]
+    data: tuple[Difference, ...]
+    code: tuple[Difference, ...]
+    environment: tuple[Difference, ...]
+
+
+def compare_runs(run_a: str | Path, run_b: str | Path) -> Comparison:
+    """Compare the runs of two folders, or of two record files.
+
+    Raises:
+        UserError: there is no record, or it cannot be read.
+    """
+    a, b = _load(run_a), _load(run_b)
+    test = untested = None
+    try:
+        test = _test(a, b)
+    except UnusableError as error:
+        untested = str(error)
+    return Comparison(
+        a=_side(a),
+        b=_side(b),
+        test=test,
+        untested=untested,
+        spec=_differences(a.spec.model_dump(mode="json"), b.spec.model_dump(mode="json")),
+        data=_differences(_data(a), _data(b)),
+        code=_differences(_code(a), _code(b)),
+        environment=_differences(_environment(a), _environment(b)),
+    )
+
+
+def _load(run: str | Path) -> RunRecord:
+    path = Path(run)
+    path = path / RECORD if path.is_dir() else path
+    try:
+        return load_record(path)
+    except UnusableError as error:
+        raise UserError(f"{path} is no record of a run ({error}). Give the folder of a run.") from None
+
+
+def _side(record: RunRecord) -> Side:
+    return Side(
+        folder=str(record.folder),
+        run_id=record.run_id,
+        title=record.spec.title,
+        dataset=record.spec.dataset.name,
+        seed=record.spec.seed,
+        failed=None if record.status == "ok" else record.reason or "no reason is recorded",
+        auc=record.metrics.auc if record.metrics else None,
+    )
+
+
+def _test(a: RunRecord, b: RunRecord) -> PairedTest:
+    for name, record in (("A", a), ("B", b)):
+        if record.status != "ok":
+            raise UnusableError(f"run {name} failed")
+    if not a.data or not b.data or a.data.content_hash != b.data.content_hash:
+        raise UnusableError("they have different data, so that no test window is shared")
+    label = None
+    replicates = []
+    for name, record in (("A", a), ("B", b)):
+        assert record.metrics is not None and record.folder is not None
+        try:
+            found = read_predictions(record.folder, record.metrics.n_test + record.metrics.n_unlabelled)
+            if label is not None and not np.array_equal(label, found.label):
+                raise UnusableError("its test windows have other labels than those of run A")
+            label = found.label
+            replicates.append(Replicates.of(found.label, [found.score]))
+        except (UnusableError, UserError) as error:
+            raise UnusableError(f"run {name}: {error}") from None
+    tests = pairwise(replicates)
+    difference = float(tests.difference[0, 1])
+    reach = float(tests.reach(1, LEVEL)[0])
+    return PairedTest(
+        difference=difference, low=difference - reach, high=difference + reach, p=float(tests.p[0, 1]), level=LEVEL
+    )
+
+
+# --- what differs -------------------------------------------------------------------------------------------
+
+
+def _data(record: RunRecord) -> dict[str, Any]:
+    return record.data.model_dump(mode="json") if record.data else {}
+
+
+def _code(record: RunRecord) -> dict[str, Any]:
+    plugins = {
+        f"{used.kind} {used.name}": f"version {used.version}, {same_code(used.kind, used.name, used.source_hash)[:12]}"
+        for used in record.plugins
+    }
+    core = {"gwbench": record.environment.gwbench, "git commit": record.environment.git_commit}
+    return {**plugins, **core, "protocol": record.protocol, "record schema": record.schema_version}
+
+
+def _environment(record: RunRecord) -> dict[str, Any]:
+    found = record.environment.model_dump(mode="json", exclude={"gwbench", "git_commit"})
+    return {**found.pop("packages"), **found.pop("hardware"), **found}
+
+
+def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
+    left, right = dict(_flat(a)), dict(_flat(b))
+    return tuple(
+        Difference(name=name, a=left.get(name, NOTHING), b=right.get(name, NOTHING))
+        for name in dict.fromkeys([*left, *right])
+        if left.get(name) != right.get(name)
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values as text; plugins are written as their names, their parameters without a name between."""
+    for name, value in values.items():
+        if name == "parameters" and prefix and isinstance(value, Mapping):
+            yield from _flat(value, prefix)
+        elif isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", as_text(value)

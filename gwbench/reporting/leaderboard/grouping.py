@@ -1,0 +1,121 @@
+"""Which records may stand in one table, and which of them are the same cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gwbench.experiment.spec import Evaluation
+from gwbench.reporting.records.entry import Entry
+from gwbench.reporting.records.method import Method
+
+
+@dataclass
+class Group:
+    """Records of one set of data, protocol and schema.
+
+    Attributes:
+        schema_version, protocol, content_hash: what they share; the hash is None where every run failed.
+        dataset, dataset_parameters, sizes, detectors, sample_rate: of the data.
+        methods: method -> share of labels -> seed -> the record that counts.
+        superseded: records that do not count, since a newer one of the same cell is there.
+    """
+
+    schema_version: int
+    protocol: int
+    content_hash: str | None
+    dataset: str
+    dataset_parameters: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    detectors: tuple[str, ...]
+    sample_rate: float | None
+    methods: dict[Method, dict[float, dict[int, Entry]]] = field(default_factory=dict)
+    superseded: int = 0
+
+    def add(self, entry: Entry) -> None:
+        """Take in a record; of two of a cell, one that went well counts before one that failed, then the newer."""
+        cells = self.methods.setdefault(entry.method, {}).setdefault(entry.label_fraction, {})
+        before = cells.get(entry.seed)
+        self.superseded += before is not None
+        if before is None or _weight(entry) > _weight(before):
+            cells[entry.seed] = entry
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What all records that went well say of the data."""
+        cells = [
+            run for runs in self.methods.values() for each in runs.values() for run in each.values() if run.metrics
+        ]
+        different = list(dict.fromkeys(run.notes for run in cells))
+        return tuple(note for note in (different[0] if different else ()) if all(note in each for each in different))
+
+    @property
+    def fractions(self) -> list[float]:
+        """The shares of labels, ascending."""
+        return sorted({fraction for runs in self.methods.values() for fraction in runs})
+
+    def seeds(self, fraction: float) -> set[int]:
+        """The seeds that any method has, finished or failed."""
+        return {seed for runs in self.methods.values() for seed in runs.get(fraction, {})}
+
+    def main_fraction(self, asked: float | None) -> float:
+        """The share of labels to rank at: the one asked for, or else the one with the most runs that went well.
+
+        Of several with as many, it is the default of a run, or the largest.
+        """
+        found = self.fractions
+        if asked in found:
+            return asked
+        usual = Evaluation().label_fraction
+
+        def runs(fraction: float) -> int:
+            cells = [each.get(fraction, {}).values() for each in self.methods.values()]
+            return sum(run.metrics is not None for cell in cells for run in cell)
+
+        return max(found, key=lambda fraction: (runs(fraction), fraction == usual, fraction))
+
+
+def split(entries: Iterable[Entry]) -> list[Group]:
+    """Records by their data, protocol and schema.
+
+    A failed run holds no hash of its data: it stands in the tables of runs that asked for the same data, or in one of
+    its own where there are none.
+    """
+    groups: dict[tuple[Any, ...], Group] = {}
+    homes: dict[str, dict[int, Group]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.content_hash is None):
+        if entry.content_hash is None and entry.asked.key in homes:
+            for home in homes[entry.asked.key].values():
+                home.add(entry)
+            continue
+        data = entry.content_hash or ("unknown", entry.asked.key)
+        key = (entry.schema_version, entry.protocol, data)
+        if key not in groups:
+            groups[key] = _new(entry)
+        groups[key].add(entry)
+        homes.setdefault(entry.asked.key, {})[id(groups[key])] = groups[key]
+    return sorted(groups.values(), key=lambda group: (group.dataset, _text(group), group.content_hash or "~"))
+
+
+def _new(entry: Entry) -> Group:
+    asked = {f"dataset.{name}": value for name, value in entry.asked.parameters.items()}
+    return Group(
+        schema_version=entry.schema_version,
+        protocol=entry.protocol,
+        content_hash=entry.content_hash,
+        dataset=entry.asked.dataset,
+        dataset_parameters={**asked, "data_seed": entry.asked.seed},
+        sizes=entry.sizes,
+        detectors=entry.detectors,
+        sample_rate=entry.sample_rate,
+    )
+
+
+def _text(group: Group) -> str:
+    return json.dumps([group.dataset_parameters, group.schema_version, group.protocol], sort_keys=True)
+
+
+def _weight(entry: Entry) -> tuple[bool, str, str]:
+    return (entry.metrics is not None, entry.created, entry.path)

@@ -1,0 +1,239 @@
+"""The records of one table -> its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gwbench.evaluation.metrics import SnrAtHalf
+from gwbench.evaluation.multiple_comparisons import ranks
+from gwbench.evaluation.statistics import Interval
+from gwbench.reporting.leaderboard.grouping import Group
+from gwbench.reporting.leaderboard.metrics import METRICS, RATES, Metric, estimate, half_snr, mean_of
+from gwbench.reporting.leaderboard.schema import Cell, Mark, Row, Run, Table, Versus
+from gwbench.reporting.leaderboard.significance import Scored, ScoreReader, judge
+from gwbench.reporting.leaderboard.sorting import sort
+from gwbench.reporting.leaderboard.tags import Marker
+from gwbench.reporting.records.entry import Entry
+from gwbench.reporting.records.method import Method, differing
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a leaderboard is made.
+
+    Attributes:
+        metric: what methods are ranked by, a name of `figures.METRICS`.
+        sort: how the rows of a table are ordered, a name of `order.SORTS`.
+        group_by: kind of plugin by which rows are put into sections; None for one section.
+        label_fraction: share of labels at which methods are ranked; None for the one that most methods have.
+    """
+
+    metric: str = "auc"
+    sort: str = "rank"
+    group_by: str | None = None
+    label_fraction: float | None = None
+
+
+@dataclass
+class _Draft:
+    """A row on its way.
+
+    Attributes:
+        method: whose it is.
+        runs: its records by share of labels and seed.
+        cell: at the table's share of labels.
+        marks: of the method.
+        scored: its test scores, where they can be read and are needed.
+        versus, groups: as of `Row`.
+    """
+
+    method: Method
+    runs: dict[float, dict[int, Entry]]
+    cell: Cell
+    marks: tuple[Mark, ...]
+    scored: Scored | None = None
+    versus: Versus | None = None
+    groups: tuple[int, ...] = ()
+
+    def good(self, fraction: float) -> list[Entry]:
+        """The runs at a share of labels that went well, by seed."""
+        return [run for _, run in sorted(self.runs.get(fraction, {}).items()) if run.metrics]
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it takes part in the ranking: a ceiling knows what no method may."""
+        return self.cell.estimate is not None and "ceiling" not in self.marks
+
+    @property
+    def mean(self) -> float:
+        """By which it is ranked; below anything that can be where there is no figure."""
+        return self.cell.estimate.mean if self.cell.estimate else -1.0
+
+
+def make_table(group: Group, differing_data: dict[str, str], options: Options, marker: Marker) -> Table:
+    """The table of records that may stand in one.
+
+    Args:
+        group: the records.
+        differing_data: as of `Table.differing`.
+        options: how it is made.
+        marker: knows the tags of plugins.
+    """
+    metric = METRICS[options.metric]
+    main = group.main_fraction(options.label_fraction)
+    expected = {fraction: len(group.seeds(fraction)) for fraction in group.fractions}
+    drafts = []
+    for method, runs in group.methods.items():
+        cell = _cell(runs, main, expected[main], metric)
+        drafts.append(_Draft(method, runs, cell, marker.of(method)))
+    drafts.sort(key=lambda draft: (-draft.mean, draft.method.title, draft.method.key))
+    reader = ScoreReader()
+    best = _compare(drafts, reader, main, metric) if metric.paired else None
+    ranked = [draft for draft in drafts if draft.ranked]
+    places = dict(zip(map(id, ranked), ranks([draft.mean for draft in ranked]), strict=True))
+    shown = differing((draft.method.names, draft.method.parameters) for draft in drafts)
+    rows = []
+    for draft, parameters in zip(drafts, shown, strict=True):
+        good = draft.good(main)
+        metrics = [run.metrics for run in good if run.metrics]
+        cells = {fraction: _cell(draft.runs, fraction, n, metric) for fraction, n in expected.items()} | {
+            main: draft.cell
+        }
+        row = Row(
+            rank=places.get(id(draft)),
+            title=draft.method.title,
+            plugins=dict(draft.method.names),
+            differing=parameters,
+            marks=draft.marks,
+            cell=draft.cell,
+            cells=tuple(cells.values()),
+            versus=draft.versus,
+            groups=draft.groups,
+            share=_share(draft, drafts),
+            tpr={rate: estimate([each.tpr_at_fpr.get(rate) for each in metrics]) for rate in RATES},
+            half_snr=half_snr([_half(run, draft) for run in good]),
+            parameters=max((run.parameters for run in good if run.parameters is not None), default=None),
+            pretrain_seconds=mean_of(run.seconds for run in good),
+            samples_per_second=mean_of(run.rate for run in good),
+            peak_memory=max((run.memory for run in good if run.memory is not None), default=None),
+            section=draft.method.names.get(options.group_by, "none") if options.group_by else "",
+            runs=tuple(_run(run, metric) for _, runs in sorted(draft.runs.items()) for _, run in sorted(runs.items())),
+        )
+        rows.append(row)
+    return Table(
+        dataset=group.dataset,
+        differing=differing_data,
+        content_hash=group.content_hash,
+        protocol=group.protocol,
+        schema_version=group.schema_version,
+        sizes=dict(group.sizes),
+        detectors=group.detectors,
+        sample_rate=group.sample_rate,
+        label_fraction=main,
+        seeds=tuple(sorted(group.seeds(main))),
+        best=best,
+        rows=tuple(sort(rows, options.sort)),
+        notes=tuple(_notes(group, drafts, reader, marker, main)),
+        data_notes=group.notes,
+        made_with=_made_with(drafts),
+    )
+
+
+def _cell(
+    runs: dict[float, dict[int, Entry]], fraction: float, expected: int, metric: Metric, shared: float | None = None
+) -> Cell:
+    there = runs.get(fraction, {})
+    good = [run.metrics for _, run in sorted(there.items()) if run.metrics]
+    return Cell(
+        label_fraction=fraction,
+        estimate=estimate([metric.read(metrics) for metrics in good], shared),
+        expected=expected,
+        failed=len(there) - len(good),
+        absent=expected - len(there),
+    )
+
+
+def _compare(drafts: Sequence[_Draft], reader: ScoreReader, main: float, metric: Metric) -> str | None:
+    """Read the test scores, sharpen the intervals by them, and test the methods; the title of the best."""
+    for draft in drafts:  # best first
+        draft.scored = reader.read(draft.good(main)) if draft.cell.estimate else None
+        if draft.scored:
+            draft.cell = _cell(draft.runs, main, draft.cell.expected, metric, draft.scored.replicates.shared)
+    tested = [draft for draft in drafts if draft.scored]
+    best = next((position for position, draft in enumerate(tested) if draft.ranked), None)
+    if best is None or len(tested) < 2:
+        return None
+    versus, groups = judge([draft.scored.replicates for draft in tested if draft.scored], best)
+    for position, draft in enumerate(tested):
+        draft.versus, draft.groups = versus[position], groups[position]
+    return tested[best].method.title
+
+
+def _half(run: Entry, draft: _Draft) -> SnrAtHalf | None:
+    assert run.metrics is not None
+    later = draft.scored.half.get(run.path) if draft.scored else None
+    return run.metrics.snr_at_half.get(RATES[0], later)
+
+
+def _share(draft: _Draft, drafts: Sequence[_Draft]) -> float | None:
+    """Of the way from the floor of the same encoder to the table's ceiling, the best there is but outer bounds."""
+    there = [other for other in drafts if other.cell.estimate]
+    floors = [o.mean for o in there if "floor" in o.marks and o.method.encoder == draft.method.encoder]
+    ceilings = [o.mean for o in there if "ceiling" in o.marks and "outer-bound" not in o.marks]
+    if not draft.cell.estimate or not draft.method.encoder or not floors or not ceilings:
+        return None
+    floor, ceiling = max(floors), max(ceilings)
+    return (draft.mean - floor) / (ceiling - floor) if ceiling > floor else None
+
+
+def _run(run: Entry, metric: Metric) -> Run:
+    value = metric.read(run.metrics) if run.metrics else None
+    return Run(
+        path=run.path,
+        run_id=run.run_id,
+        created=run.created,
+        seed=run.seed,
+        label_fraction=run.label_fraction,
+        failed=run.reason,
+        value=value.value if isinstance(value, Interval) else value,
+        command=run.command,
+    )
+
+
+def _made_with(drafts: Iterable[_Draft]) -> dict[str, dict[str, int]]:
+    """How many of the records that went well have each value, the commonest first."""
+    found: dict[str, Counter[str]] = {}
+    for draft in drafts:
+        for run in (run for runs in draft.runs.values() for run in runs.values() if run.metrics):
+            for name, value in run.made_with.items():
+                found.setdefault(name, Counter())[value] += 1
+    return {name: dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))) for name, values in found.items()}
+
+
+def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, marker: Marker, main: float) -> Iterable[str]:
+    if group.content_hash is None:
+        yield "Every run failed, so that the data are not known."
+    if group.superseded:
+        yield f"{group.superseded} older or failed records of cells that are there again were left out."
+    if reader.problems:
+        path, reason = next(iter(sorted(reader.problems.items())))
+        yield (
+            f"The test scores of {len(reader.problems)} runs cannot be read, so that their methods are not compared "
+            f"with others and their intervals are wider than need be; the first is {path}: {reason}."
+        )
+    if any(draft.scored and len(draft.scored.replicates.areas) == 1 for draft in drafts):
+        yield (
+            "Methods with one seed: their intervals hold the scatter of the test windows alone, and their comparisons "
+            "take the scatter of seeds from the other methods."
+        )
+    unknown = sorted({f"{kind} {name}" for draft in drafts for kind, name in marker.unknown(draft.method)})
+    if unknown:
+        yield (
+            f"Not installed here: {', '.join(unknown)}. Whether they are a floor, a ceiling or have seen simulated "
+            "signals is not known; load them with --plugin."
+        )
+    hardware = sorted({run.hardware for draft in drafts for run in draft.good(main)})
+    if len(hardware) > 1:
+        yield f"Times were taken on different machines: {'; '.join(hardware)}."

@@ -1,0 +1,131 @@
+"""Methods of a table against each other, on the test scores that their runs left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from gwbench.errors import UserError
+from gwbench.evaluation.metrics import LEVEL, Array, SnrAtHalf, snrs_at_half
+from gwbench.evaluation.multiple_comparisons import alike, holm
+from gwbench.evaluation.seed_inference import Replicates, pairwise
+from gwbench.reporting.leaderboard.metrics import RATES
+from gwbench.reporting.leaderboard.schema import Versus
+from gwbench.reporting.records.discover import UnusableError
+from gwbench.reporting.records.entry import Entry
+from gwbench.reporting.records.predictions import Predictions, read_predictions
+
+ALPHA = 0.05
+"""Adjusted p-value below which methods are told apart."""
+
+ROUNDING = 1e-9
+"""By which an AUC may differ from the one in the record."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A method's test scores, summed up.
+
+    Attributes:
+        replicates: of all its seeds.
+        half: the SNR at which half the signals are found, for runs whose records do not hold it, by path.
+    """
+
+    replicates: Replicates
+    half: Mapping[str, SnrAtHalf | None]
+
+
+class ScoreReader:
+    """Reads the runs of one table, one after another; what it keeps of a method is one number per test window.
+
+    Attributes:
+        problems: why a run's scores cannot serve, by the path of its record.
+    """
+
+    def __init__(self) -> None:
+        self.problems: dict[str, str] = {}
+        self._label: Array | None = None
+
+    def read(self, runs: Sequence[Entry]) -> Scored | None:
+        """The scores of a method's runs; None where those of one of them cannot serve."""
+        half: dict[str, SnrAtHalf | None] = {}
+        before = self._label
+        try:
+            if self._label is None:
+                self._label = self._load(runs[0]).label
+            replicates = Replicates.of(self._label, (self._score(run, half) for run in runs))
+            for run, area in zip(runs, replicates.areas, strict=True):
+                if run.metrics and abs(area - run.metrics.auc.value) > ROUNDING:
+                    self._refuse(run, "its scores do not give the AUC of its record")
+        except UserError as error:
+            self.problems[runs[0].path] = str(error)
+        except _UnscoredError:
+            pass
+        else:
+            return Scored(replicates, half)
+        self._label = before  # what a bad file says of the labels binds no other
+        return None
+
+    def _refuse(self, run: Entry, reason: str) -> NoReturn:
+        self.problems[run.path] = reason
+        raise _UnscoredError
+
+    def _score(self, run: Entry, half: dict[str, SnrAtHalf | None]) -> Array:
+        found = self._load(run)
+        assert run.metrics is not None
+        if not run.metrics.snr_at_half:
+            rates = tuple(map(float, RATES[:1]))
+            half[run.path] = snrs_at_half(found.label == 1, found.score, found.snr, rates).get(RATES[0])
+        return found.score
+
+    def _load(self, run: Entry) -> Predictions:
+        assert run.metrics is not None
+        try:
+            found = read_predictions(Path(run.path).parent, run.metrics.n_test + run.metrics.n_unlabelled)
+        except UnusableError as error:
+            self._refuse(run, str(error))
+        if self._label is not None and not np.array_equal(found.label, self._label):
+            self._refuse(run, "its labels are not those of the other runs on the same data")
+        return found
+
+
+class _UnscoredError(Exception):
+    pass
+
+
+def judge(methods: Sequence[Replicates], best: int) -> tuple[list[Versus | None], list[tuple[int, ...]]]:
+    """Each method against the best, and all against each other.
+
+    They answer two questions. Which methods could be the best after all is a matter of the comparisons with the one
+    that looks best, and Holm's adjustment counts those alone: whichever method is best in truth, it is ruled out in one
+    of twenty tables at most (multiple comparisons with the best; Hsu, Annals of Statistics 12 (1984) 1136). Which
+    methods differ from which is a matter of all pairs, and there the adjustment counts them all: among equals, one
+    table of twenty at most tells any two apart.
+
+    Args:
+        methods: two or more, best first.
+        best: position of the one to compare with.
+
+    Returns:
+        the comparison of each with the best, and the groups that each is in.
+    """
+    tests = pairwise(methods)
+    p = np.clip(tests.p, 0.0, 1.0)
+    upper = np.triu_indices(len(methods), 1)
+    different = np.zeros(p.shape, dtype=bool)
+    different[upper] = holm(p[upper]) < ALPHA
+    groups: list[list[int]] = [[] for _ in methods]
+    for number, group in enumerate(alike(different | different.T)):
+        for member in group:
+            groups[member].append(number)
+    others = [one for one in range(len(methods)) if one != best]
+    reaches = tests.reach(best, LEVEL)
+    versus: list[Versus | None] = [None] * len(methods)
+    for one, adjusted in zip(others, holm(p[others, best]), strict=True):
+        difference, reach = float(tests.difference[one, best]), float(reaches[one])
+        versus[one] = Versus(difference=difference, low=difference - reach, high=difference + reach, p=float(adjusted))
+    return versus, [tuple(each) for each in groups]

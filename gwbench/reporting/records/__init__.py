@@ -1,0 +1,1 @@
+"""Records as a leaderboard reads them, from files that may be anything."""

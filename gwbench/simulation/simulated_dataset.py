@@ -1,0 +1,219 @@
+"""What datasets of simulated strain share: their parameters, and presets as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from gwbench.data.dataset import DataContext, Dataset, Layout, StrainSplits
+from gwbench.data.psd import psd_files
+from gwbench.data.strain_files.known_events import event_files, known_events
+from gwbench.data.strain_files.reading import find_strain_files, read_strain
+from gwbench.data.strain_files.resample import resampled
+from gwbench.data.strain_files.segments import good_stretches, without
+from gwbench.errors import UserError, did_you_mean
+from gwbench.simulation.glitches import KINDS, SimulatedGlitches
+from gwbench.simulation.population import REFERENCE_GPS
+from gwbench.simulation.real_glitches import RealGlitches, find_glitches, share_glitches
+from gwbench.simulation.signals import SignalModel
+from gwbench.simulation.snr_models import SnrModel
+from gwbench.simulation.strain import Simulation
+from gwbench.utils.files import digests_by_name
+from gwbench.utils.progress import Progress
+
+MARGIN = 0.25
+"""Seconds stored on either side of a window for whitening to consume."""
+
+AROUND_EVENTS = 4.0
+"""Seconds on either side of a known event in which no glitch is looked for."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Values for the parameters of `SimulatedDataset` that are not given.
+
+    Attributes:
+        sizes: windows per split.
+        signals: those of `SignalModel.create`: population, snr_model, snr, approximant, f_low.
+        duration: of a window, seconds.
+        glitch_rate: per second and detector.
+        labelled: training windows with a label; None for all.
+    """
+
+    sizes: Mapping[str, int]
+    signals: Mapping[str, Any] = field(default_factory=dict)
+    duration: float = 2.0
+    glitch_rate: float = 0.0
+    labelled: int | None = None
+
+
+class SimulatedDataset(Dataset):
+    """Simulated binaries in Gaussian noise of the detectors' PSDs; half the windows hold one.
+
+    Args:
+        preset: named values for what is not given here; every `None` below takes the preset's.
+        train: windows in the training split.
+        val: windows in the validation split.
+        test: windows in the test split.
+        labelled: how many training windows come with their label, of which a run's label fraction is a share; by
+            default the preset's, or all where the training split is smaller. The others are for pre-training.
+        detectors: at least two of H1, L1, V1, K1.
+        sample_rate: Hz.
+        duration: of a window, seconds.
+        psds: one PSD per detector, in order: a name, or a file (text of frequency and ASD or PSD, or HDF5); by default
+            aLIGODesignSensitivityT1800044 (H1, L1), AdvVirgo (V1) and KAGRA (K1).
+        population: what binaries there are: a name of gwbench/data/simulation/populations.toml, or a file like it.
+        snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
+            chosen to fit), or "distance" (from the population's distances).
+        snr: lowest and highest; or mean, sigma and floor; or the least SNR that is kept.
+        mass: lowest and highest component mass, uniform, solar masses in the detector frame, instead of the
+            population's.
+        spin: lowest and highest dimensionless spin along the orbital angular momentum, uniform, instead of the
+            population's.
+        arrival: earliest and latest coalescence at the centre of the earth, seconds after the window's start;
+            by default 0.7 to 0.95 of the duration.
+        approximant: any that pycbc knows.
+        f_low: Hz, where signals begin and from which their SNR counts.
+        gps: GPS time at which the earth's rotation is held.
+        glitch_rate: glitches per second in each detector, in windows with and without signals.
+        glitch_snr: lowest and highest optimal SNR of a glitch.
+        glitch_kinds: what glitches there are.
+        glitch_path: strain files, folders or globs whose glitches are used instead, recoloured to the PSDs; known
+            events, which `events.json` beside the files lists, are none.
+        glitch_times: GPS times of the glitches in these files; by default all that stand out are found.
+    """
+
+    presets: ClassVar[Mapping[str, Preset]]
+    places: ClassVar = ("glitch_path",)
+
+    def __init__(
+        self,
+        *,
+        preset: str = "quick",
+        train: Annotated[int, Field(gt=0)] | None = None,
+        val: Annotated[int, Field(gt=0)] | None = None,
+        test: Annotated[int, Field(gt=0)] | None = None,
+        labelled: Annotated[int, Field(gt=0)] | None = None,
+        detectors: tuple[str, ...] = ("H1", "L1", "V1"),
+        sample_rate: Annotated[float, Field(gt=0)] = 2048.0,
+        duration: Annotated[float, Field(gt=0)] | None = None,
+        psds: tuple[str, ...] | None = None,
+        population: str | None = None,
+        snr_model: SnrModel | None = None,
+        snr: tuple[float, ...] | None = None,
+        mass: tuple[float, float] | None = None,
+        spin: tuple[float, float] | None = None,
+        arrival: tuple[float, float] | None = None,
+        approximant: str | None = None,
+        f_low: Annotated[float, Field(gt=0)] | None = None,
+        gps: float = REFERENCE_GPS,
+        glitch_rate: Annotated[float, Field(ge=0)] | None = None,
+        glitch_snr: tuple[float, float] = SimulatedGlitches.snr,
+        glitch_kinds: tuple[str, ...] = tuple(KINDS),
+        glitch_path: tuple[str, ...] = (),
+        glitch_times: tuple[float, ...] = (),
+    ) -> None:
+        if preset not in self.presets:
+            raise UserError(
+                f"dataset.preset={preset!r} is not valid: expected {' or '.join(self.presets)}."
+                f"{did_you_mean(preset, self.presets)}"
+            )
+        chosen = self.presets[preset]
+        given = {"train": train, "val": val, "test": test}
+        self.sizes = {name: chosen.sizes[name] if size is None else size for name, size in given.items()}
+        for name, size in self.sizes.items():
+            if size < 1:
+                raise UserError(f"{name} = {size} windows: expected at least 1.")
+        if labelled is not None and labelled > self.sizes["train"]:
+            raise UserError(
+                f"dataset.labelled={labelled} is more than the {self.sizes['train']} training windows: lower it, or "
+                "raise dataset.train."
+            )
+        self.labelled = min(labelled or chosen.labelled or self.sizes["train"], self.sizes["train"])
+        named: dict[str, Any] = {
+            "population": population,
+            "snr_model": snr_model,
+            "snr": snr,
+            "approximant": approximant,
+        }
+        named |= {"f_low": f_low, "mass": mass, "spin": spin, "arrival": arrival}
+        settings = {**chosen.signals, **{name: value for name, value in named.items() if value is not None}}
+        if snr is not None and snr_model is None:
+            settings["snr_model"] = {2: "uniform", 3: "clipped-normal"}.get(len(snr), settings["snr_model"])
+        seconds = chosen.duration if duration is None else duration
+        rate = chosen.glitch_rate if glitch_rate is None else glitch_rate
+        simulated = SimulatedGlitches(rate, glitch_snr, glitch_kinds)
+        if glitch_path and not rate:
+            raise UserError("dataset.glitch_path is given, and no glitches: set dataset.glitch_rate too, such as 0.2.")
+        self.glitch_path, self.glitch_times, self.glitch_rate = glitch_path, glitch_times, rate
+        self.simulation = Simulation(
+            detectors=detectors,
+            psds=psds or (),
+            signals=SignalModel.create(duration=seconds, gps=gps, **settings),
+            sample_rate=sample_rate,
+            window=round(seconds * sample_rate),
+            margin=round(MARGIN * sample_rate),
+            glitches=simulated if rate and not glitch_path else None,
+            labelled=self.labelled if self.labelled < self.sizes["train"] else None,
+        )
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """SHA-256 of the population's priors, and of the files that PSDs and glitches come from."""
+        population = self.simulation.signals.population
+        strain = find_strain_files(self.glitch_path) if self.glitch_path else []
+        files = [*dict.fromkeys(psd_files(self.simulation.psds)), *strain, *event_files(strain)]
+        return {f"population {population.name}": population.digest, **digests_by_name(files)}
+
+    def load(self, context: DataContext) -> StrainSplits:
+        """The three splits, from the cache or simulated into it."""
+        found = context.find(self._layout(self.simulation))
+        if found is not None:
+            return found
+        simulation = self.simulation
+        if self.glitch_path:
+            simulation = replace(simulation, glitches=self._real_glitches(context.progress))
+        return context.stored(self._layout(simulation), simulation)
+
+    def _layout(self, simulation: Simulation) -> Layout:
+        pairs = zip(simulation.detectors, simulation.psds, strict=True)
+        notes = [
+            f"Simulated: {simulation.signals}.",
+            "Half the windows of each split hold one signal.",
+            *self._withheld(),
+            f"Gaussian noise of PSD {', '.join(f'{name} ({detector})' for detector, name in pairs)}, none below 10 Hz.",
+        ]
+        if simulation.glitches:
+            notes.append(f"Glitches: {simulation.glitches}.")
+        return Layout(
+            simulation.detectors,
+            simulation.sample_rate,
+            simulation.window,
+            simulation.margin,
+            self.sizes,
+            notes=tuple(notes),
+        )
+
+    def _withheld(self) -> Iterator[str]:
+        if self.labelled < self.sizes["train"]:
+            yield f"{self.labelled} of the {self.sizes['train']} training windows have a label."
+
+    def _real_glitches(self, progress: Progress) -> RealGlitches:
+        """Glitches cut out of files, divided between the splits."""
+        rate = self.simulation.sample_rate
+        paths, files = find_strain_files(self.glitch_path), []
+        with progress.task("Find glitches", len(paths), "files") as task:
+            for path in paths:
+                files.append(resampled(read_strain(path), rate))
+                task.advance()
+        stretches = good_stretches(files)
+        for event in known_events(event_files(paths)):
+            stretches = without(stretches, event.gps - AROUND_EVENTS, event.gps + AROUND_EVENTS)
+        samples = self.simulation.window + 2 * self.simulation.margin
+        cutouts = find_glitches(stretches, samples, times=self.glitch_times)
+        return RealGlitches(share_glitches(cutouts, self.sizes), self.glitch_rate, rate)
+
+
+__all__ = ["Preset", "SimulatedDataset"]

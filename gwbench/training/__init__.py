@@ -1,0 +1,1 @@
+"""Pre-training without labels, and training on few."""

@@ -1,0 +1,204 @@
+"""Which processes pre-train one encoder together, and how they find each other.
+
+On one machine gwbench starts them itself (`gwbench.workers`). On several, torchrun or SLURM starts the same command on
+every one: then the process of rank 0 carries the run out, and the others are told when to pre-train with it. They read
+the same data and write nothing. A run of one device is one process, inside a cluster's job too.
+
+Nothing here changes what a run is: its batches, its steps and its learning rate are those of one process.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from gwbench.errors import UserError
+from gwbench.utils.memory import MEMORY_VARIABLE, memory_share
+
+PATIENCE = timedelta(days=7)
+"""How long the others wait for rank 0 to make the data, and to judge the encoder."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that pre-train together, and this one's place among them.
+
+    Attributes:
+        devices: processes on every node.
+        nodes: how many machines.
+        rank: of this process among all of them.
+        local_rank: among those of its node.
+        launcher: who started the processes; None where gwbench does, or where there is but one.
+        talk: how rank 0 tells the others what comes next, once they are connected.
+    """
+
+    devices: int = 1
+    nodes: int = 1
+    rank: int = 0
+    local_rank: int = 0
+    launcher: Literal["torchrun", "SLURM"] | None = None
+    talk: Talk | None = None
+
+    @property
+    def size(self) -> int:
+        """How many processes."""
+        return self.devices * self.nodes
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that reports and writes."""
+        return self.rank == 0
+
+    def device(self, asked: str) -> str:
+        """The device of this process."""
+        return f"cuda:{self.local_rank}" if asked == "cuda" and self.size > 1 else asked
+
+
+class Talk:
+    """What rank 0 says, and the others hear, between their common steps.
+
+    Attributes:
+        training: whether they are in the middle of these, where nothing can be said.
+    """
+
+    def __init__(self, group: Any) -> None:
+        self._group = group
+        self.training = False
+
+    def agree(self, value: Any) -> Any:
+        """What rank 0 gave here; the others' values do not matter. All processes call it."""
+        import torch.distributed as dist
+
+        said = [value]
+        dist.broadcast_object_list(said, src=0, group=self._group)
+        return said[0]
+
+
+def resolve(devices: int, nodes: int, device: str) -> Team:
+    """The team of a run that was asked to have so many devices and nodes.
+
+    Args:
+        devices: on every node.
+        nodes: machines.
+        device: "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        UserError: there are not so many devices, or the processes that were started are not so many.
+    """
+    for option, value in (("--devices", devices), ("--num-nodes", nodes)):
+        if value < 1:
+            raise UserError(f"{option} {value}: expected 1 or more.")
+    if devices * nodes == 1:
+        return Team()
+    _check_devices(devices, device)
+    launcher, size, rank, local_rank = _launched()
+    if launcher is None and nodes == 1:
+        return Team(devices)
+    if size != devices * nodes:
+        found = f"{launcher} started {size}" if launcher else "neither torchrun nor srun started this one"
+        raise UserError(
+            f"--devices {devices} --num-nodes {nodes} needs {devices * nodes} processes, and {found}. On every node: "
+            f"torchrun --nnodes {nodes} --nproc-per-node {devices} --no-python gwbench run ..., or within a SLURM job: "
+            f"srun --nodes {nodes} --ntasks-per-node {devices} gwbench run ..."
+        )
+    return Team(devices, nodes, rank, local_rank, launcher)
+
+
+def follows(devices: int, nodes: int) -> bool:
+    """Whether this process is one of several that were started together, and not the one that leads."""
+    return devices * nodes > 1 and _launched()[2] > 0
+
+
+def _check_devices(devices: int, device: str) -> None:
+    import torch
+
+    kind, _, number = device.partition(":")
+    if number:
+        raise UserError(f"--device {device} is one device: leave out --devices and --num-nodes, or use --device cuda.")
+    there = {"cuda": torch.cuda.device_count(), "cpu": os.cpu_count() or 1}.get(kind, 1)
+    if devices > there:
+        what = {"cuda": "GPUs", "cpu": "processor cores"}.get(kind, f"{kind} device")
+        raise UserError(f"--devices {devices}: this machine has {there} {what}. Use --devices {there} at most.")
+
+
+def _launched() -> tuple[Literal["torchrun", "SLURM"] | None, int, int, int]:
+    """Who started this process with others: the launcher, their number, and this one's rank and local rank.
+
+    A SLURM job's own script sees how many tasks it may start, but only what srun starts is one of them.
+    """
+
+    def number(name: str) -> int:
+        return int(os.environ.get(name, "0"))
+
+    if "TORCHELASTIC_RUN_ID" in os.environ and number("WORLD_SIZE") > 1:
+        return "torchrun", number("WORLD_SIZE"), number("RANK"), number("LOCAL_RANK")
+    if number("SLURM_STEP_NUM_TASKS") > 1:
+        return "SLURM", number("SLURM_STEP_NUM_TASKS"), number("SLURM_PROCID"), number("SLURM_LOCALID")
+    return None, 1, 0, 0
+
+
+@contextmanager
+def connected(team: Team, device: str, store: Path | None = None) -> Iterator[Team]:
+    """The team with its processes connected; every one of them enters.
+
+    Within the block conditioned strain may fill this process's share of its machine's memory.
+
+    Args:
+        team: as this process knows it.
+        device: "cpu" or "cuda".
+        store: a file through which the processes of one machine find each other; without one, they do by the
+            launcher's environment variables.
+
+    Raises:
+        UserError: the launcher's variables do not say how.
+    """
+    import torch
+    import torch.distributed as dist
+
+    before = os.environ.get(MEMORY_VARIABLE)
+    if team.launcher:
+        os.environ.update(memory_share(team.devices))
+    if team.nodes == 1:
+        _stay_on_this_machine()
+    if device == "cuda":
+        torch.cuda.set_device(team.local_rank)
+    method = f"file://{store}" if store else _by_environment(team)
+    backend = "nccl" if device == "cuda" else "gloo"
+    dist.init_process_group(backend, init_method=method, rank=team.rank, world_size=team.size)
+    try:
+        yield replace(team, talk=Talk(dist.new_group(backend="gloo", timeout=PATIENCE)))
+    finally:
+        dist.destroy_process_group()
+        os.environ.pop(MEMORY_VARIABLE, None)
+        if before is not None:
+            os.environ[MEMORY_VARIABLE] = before
+
+
+def cluster(team: Team) -> Any:
+    """Lightning's view of a team."""
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    return SLURMEnvironment(auto_requeue=False) if team.launcher == "SLURM" else TorchElasticEnvironment()
+
+
+def _by_environment(team: Team) -> str:
+    try:
+        found = cluster(team)
+    except RuntimeError as error:
+        raise UserError(f"SLURM's variables do not fit: {error}") from None
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = found.main_address, str(found.main_port)
+    return "env://"
+
+
+def _stay_on_this_machine() -> None:
+    """Let processes of one machine talk through its loopback interface, whatever its name resolves to."""
+    loopback = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), None)
+    if loopback:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)

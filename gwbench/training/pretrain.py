@@ -1,0 +1,277 @@
+"""Pre-training: two views of unlabelled strain, an encoder, an objective; run by Lightning.
+
+Every random draw is keyed by (seed, role, epoch, step) and none depends on a generator's history, so a run that is
+killed and resumed from its last epoch ends in the same numbers as one left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from gwbench import seeds
+from gwbench.contracts import Array
+from gwbench.dataloading.conditioned_split import ConditionedStrain
+from gwbench.dataloading.prefetch import Batches
+from gwbench.errors import UserError
+from gwbench.training.callbacks import Follower, History, Reporter, Saver, diverged
+from gwbench.training.distributed import Team
+from gwbench.training.distributed.global_batch import JoinedEncoder, JoinedView, leave_gathering
+from gwbench.training.front_end_cache import KeptFronts
+from gwbench.training.method import Method
+from gwbench.training.trainer import adamw, fit, scheduled, weight_groups
+
+if TYPE_CHECKING:
+    from gwbench.training.settings import Training
+    from gwbench.utils.progress import Progress
+
+CHECKPOINT = "last.ckpt"
+MONITORED = 512
+"""Training windows whose embeddings the collapse monitor looks at, at most."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of pre-training.
+
+    Attributes:
+        loss: mean loss of every epoch.
+        collapse: the monitor's numbers after every epoch.
+        seconds: of training, over all sittings.
+        looking: seconds that went into looking at embeddings and projections besides, over all sittings.
+        windows_per_second: training windows, over all sittings.
+        resumed_from: the epoch that this sitting went on from, or 0.
+        steps: of the optimiser, over all sittings; 0 where another run took them.
+        diagnostics: arrays to look at afterwards (`gwbench.training.diagnostics`), where there are any.
+    """
+
+    loss: list[float]
+    collapse: list[dict[str, float]]
+    seconds: float
+    windows_per_second: float
+    resumed_from: int
+    looking: float = 0.0
+    steps: int = 0
+    diagnostics: Mapping[str, Array] = field(default_factory=dict, compare=False)
+
+
+def monitored(strain: ConditionedStrain) -> Tensor:
+    """The training windows [N, D, T] whose embeddings are looked at: evenly spaced, the same all through a run."""
+    return strain[torch.linspace(0, len(strain) - 1, min(MONITORED, len(strain))).long()]
+
+
+def pretrain(
+    method: Method,
+    strain: ConditionedStrain,
+    settings: Training,
+    *,
+    seed: int,
+    precision: str,
+    device: str,
+    folder: Path,
+    progress: Progress,
+    team: Team | None = None,
+) -> Trained:
+    """Train the method's encoder in place.
+
+    Several processes that train together end in the weights of one process, up to rounding, but for random views: each
+    draws those of its own share of a batch.
+
+    Args:
+        method: encoder, pairing, augmentations and objective.
+        strain: the conditioned training split; labels are not seen.
+        settings: epochs, batch size, optimiser.
+        seed: the run's seed.
+        precision: "fp32" or "bf16".
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        folder: holds the checkpoint; a run found there is resumed.
+        progress: where to report.
+        team: the processes that train together, which are connected, and whose number divides the batch; by default
+            this one alone.
+
+    Raises:
+        UserError: the batch is larger than the data, or the loss is no longer finite.
+    """
+    team = team or Team()
+    batches = EpochBatches(len(strain), settings.batch_size, seed, team)
+    if len(batches) == 0:
+        raise UserError(
+            f"A batch of {settings.batch_size} windows is larger than the training split of {len(strain)}. "
+            "Lower --batch-size or use more data."
+        )
+    if settings.batch_size < method.objective.min_batch:
+        raise UserError(f"This objective needs a batch of at least {method.objective.min_batch}; raise --batch-size.")
+    watched = monitored(strain)
+    fronts = KeptFronts(len(strain), watched.shape[1], device, progress) if method.unchanging else None
+    if team.size > 1:
+        method = replace(method, encoder=JoinedEncoder(method.encoder))
+        leave_gathering(method.objective)
+    module = Pretraining(method, settings, seed, total_steps=settings.epochs * len(batches), fronts=fronts, team=team)
+    history = History(watched)
+    reporter = Reporter(progress, history, settings.epochs * len(batches) * settings.batch_size, settings.batch_size)
+    checkpoint = folder / CHECKPOINT
+
+    def windows_per_second() -> float:
+        return history.steps * settings.batch_size / history.seconds
+
+    def last_epoch() -> dict[str, float]:
+        figures = {"epoch_loss": history.loss[-1], "samples_per_second": windows_per_second()}
+        return figures | history.collapse[-1]
+
+    reports = [reporter, Follower(progress, "pretrain", last_epoch)]
+    fit(
+        module,
+        Numbered(Batches(strain, batches, device)),
+        epochs=settings.epochs,
+        device=device,
+        precision=precision,
+        clip=settings.clip,
+        callbacks=[history, *(reports if team.leads else ()), Saver(checkpoint)],
+        folder=folder,
+        checkpoint=_agreed(checkpoint, progress, team),
+        team=team,
+    )
+    return Trained(
+        loss=history.loss,
+        collapse=history.collapse,
+        seconds=history.seconds,
+        looking=history.looking,
+        windows_per_second=windows_per_second(),
+        resumed_from=history.resumed_from,
+        steps=history.steps,
+    )
+
+
+class EpochBatches(Sampler[Tensor]):
+    """Positions of every batch: a fresh permutation each epoch; the rest that fills no batch is left for another.
+
+    Each process of a team gets its share of every batch.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, team: Team | None = None) -> None:
+        self._size, self._batch_size, self._seed, self._epoch = size, batch_size, seed, 0
+        self._team = team or Team()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of every epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._size // self._batch_size
+
+    def __iter__(self) -> Iterator[Tensor]:
+        order = torch.randperm(self._size, generator=seeds.torch_generator(self._seed, "batch", self._epoch))
+        for batch in order[: len(self) * self._batch_size].split(self._batch_size):
+            yield batch.chunk(self._team.size)[self._team.rank]
+
+
+class Numbered:
+    """Batches of strain [B, D, T], each with the positions [B] of its windows; a loader as Lightning takes it.
+
+    Attributes:
+        sampler: tells the positions.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches, self.sampler = batches, batches.sampler
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self._batches, self.sampler, strict=True)
+
+
+class Pretraining(pl.LightningModule):
+    """The training step, the optimiser and its schedule.
+
+    Args:
+        method: what is trained.
+        settings: how.
+        seed: the run's.
+        total_steps: of the whole training.
+        fronts: where views that do not change find what the encoder's fixed front end makes of them.
+        team: the processes that train together; where they are several, the encoder is a `JoinedEncoder`.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        settings: Training,
+        seed: int,
+        total_steps: int,
+        fronts: KeptFronts | None = None,
+        team: Team | None = None,
+    ) -> None:
+        super().__init__()
+        self.method = method
+        self.encoder = method.encoder
+        self.objective = method.objective
+        self.settings = settings
+        self.seed = seed
+        self.total_steps = total_steps
+        self.fronts = fronts
+        self.team = team or Team()
+        self.objective.attach(self.encoder)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Loss of one batch: conditioned strain [B, D, T] and the positions [B] of its windows."""
+        (strain, windows), step = batch, self.global_step
+        key = (step, self.team.rank) if self.team.size > 1 else (step,)
+        generator = seeds.torch_generator(self.seed, "pairing", *key, device=strain.device)
+        a, b = self.method.views(strain, generator)
+        if self.fronts:
+            a, b = self.fronts.serve(a, windows), self.fronts.serve(b, windows)
+        if self.team.size > 1:
+            a, b = JoinedView(own=a), JoinedView(own=b)
+        with seeds.torch_global(self.seed, "noise", step):  # dropout takes no generator
+            loss: Tensor = self.objective(a, b, self.encoder)
+        if not torch.isfinite(loss):
+            raise diverged(f"The loss is {loss.item()}", step)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """After a step has been taken: the objective moves its target, if it has one."""
+        self.objective.after_step(self.global_step, self.total_steps)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, and a linear warm-up followed by a cosine, per step."""
+        from lightly.utils.lars import LARS
+
+        groups = weight_groups(self, self.settings.weight_decay)
+        optimizer = (
+            adamw(groups, lr=self.settings.lr)
+            if self.settings.optimizer == "adamw"
+            else LARS(groups, lr=self.settings.lr, momentum=0.9)
+        )
+        return scheduled(optimizer, self.settings.warmup, self.total_steps)
+
+
+def _agreed(checkpoint: Path, progress: Progress, team: Team) -> str | None:
+    """The checkpoint that all processes resume from."""
+    found = _usable(checkpoint, progress) if team.leads else None
+    if team.talk:
+        found = team.talk.agree(found)
+    if found and not checkpoint.exists():
+        raise UserError(f"There is no {checkpoint} on this node: give --out a folder that all nodes share.")
+    return found and str(checkpoint)
+
+
+def _usable(checkpoint: Path, progress: Progress) -> str | None:
+    """The checkpoint to resume from, if there is one that opens."""
+    if not checkpoint.exists():
+        return None
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:
+        progress.say(f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}): starting over.")
+        checkpoint.unlink()
+        return None
+    return str(checkpoint)

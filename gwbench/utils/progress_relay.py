@@ -1,0 +1,76 @@
+"""What rank 0 reports, told to the process that started it: a `Progress` there, and who passes it on here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gwbench.utils.progress import Progress, Task
+
+
+class Reports:
+    """Passes on what rank 0 reports."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[int, tuple[Any, Task]] = {}
+
+    def __enter__(self) -> Reports:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+        for context, _task in self._tasks.values():
+            context.__exit__(None, None, None)
+
+    def hear(self, kind: str, value: Any) -> None:
+        """One report."""
+        if kind == "say":
+            self._progress.say(value)
+        elif kind == "log":
+            self._progress.log(*value)
+        elif kind == "open":
+            number, *words = value
+            context = self._progress.task(*words)
+            self._tasks[number] = context, context.__enter__()
+        elif kind == "advance":
+            number, amount, note = value
+            self._tasks[number][1].advance(amount, note)
+        elif kind == "close":
+            self._tasks.pop(value)[0].__exit__(None, None, None)
+
+
+class Relay(Progress):
+    """Rank 0's progress and figures, told to the process that started it."""
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self._tell = tell
+        self._opened = 0
+
+    @contextmanager
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+        """Open it there."""
+        number = self._opened = self._opened + 1
+        self._tell("open", (number, title, total, unit))
+        yield _RelayedTask(self._tell, number)
+        self._tell("close", number)
+
+    def say(self, message: str) -> None:
+        """Say it there."""
+        self._tell("say", message)
+
+    def log(self, figures: Mapping[str, Any], step: int) -> None:
+        """Hand the figures to the trackers there."""
+        self._tell("log", ({name: float(value) for name, value in figures.items()}, step))
+
+
+@dataclass(frozen=True)
+class _RelayedTask:
+    tell: Callable[..., None]
+    number: int
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        """Advance it there."""
+        self.tell("advance", (self.number, amount, note))

@@ -1,0 +1,99 @@
+"""The rules of the house that a machine can hold us to."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from gwbench.registry import DEFAULT_TAG, KINDS, REGISTRY
+
+ROOT = Path(__file__).parents[2]
+CORE = sorted((ROOT / "gwbench").rglob("*.py"))
+PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+
+
+def imports(path: Path, *, at_import: bool) -> set[str]:
+    """Modules that a file imports: when it is imported itself, or ever."""
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if at_import else list(ast.walk(tree))
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_names_no_method_and_imports_no_plugin(path: Path) -> None:
+    names = {plugin.name for plugin in REGISTRY.list() if plugin.origin.file.startswith(str(ROOT))}
+    assert len(names) >= 9
+    words = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", path.read_text()))
+    # "network" is the field's word for several detectors, too.
+    assert words & (names - {"network"}) == set()
+    assert not any(module.startswith("gwbench.plugins") for module in imports(path, at_import=False))
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_never_prints(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    assert not any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls)
+
+
+def test_no_verb_imports_anything_heavy_at_start_up() -> None:
+    heavy = {"torch", "lightly", "timm", "pycbc", "lal", "pytorch_lightning", "sklearn", "scipy", "numpy", "h5py"}
+    for path in CORE:
+        if "cli" in path.parts:
+            roots = {module.split(".")[0] for module in imports(path, at_import=True)}
+            assert roots & heavy == set(), path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_shipped_plugin_is_declared_and_every_kind_has_its_default(kind: str) -> None:
+    shipped = {Path(p.origin.file) for p in REGISTRY.list(kind) if p.origin.file.startswith(str(ROOT))}
+    assert shipped == {path for path in PLUGINS if path.parent.name == f"{kind}s" and path.name != "__init__.py"}
+    defaults = [plugin.name for plugin in REGISTRY.list(kind) if DEFAULT_TAG in plugin.tags]
+    assert len(defaults) == (0 if kind in ("augmentation", "baseline") else 1)
+
+
+def test_setup_cfg_lists_every_package() -> None:
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    core = {".".join(path.parent.relative_to(ROOT).parts) for path in CORE if path.name == "__init__.py"}
+    plugins = {"gwbench." + ".".join(p.parent.relative_to(ROOT).parts) for p in PLUGINS if p.name == "__init__.py"}
+    assert listed == core | plugins
+
+
+def test_pyproject_names_only_the_build_backend() -> None:
+    assert set(tomllib.loads((ROOT / "pyproject.toml").read_text())) == {"build-system"}
+
+
+def test_the_plugin_in_the_readme_is_one_that_runs() -> None:
+    readme = (ROOT / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(# my_encoder\.py\n.*?)```", readme, flags=re.DOTALL)
+    from tests.experiment.test_runner import MY_ENCODER
+
+    def essence(text: str) -> str:
+        tree = ast.parse(text.replace("width: int = 32", "width: int = 8"))
+        return ast.dump(tree)
+
+    assert essence(code) == essence(MY_ENCODER)
+
+
+def test_python_started_in_the_checkout_finds_the_plugins() -> None:
+    """It finds the folder gwbench before any installation, as if none were there."""
+    code = (
+        "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in getattr(f, '__module__', '')];"
+        "import gwbench.plugins.encoders as found; print(found.__file__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == ROOT / "plugins" / "encoders" / "__init__.py"

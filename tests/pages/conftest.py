@@ -1,5 +1,0 @@
-from __future__ import annotations
-
-from tests.pages.browser import browser
-
-__all__ = ["browser"]
