@@ -21,8 +21,16 @@ from gwbench.registry.code_identity import LEDGER, code_hash, joined_hash
 
 ROOT = Path(__file__).parent.parent
 
-RENAMED: dict[str, str] = {}
-"""Names of gwbench's own helpers that plugins used at these commits, and what they are called now."""
+RENAMED: dict[str, dict[str, str]] = {
+    "augmentations.glitch_injection": {"KINDS": "GLITCH_KINDS"},
+    "baselines": {"job": "context"},
+    "datasets.real_noise": {"good_stretches": "good_segments"},
+    "encoders.s4d": {"Block": "S4dBlock"},
+}
+"""What gwbench called otherwise at these commits, by the beginning of the names of the plugins' modules.
+
+Of the objects of gwbench that a plugin uses the name has changed since and nothing else, and its own are named anew.
+"""
 
 
 @click.command()
@@ -55,8 +63,16 @@ def hashes(commit: str, module: str) -> tuple[str, str]:
     """Of a plugin's module at a commit, with those that it imports: the hash of its bytes, and of what it does."""
     source = _git("show", f"{commit}:{module.removeprefix('gwbench.').replace('.', '/')}.py")
     others = [hashes(commit, other) for other in _plugins_imported(source)]
-    own = hashlib.sha256(source).hexdigest(), code_hash(source, RENAMED)
+    own = hashlib.sha256(source).hexdigest(), code_hash(source, _renamed(module))
     return joined_hash(own[0], [old for old, _ in others]), joined_hash(own[1], [meaning for _, meaning in others])
+
+
+def _renamed(module: str) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for beginning, renamed in RENAMED.items():
+        if module.removeprefix("gwbench.plugins.").startswith(beginning):
+            names |= renamed
+    return names
 
 
 def _plugins_imported(source: bytes) -> list[str]:

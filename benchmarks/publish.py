@@ -54,10 +54,10 @@ def main(suites: tuple[Path, ...], runs: Path, tables_only: bool) -> None:
     os.chdir(ROOT)
     for suite in suites:
         found = plan(suite, out=runs)
-        if not any(standing.status == "done" for standing in found.standings):
+        if not any(cell_status.status == "done" for cell_status in found.cell_statuses):
             raise click.UsageError(f"No cell of {found.name} is done in {runs}; what is published stays as it is.")
         copied = copy(found, RESULTS / found.name / "runs")
-        click.echo(f"{found.name}: {copied} of {len(found.standings)} cells published")
+        click.echo(f"{found.name}: {copied} of {len(found.cell_statuses)} cells published")
     names = [path.name for path in sorted(RESULTS.iterdir())] if tables_only else [path.stem for path in suites]
     for name in names:
         for path, text in tables(name).items():
@@ -67,12 +67,12 @@ def main(suites: tuple[Path, ...], runs: Path, tables_only: bool) -> None:
 def copy(found: Plan, target: Path) -> int:
     """Copy what a table needs of the cells that are done, in place of what was published before; returns how many."""
     shutil.rmtree(target, ignore_errors=True)
-    done = [standing for standing in found.standings if standing.status == "done"]
-    for standing in done:
-        folder = target / standing.folder.name
+    done = [cell_status for cell_status in found.cell_statuses if cell_status.status == "done"]
+    for cell_status in done:
+        folder = target / cell_status.folder.name
         folder.mkdir(parents=True)
-        shutil.copyfile(standing.folder / RECORD, folder / RECORD)
-        with np.load(standing.folder / PREDICTIONS, allow_pickle=False) as arrays:
+        shutil.copyfile(cell_status.folder / RECORD, folder / RECORD)
+        with np.load(cell_status.folder / PREDICTIONS, allow_pickle=False) as arrays:
             kept = {name: arrays[name] for name in ("label", "score", "snr")}
         kept["score"] = _short(kept["score"])
         write_arrays(folder / PREDICTIONS, kept)

@@ -27,7 +27,7 @@ from gwbench.cli.run import run as run_command
 from gwbench.evaluation.statistics import auc_interval
 from gwbench.experiment import environment
 from gwbench.experiment.context import hide_test
-from gwbench.experiment.data_cache import Workbench
+from gwbench.experiment.data_cache import DataCache
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.progress import Progress, TerminalProgress
 
@@ -61,7 +61,7 @@ class Shared:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self._bench = Workbench(many=True)
+        self._bench = DataCache(many=True)
 
     def carry_out(self, line: str) -> dict[str, Any]:
         """Validation AUC of one trial at every label fraction asked for ("--label-fraction" may come several times)."""
@@ -78,26 +78,26 @@ class Shared:
         for fraction in fractions or [spec.evaluation.label_fraction]:
             judged = spec.evaluation.model_copy(update={"label_fraction": fraction})
             spec = spec.model_copy(update={"evaluation": judged})
-            laboratory, _ = self._bench.laboratory(spec, device, self.progress)
+            context, _ = self._bench.context(spec, device, self.progress)
             # whatever scores the test split scores validation
-            laboratory = replace(
-                laboratory,
+            context = replace(
+                context,
                 splits=hide_test(replace(splits, test=splits.val), spec),
-                strain={**laboratory.strain, "test": laboratory.strain["val"]},
+                strain={**context.strain, "test": context.strain["val"]},
             )
             begun = time.monotonic()
             if spec.training and encoder is None:
-                encoder = laboratory.new_encoder()
+                encoder = context.new_encoder()
                 with tempfile.TemporaryDirectory() as folder:
-                    trained = laboratory.pretrain(encoder, Path(folder))
+                    trained = context.pretrain(encoder, Path(folder))
                 result |= {"seconds": trained.seconds, "windows_per_second": trained.windows_per_second}
                 result |= {"loss": trained.loss, "rank": [row["effective_rank"] for row in trained.collapse]}
-            laboratory = replace(laboratory, encoder=encoder)
-            scores = spec.baseline.build("baseline").scores(laboratory) if spec.baseline else laboratory.probe(encoder)
+            context = replace(context, encoder=encoder)
+            scores = spec.baseline.build("baseline").scores(context) if spec.baseline else context.probe(encoder)
             if not spec.training:
                 result["seconds"] = time.monotonic() - begun
             found = auc_interval(splits.val.label, scores.test)
-            result["auc"][str(len(laboratory.labelled))] = [found.value, found.low, found.high]
+            result["auc"][str(len(context.labelled))] = [found.value, found.low, found.high]
         return result
 
 

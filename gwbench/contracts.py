@@ -34,7 +34,6 @@ from gwbench.data.dataset import (
 )
 
 if TYPE_CHECKING:
-    from gwbench.preprocessing.base import Conditioner
     from gwbench.utils.progress import Progress
 
 
@@ -53,7 +52,7 @@ class Parts:
     baseline: type[Baseline] | None = None
 
 
-class Part:
+class PluginContract:
     """What plugins of every kind but datasets have in common."""
 
     notes: ClassVar[tuple[str, ...]] = ()
@@ -111,7 +110,7 @@ class View:
     def behind(self, front_end: FrontEnd) -> Tensor:
         """What an encoder's fixed front end makes of the samples, [B, C, ...]: computed once, whoever asks.
 
-        So an encoder and its slow copy share it. A view that is made of this one (`dataclasses.replace`) does not.
+        So an encoder and its EMA copy share it. A view that is made of this one (`dataclasses.replace`) does not.
         """
         if self.samples.requires_grad:
             return front_end(self.samples)
@@ -124,7 +123,7 @@ class View:
         object.__setattr__(self, "_find", find)
 
 
-class Pairing(Part, ABC):
+class Pairing(PluginContract, ABC):
     """Draws two views of every window. Constructed as `Pairing(info, **parameters)`."""
 
     network: ClassVar[bool] = False
@@ -142,7 +141,7 @@ class Pairing(Part, ABC):
         """Two views of conditioned strain [B, D, T]; never changes its input."""
 
 
-class Augmentation(Part, ABC):
+class Augmentation(PluginContract, ABC):
     """Changes one view. Constructed as `Augmentation(info, **parameters)`."""
 
     @abstractmethod
@@ -162,7 +161,7 @@ class InputShape:
     sample_rate: float
 
 
-class Encoder(nn.Module, Part, ABC):
+class Encoder(nn.Module, PluginContract, ABC):
     """A network from conditioned strain to an embedding. Constructed as `Encoder(shape, **parameters)`.
 
     A constructor raises `UserError` where the shape is too small for it.
@@ -192,7 +191,7 @@ Encode = Callable[[View], Tensor]
 """Embeds a view: [B, C, T] -> [B, embed_dim], through the encoder that serves its detectors."""
 
 
-class Objective(nn.Module, Part, ABC):
+class Objective(nn.Module, PluginContract, ABC):
     """A loss on two views, with the heads it needs. Constructed as `Objective(embed_dim, **parameters)`.
 
     Most objectives implement `loss` alone. One with an EMA target or a reconstruction overrides `attach`,
@@ -255,7 +254,22 @@ class Scores:
     parameters: int = 0
 
 
-class Job(Protocol):
+class StrainConditioner(Protocol):
+    """What conditions strain as the run's data were conditioned (`gwbench.preprocessing`)."""
+
+    settings: Any
+    """How: `method`, and the band from `low` to `high` Hz."""
+    detectors: tuple[str, ...]
+    sample_rate: float
+    window: int
+    margin: int
+
+    def __call__(self, strain: Tensor | Array) -> Tensor:
+        """Conditioned strain [n, D, T] of strain [n, D, T + 2 margin]."""
+        ...
+
+
+class RunContext(Protocol):
     """What the core hands a baseline."""
 
     splits: StrainSplits
@@ -268,7 +282,7 @@ class Job(Protocol):
     precision: str
     """Of training: "fp32", or "bf16" for autocast."""
     progress: Progress
-    conditioner: Conditioner
+    conditioner: StrainConditioner
     """What conditions strain, such as a template, as it did the splits: [n, D, T + 2 margin] -> [n, D, T]."""
 
     def conditioned(self, split: str, index: slice | Array) -> Tensor:
@@ -288,7 +302,11 @@ class Job(Protocol):
         ...
 
 
-class Baseline(Part, ABC):
+Job = RunContext
+"""The name that it had before."""
+
+
+class Baseline(PluginContract, ABC):
     """Anything that turns the same splits into test scores. Takes no positional argument."""
 
     needs_encoder: ClassVar[bool] = False
@@ -298,14 +316,14 @@ class Baseline(Part, ABC):
     """True where a network is trained, so that the run's precision matters."""
 
     pretrains: ClassVar[bool] = False
-    """True where the run also has a pairing, an objective and training settings, and `Job.pretrained` is called."""
+    """True where the run also has a pairing, an objective and training settings; it calls `RunContext.pretrained`."""
 
     sees_sources: ClassVar[bool] = False
     """True for a bound that is told the test signals' SNRs and parameters, and so which windows hold a signal."""
 
     @abstractmethod
-    def scores(self, job: Job) -> Scores:
-        """Scores of the test split; labels are used at `job.labelled` and in the validation split only."""
+    def scores(self, context: RunContext) -> Scores:
+        """Scores of the test split; labels are used at `context.labelled` and in the validation split only."""
 
 
 __all__ = [
@@ -324,12 +342,14 @@ __all__ = [
     "NoiseSource",
     "Objective",
     "Pairing",
-    "Part",
     "Parts",
+    "PluginContract",
+    "RunContext",
     "Scores",
     "SignalSettings",
     "SignalSource",
     "Split",
+    "StrainConditioner",
     "StrainInfo",
     "StrainReader",
     "StrainSplits",

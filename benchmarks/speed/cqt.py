@@ -5,7 +5,7 @@
 
 nnAudio's CQT1992v2 is called view by view, and on a batch at once. Ours computes the same numbers with short kernels
 where nnAudio's are padded with zeros, and keeps them: a later pass over the same windows reads them. Training takes
-steps of BYOL on two detectors of each window, whose slow copy sees the same views: with nnAudio in place of ours, with
+steps of BYOL on two detectors of each window, whose EMA copy sees the same views: with nnAudio in place of ours, with
 ours on windows seen for the first time, and on windows seen before. The last line is the ratio of views/s of a later
 pass to nnAudio's view by view.
 """
@@ -35,10 +35,10 @@ from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.plugins.encoders.cqt2d import FLOOR, Cqt2d
 from gwbench.plugins.objectives.byol import Byol
 from gwbench.plugins.pairings.any_pair import AnyPair
-from gwbench.training.front_end_cache import KeptFronts
-from gwbench.training.method import Method
+from gwbench.training.front_end_cache import FrontEndCache
+from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import Pretraining
-from gwbench.training.settings import Training
+from gwbench.training.settings import TrainingSettings
 from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "L1", "V1")
@@ -79,10 +79,10 @@ def transforms(shape: InputShape, batch: int, rounds: int) -> dict[str, float]:
     strain = torch.randn(batch, 1, shape.samples, generator=torch.Generator().manual_seed(0))
     view = View(strain, torch.zeros(batch, 1, dtype=torch.long))
     windows = torch.arange(batch)
-    kept = KeptFronts(batch, 1, "cpu", Progress())
+    kept = FrontEndCache(batch, 1, "cpu", Progress())
 
-    def read(fronts: KeptFronts) -> Tensor:
-        return fronts.serve(view, windows).behind(encoder.front_end)
+    def read(front_end_cache: FrontEndCache) -> Tensor:
+        return front_end_cache.serve(view, windows).behind(encoder.front_end)
 
     apart = (read(kept).exp() - log_magnitude(encoder.cqt, strain[:, 0], False).unsqueeze(1).exp()).abs().max()
     sys.stdout.write(f"largest difference of a magnitude to nnAudio's: {apart:.1e}\n")
@@ -91,7 +91,7 @@ def transforms(shape: InputShape, batch: int, rounds: int) -> dict[str, float]:
         works = {
             "nnAudio, view by view": partial(log_magnitude, encoder.cqt, strain[:, 0], True),
             "nnAudio, a batch at once": partial(log_magnitude, encoder.cqt, strain[:, 0], False),
-            "gwbench, first pass": partial(read, KeptFronts(batch, 1, "cpu", Progress())),
+            "gwbench, first pass": partial(read, FrontEndCache(batch, 1, "cpu", Progress())),
             "gwbench, later passes": partial(read, kept),
         }
         for name, work in works.items():
@@ -113,8 +113,8 @@ def training(shape: InputShape, backbone: str, batch: int, rounds: int) -> dict[
     def stepper(build: Callable[[], Cqt2d]) -> tuple[Pretraining, Any]:
         with seeds.torch_global(0, "init"):
             encoder = DetectorEncoder(build, [list(range(len(DETECTORS)))])
-            method = Method(encoder, AnyPair(info), [], Byol(encoder.embed_dim))
-        module = Pretraining(method, Training(batch_size=batch), seed=0, total_steps=1000).train()
+            method = SslMethod(encoder, AnyPair(info), [], Byol(encoder.embed_dim))
+        module = Pretraining(method, TrainingSettings(batch_size=batch), seed=0, total_steps=1000).train()
         return module, module.configure_optimizers()["optimizer"]
 
     def step(module: Pretraining, optimizer: Any) -> None:
@@ -124,8 +124,8 @@ def training(shape: InputShape, backbone: str, batch: int, rounds: int) -> dict[
         optimizer.zero_grad()
         module.objective.after_step(1, 1000)
 
-    def fresh() -> KeptFronts:
-        return KeptFronts(batch, len(DETECTORS), "cpu", Progress())
+    def fresh() -> FrontEndCache:
+        return FrontEndCache(batch, len(DETECTORS), "cpu", Progress())
 
     per_view, batched = (
         stepper(partial(PlainCqt2d, shape, per_view=per_view, backbone=backbone)) for per_view in (True, False)
@@ -135,7 +135,7 @@ def training(shape: InputShape, backbone: str, batch: int, rounds: int) -> dict[
     for turn in range(rounds + 1):  # the first warms up
         for name, pair in (("nnAudio, view by view", per_view), ("nnAudio, a batch at once", batched)):
             times.setdefault(name, []).append(seconds_of(partial(step, *pair)) / (2 * batch))
-        ours[0].fronts = fresh()
+        ours[0].front_end_cache = fresh()
         for name in ("gwbench, first pass", "gwbench, later passes"):  # the same pairs again
             times.setdefault(name, []).append(seconds_of(partial(step, *ours)) / (2 * batch))
         if not turn:

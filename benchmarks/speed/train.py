@@ -48,9 +48,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from gwbench.contracts import Encoder, InputShape, StrainInfo
 from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
 from gwbench.registry import REGISTRY
-from gwbench.training.method import Method
+from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import Pretraining
-from gwbench.training.settings import Training
+from gwbench.training.settings import TrainingSettings
 from gwbench.training.trainer import fit
 
 DETECTORS = ("H1", "L1", "V1")
@@ -155,9 +155,9 @@ class Contest:
             taken.load_state_dict({name: theirs.reshape(own.shape) for (name, own), theirs in weights})
         self.methods = {PLAIN: plain, OURS: ours, OURS_BF16: copy.deepcopy(ours)}
 
-    def _method(self, build: Callable[[], Encoder]) -> Method:
+    def _method(self, build: Callable[[], Encoder]) -> SslMethod:
         projector = {"hidden_dim": self.size.projector, "output_dim": self.size.projector}
-        return Method(
+        return SslMethod(
             DetectorEncoder(build, [[0, 1, 2]]),
             plugin(
                 "pairing", "cross-detector", StrainInfo(DETECTORS, RATE, SAMPLES, None, None)
@@ -178,7 +178,7 @@ class Contest:
 
     def train(self, way: str, steps: int) -> Clock:
         """Some steps of one way; the weights go on from where they are."""
-        settings = Training(epochs=1, batch_size=self.batch, lr=1e-4, weight_decay=1e-8)
+        settings = TrainingSettings(epochs=1, batch_size=self.batch, lr=1e-4, weight_decay=1e-8)
         clock = Clock()
         with tempfile.TemporaryDirectory() as folder:
             fit(
@@ -202,7 +202,7 @@ class Contest:
 
     def arithmetic(self) -> float:
         """Floating-point operations of the plain network's training step."""
-        module = Pretraining(copy.deepcopy(self.methods[PLAIN]), Training(), seed=0, total_steps=1)
+        module = Pretraining(copy.deepcopy(self.methods[PLAIN]), TrainingSettings(), seed=0, total_steps=1)
         strain, windows = self.strain(1)[0]
         with FlopCounterMode(display=False) as counter:
             module.training_step((strain[:2], windows[:2]), 0).backward()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from gwbench.reporting.leaderboard.columns import Column
-    from gwbench.reporting.leaderboard.schema import Leaderboard, Table
+    from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable
 
 FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex", "html": ".html"}
 """Every format, with the ending of file names that stands for it."""
@@ -125,7 +125,7 @@ TITLE_WIDTH = 6
 """Columns of the terminal that any column gets, so that its title folds less."""
 
 
-def _that_fit(table: Table, columns: list[Column], room: int) -> tuple[list[Column], list[Column]]:
+def _that_fit(table: LeaderboardTable, columns: list[Column], room: int) -> tuple[list[Column], list[Column]]:
     """The columns that have room, and those that were left out for it, the least important first."""
     widths = {column: _width(table, column) + 2 for column in columns}
     kept, dropped = list(columns), []
@@ -136,7 +136,7 @@ def _that_fit(table: Table, columns: list[Column], room: int) -> tuple[list[Colu
     return kept, dropped
 
 
-def _width(table: Table, column: Column) -> int:
+def _width(table: LeaderboardTable, column: Column) -> int:
     """What a column needs: its cells, and the longest word of its title."""
     from gwbench.reporting.escape import plain
 
@@ -145,7 +145,7 @@ def _width(table: Table, column: Column) -> int:
     return max(TITLE_WIDTH, *map(len, column.title.split()), *(len(plain(column.text(row))) for row in table.rows))
 
 
-def _table(table: Table, columns: list[Column]) -> RichTable:
+def _table(table: LeaderboardTable, columns: list[Column]) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 

@@ -76,10 +76,10 @@ def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: boo
         settings[key] = value
 
     from gwbench.experiment import runner
-    from gwbench.training.distributed import follows
+    from gwbench.training.distributed import is_follower
     from gwbench.utils.progress import Progress, TerminalProgress
 
-    silent = follows(options["devices"], options["num_nodes"])
+    silent = is_follower(options["devices"], options["num_nodes"])
     progress = Progress() if quiet or silent else TerminalProgress()
     record = runner.run(settings=settings, cache=cache_dir, progress=progress, **options)
     if silent:

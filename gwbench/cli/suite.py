@@ -14,7 +14,7 @@ from gwbench.cli.options import parse_settings, plugin_option
 
 if TYPE_CHECKING:
     from gwbench.suite.ray_executor import RayCluster
-    from gwbench.suite.run import Plan, Result, Standing
+    from gwbench.suite.run import CellStatus, Plan, Result
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -116,13 +116,13 @@ def run(
         _show_dry(plan)
         return
     from gwbench.suite.display import Display, TerminalDisplay
-    from gwbench.suite.run import carry_out
+    from gwbench.suite.run import execute
 
     if not quiet:
         click.echo(_heading(plan), err=True)
     with _cluster(plan, ray_address, jobs, cpus) if executor == "ray" and plan.missing else nullcontext() as cluster:
         display = Display() if quiet else TerminalDisplay()
-        result = carry_out(plan, jobs=jobs or 1, display=display, executor=cluster)
+        result = execute(plan, jobs=jobs or 1, display=display, executor=cluster)
     _show_result(plan, result)
     context.exit(FAILED if result.failed else BUDGET if result.left else 0)
 
@@ -136,8 +136,8 @@ def status(**options: Any) -> None:
 
     if plan.about:
         click.echo(plan.about)
-    for standing in plan.standings:
-        console().print(_row(standing), markup=False, soft_wrap=True)
+    for cell_status in plan.cell_statuses:
+        console().print(_row(cell_status), markup=False, soft_wrap=True)
     _show_skipped(plan)
     click.echo(_heading(plan))
 
@@ -156,9 +156,9 @@ def _cluster(plan: Plan, address: str | None, jobs: int | None, cpus: int | None
     return ray_cluster(plan.place, address=address or os.environ.get("RAY_ADDRESS") or None, jobs=jobs, cpus=cpus)
 
 
-def _row(standing: Standing) -> str:
-    record = standing.record
-    row = f"{standing.status:<11}  {standing.cell.label}"
+def _row(cell_status: CellStatus) -> str:
+    record = cell_status.record
+    row = f"{cell_status.status:<11}  {cell_status.cell.label}"
     if record and record.metrics:
         auc = record.metrics.auc
         return f"{row}: AUC {auc.value:.4f} [{auc.low:.4f}, {auc.high:.4f}]"
@@ -171,7 +171,7 @@ def _heading(plan: Plan) -> str:
     words = [f"{count} {status}" for status, count in counts.items() if count]
     words += [f"{len(plan.skipped)} combinations skipped"] if plan.skipped else []
     words += [f"{plan.excluded} excluded"] if plan.excluded else []
-    return f"{plan.name}: {len(plan.standings)} cells: {', '.join(words)}"
+    return f"{plan.name}: {len(plan.cell_statuses)} cells: {', '.join(words)}"
 
 
 def _show_dry(plan: Plan) -> None:
@@ -194,4 +194,4 @@ def _show_result(plan: Plan, result: Result) -> None:
     words = [f"{result.done} done now", f"{plan.count('done')} before"]
     words += [f"{len(result.failed)} failed"] if result.failed else []
     words += [f"{result.left} left by the budget of {plan.budget:g} s"] if result.left and plan.budget else []
-    click.echo(f"{plan.name}: {len(plan.standings)} cells: {', '.join(words)}; records in {plan.place.out}")
+    click.echo(f"{plan.name}: {len(plan.cell_statuses)} cells: {', '.join(words)}; records in {plan.place.out}")

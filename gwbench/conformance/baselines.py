@@ -20,7 +20,7 @@ from gwbench.conformance.watch import printed, random_state_touched
 from gwbench.contracts import Array, InputShape, Split, StrainSplits
 from gwbench.data.store.cache import CacheDir
 from gwbench.dataloading.conditioned_split import ConditionedStrain
-from gwbench.experiment.context import Laboratory, hide_test
+from gwbench.experiment.context import ExperimentContext, hide_test
 from gwbench.experiment.spec import RunSpec
 from gwbench.nn.detector_encoder import DetectorEncoder, parse_groups
 from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
@@ -77,14 +77,14 @@ def labelled_only(subject: Subject) -> str:
 @check("baseline")
 def strain_kept(subject: Subject) -> str:
     """Does not change the strain or the labels that it is given."""
-    job = toy_job(subject)
-    splits = {name: job.splits[name] for name in SIZES}
+    context = toy_job(subject)
+    splits = {name: context.splits[name] for name in SIZES}
     before = {name: (split.strain[:].copy(), split.label.copy()) for name, split in splits.items()}
-    subject.build().scores(job)
+    subject.build().scores(context)
     for name, (strain, label) in before.items():
         same = np.array_equal(splits[name].strain[:], strain) and np.array_equal(splits[name].label, label)
         require(same, f"the {name} split changed")
-    changed = [split for split, given, copy in job.handed if not torch.equal(given, copy)]
+    changed = [split for split, given, copy in context.handed if not torch.equal(given, copy)]
     require(not changed, f"conditioned strain of {', '.join(sorted(set(changed)))} changed")
     return "unchanged"
 
@@ -109,7 +109,7 @@ def quiet(subject: Subject) -> str:
 
 
 @dataclass(frozen=True)
-class ToyLaboratory(Laboratory):
+class ToyContext(ExperimentContext):
     """What the core hands a baseline, with a toy encoder that is never pre-trained.
 
     Attributes:
@@ -173,14 +173,14 @@ def labelled() -> Array:
     return np.sort(np.concatenate([np.flatnonzero(label == value)[::2] for value in (0, 1)]))
 
 
-def toy_job(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = lambda splits: splits) -> ToyLaboratory:
+def toy_job(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = lambda splits: splits) -> ToyContext:
     """What the core would hand the baseline, with splits that are changed behind its back."""
     settings = {f"baseline.{name}": value for name, value in subject.parameters.items()}
     spec = RunSpec.create(baseline=subject.plugin.name, settings=settings)
     conditioner, strain = conditioned()
     splits = copy.deepcopy(toy_splits())
     hidden = hide_test(splits, spec)
-    return ToyLaboratory(spec, change(hidden), labelled(), conditioner, strain, subject.device, Progress())
+    return ToyContext(spec, change(hidden), labelled(), conditioner, strain, subject.device, Progress())
 
 
 def run(subject: Subject, change: Callable[[StrainSplits], StrainSplits] = lambda splits: splits) -> Array:

@@ -16,6 +16,7 @@ from gwbench.conformance.watch import printed, random_state_touched
 from gwbench.contracts import Dataset, Split, StrainSplits
 from gwbench.data.store.cache import CacheContext
 from gwbench.errors import UserError
+from gwbench.experiment.data_cache import recipes_of
 from gwbench.registry.parameters import parameters, validate
 from gwbench.utils.progress import Progress
 
@@ -156,7 +157,9 @@ def opened(subject: Subject, *, seed: int = 0, workers: int = 1) -> Iterator[Str
     dataset, values = _ready(subject), _values(subject)
     with TemporaryDirectory() as root:
         prints = dataset.fingerprint()
-        context = CacheContext.of(subject.plugin, values, seed, prints, root=root, workers=workers, progress=Progress())
+        context = CacheContext.of(
+            recipes_of(subject.plugin, values, seed, prints), root=root, workers=workers, progress=Progress()
+        )
         splits = dataset.load(context)
         require(isinstance(splits, StrainSplits), f"it loads a {type(splits).__name__}, not StrainSplits")
         yield splits

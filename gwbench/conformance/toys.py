@@ -14,8 +14,8 @@ from gwbench.contracts import (
     NoiseSource,
     Objective,
     Pairing,
-    Part,
     Parts,
+    PluginContract,
     SignalSettings,
     SignalSource,
     StrainInfo,
@@ -82,7 +82,7 @@ class _NetworkPairing(Pairing):
     network = True
 
 
-def combination(target: type[Part], *, network: bool) -> str:
+def combination(target: type[PluginContract], *, network: bool) -> str:
     """Why a plugin makes no sense with views of one detector, or of all; empty where it does."""
     pairing = _NetworkPairing if network else _OnePairing
     if issubclass(target, Encoder):

@@ -59,7 +59,7 @@ class StrainSplits:
     """A dataset, ready to read.
 
     Attributes:
-        train, val, test: the splits; no two share a signal or a stretch of noise.
+        train, val, test: the splits; no two share a signal or a segment of noise.
         detectors: detector names in channel order, such as ("H1", "L1", "V1").
         sample_rate: Hz.
         margin: extra samples stored on either side of the window, which whitening consumes.

@@ -129,7 +129,7 @@ def _file_values(path: Path, stamp: tuple[int, int], sample_rate: float, samples
 
 @dataclass(frozen=True, eq=False)
 class PsdTable:
-    """Several PSDs on one grid, such as one per detector, or one per stretch of real strain.
+    """Several PSDs on one grid, such as one per detector, or one per segment of real strain.
 
     Attributes:
         values: [P, F] one-sided, in 1/Hz; masked where not `usable`.

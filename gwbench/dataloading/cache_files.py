@@ -17,8 +17,7 @@ import numpy as np
 
 from gwbench.data import zero_phase
 from gwbench.dataloading.row_cache import in_use
-from gwbench.preprocessing import base
-from gwbench.preprocessing import conditioning as condition
+from gwbench.preprocessing import base, conditioning
 from gwbench.utils.files import file_digest
 from gwbench.utils.memory import disk_budget
 
@@ -45,7 +44,7 @@ def conditioned_path(folder: Path, content_hash: str, split: str, conditioner: C
     """
     import torch
 
-    code = [file_digest(module.__file__) for module in (condition, base, zero_phase) if module.__file__]
+    code = [file_digest(module.__file__) for module in (conditioning, base, zero_phase) if module.__file__]
     digest = hashlib.sha256(json.dumps([content_hash, split, code, str(torch.__version__)]).encode())
     for name, values in sorted(conditioner.state().items()):
         digest.update(json.dumps([name, str(values.dtype), list(values.shape)]).encode())

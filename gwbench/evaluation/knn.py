@@ -25,7 +25,7 @@ BLOCK_BYTES = 128 * 2**20
 """Size of a block of similarities."""
 
 
-def neighbour_scores(
+def knn_scores(
     train_x: Array,
     train_y: Array,
     test_x: Array,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from gwbench.contracts import Array, Scores, StrainSplits
-from gwbench.evaluation.knn import neighbour_scores
+from gwbench.evaluation.knn import knn_scores
 from gwbench.evaluation.linear_probe import linear_probe
 from gwbench.nn.detector_encoder import frozen_embedding
 
@@ -58,7 +58,7 @@ def evaluate_encoder(
     with progress.task("Probe", 2) as task:
         probe = linear_probe(embedding["train"], train_y, embedding["val"], splits.val.label, embedding["test"])
         task.advance()
-        nearest = neighbour_scores(embedding["train"], train_y, embedding["test"], neighbours=neighbours)
+        nearest = knn_scores(embedding["train"], train_y, embedding["test"], neighbours=neighbours)
         task.advance()
     return Scores(
         test=probe.test_scores,

@@ -24,8 +24,8 @@ from gwbench.preprocessing.noise_source import coloured_noise_factory
 from gwbench.preprocessing.signal_source import simulated_signals_factory
 from gwbench.registry import REGISTRY
 from gwbench.training.diagnostics import GENERATIVE_TAG, diagnose
-from gwbench.training.distributed import Team
-from gwbench.training.method import Method
+from gwbench.training.distributed import ProcessGroup
+from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import Trained, monitored, pretrain
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Laboratory:
-    """Keeps the contract `gwbench.contracts.Job`.
+class ExperimentContext:
+    """Keeps the contract `gwbench.contracts.RunContext`.
 
     Attributes:
         spec: the run.
@@ -67,8 +67,8 @@ class Laboratory:
         device: str,
         progress: Progress,
         cache: str | Path | None,
-        shared: Laboratory | None = None,
-    ) -> Laboratory:
+        shared: ExperimentContext | None = None,
+    ) -> ExperimentContext:
         """Fit the conditioner and, where the run trains, see to it that what it reads often is conditioned once.
 
         Args:
@@ -130,17 +130,17 @@ class Laboratory:
             raise TypeError("there is no pre-trained encoder: a baseline that asks for one declares `pretrains = True`")
         return copy.deepcopy(self.encoder)
 
-    def pretrain(self, encoder: DetectorEncoder, folder: Path, team: Team | None = None) -> Trained:
+    def pretrain(self, encoder: DetectorEncoder, folder: Path, process_group: ProcessGroup | None = None) -> Trained:
         """Train the encoder in place with the run's pairing, augmentations and objective.
 
         Args:
             encoder: as pre-training starts from it.
             folder: of the checkpoint.
-            team: the processes that train together, which are connected; by default this one alone.
+            process_group: the processes that train together, which are connected; by default this one alone.
         """
         assert self.spec.pairing and self.spec.objective and self.spec.training
-        team = team or Team()
-        device = team.device(self.device)
+        process_group = process_group or ProcessGroup()
+        device = process_group.device(self.device)
         info = StrainInfo(
             detectors=self.splits.detectors,
             sample_rate=self.splits.sample_rate,
@@ -152,7 +152,7 @@ class Laboratory:
         )
         with seeds.torch_global(self.seed, "init", 1):
             objective = self.spec.objective.build("objective", encoder.embed_dim)
-        method = Method(
+        method = SslMethod(
             encoder=encoder,
             pairing=self.spec.pairing.build("pairing", info),
             augmentations=[choice.build("augmentation", info) for choice in self.spec.augmentations],
@@ -167,16 +167,16 @@ class Laboratory:
             device=device,
             folder=folder,
             progress=self.progress,
-            team=team,
+            process_group=process_group,
         )
-        if not team.leads:
+        if not process_group.is_main:
             return trained
         begun = time.perf_counter()
         diagnostics = self._diagnostics(method, device)
-        looking = trained.looking + time.perf_counter() - begun
-        return replace(trained, diagnostics=diagnostics, looking=looking)
+        diagnostics_seconds = trained.diagnostics_seconds + time.perf_counter() - begun
+        return replace(trained, diagnostics=diagnostics, diagnostics_seconds=diagnostics_seconds)
 
-    def _diagnostics(self, method: Method, device: str) -> dict[str, Array]:
+    def _diagnostics(self, method: SslMethod, device: str) -> dict[str, Array]:
         """What there is to look at afterwards; nothing, with the reason said, where it cannot be had."""
         assert self.spec.objective
         if GENERATIVE_TAG in REGISTRY.get("objective", self.spec.objective.name).tags:

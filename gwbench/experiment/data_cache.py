@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gwbench.registry import REGISTRY
+from gwbench.data.store.recipe import dataset_recipe
+from gwbench.registry import REGISTRY, Plugin
 
 if TYPE_CHECKING:
     from gwbench.contracts import Dataset, StrainSplits
-    from gwbench.experiment.context import Laboratory
+    from gwbench.experiment.context import ExperimentContext
     from gwbench.experiment.spec import RunSpec
     from gwbench.utils.progress import Progress
 
 
-class Workbench:
+class DataCache:
     """Holds the data of the last run, for the case that the next one reads them too.
 
     Args:
@@ -29,7 +30,7 @@ class Workbench:
         self._cache, self._workers, self._many = cache, workers, many
         self._datasets: dict[str, tuple[Dataset, dict[str, str]]] = {}
         self._splits: tuple[str, StrainSplits] | None = None
-        self._laboratory: tuple[str, Laboratory] | None = None
+        self._context: tuple[str, ExperimentContext] | None = None
 
     def fingerprint(self, spec: RunSpec) -> dict[str, str]:
         """What identifies the data of a run; their files are looked at once."""
@@ -42,42 +43,41 @@ class Workbench:
         key = _data_key(spec)
         if self._splits and self._splits[0] == key:
             return self._splits[1], False
-        self._splits = self._laboratory = None  # give their memory back first
+        self._splits = self._context = None  # give their memory back first
         dataset, fingerprint = self._dataset(spec)
-        context = CacheContext.of(
-            REGISTRY.get("dataset", spec.dataset.name),
-            spec.dataset.parameters,
-            spec.data_seed,
-            fingerprint,
+        cache_context = CacheContext.of(
+            recipes_of(
+                REGISTRY.get("dataset", spec.dataset.name), spec.dataset.parameters, spec.data_seed, fingerprint
+            ),
             root=self._cache,
             workers=self._workers,
             progress=progress,
         )
-        splits = dataset.load(context)
+        splits = dataset.load(cache_context)
         self._splits = key, splits
         return splits, True
 
-    def laboratory(self, spec: RunSpec, device: str, progress: Progress) -> tuple[Laboratory, bool]:
-        """The laboratory of a run whose data are open, and whether they have been conditioned anew."""
+    def context(self, spec: RunSpec, device: str, progress: Progress) -> tuple[ExperimentContext, bool]:
+        """The context of a run whose data are open, and whether they have been conditioned anew."""
         from gwbench import seeds
         from gwbench.data.store.cache import CacheDir
         from gwbench.evaluation.linear_probe import draw_labelled
-        from gwbench.experiment.context import Laboratory
+        from gwbench.experiment.context import ExperimentContext
 
         assert self._splits is not None
         key, splits = f"{_data_key(spec)} {spec.conditioning.model_dump_json()}", self._splits[1]
-        shared = self._laboratory[1] if self._laboratory and self._laboratory[0] == key else None
-        self._laboratory = None
+        shared = self._context[1] if self._context and self._context[0] == key else None
+        self._context = None
         labelled = draw_labelled(
             splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
         )
-        laboratory = Laboratory.set_up(spec, splits, labelled, device, progress, self._cache, shared)
+        context = ExperimentContext.set_up(spec, splits, labelled, device, progress, self._cache, shared)
         if self._many and not shared:
-            for strain in laboratory.strain.values():
+            for strain in context.strain.values():
                 if not strain.in_memory:
                     strain.keep(progress, CacheDir(self._cache).root, splits.content_hash)
-        self._laboratory = key, laboratory
-        return laboratory, shared is None
+        self._context = key, context
+        return context, shared is None
 
     def _dataset(self, spec: RunSpec) -> tuple[Dataset, dict[str, str]]:
         key = spec.dataset.model_dump_json()
@@ -86,6 +86,26 @@ class Workbench:
             fingerprint: Mapping[str, str] = dataset.fingerprint()
             self._datasets[key] = dataset, dict(fingerprint)
         return self._datasets[key]
+
+
+def recipes_of(
+    plugin: Plugin, parameters: Mapping[str, Any], seed: int, fingerprint: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """What a dataset is made from, as recipes: as it is now, then as an older gwbench may have written it.
+
+    Args:
+        plugin: imported.
+        parameters: all of them.
+        seed: of the data.
+        fingerprint: of its files.
+    """
+    places: tuple[str, ...] = getattr(plugin.target, "places", ())
+    kept = {name: value for name, value in parameters.items() if name not in places}
+    return [
+        dataset_recipe(name, plugin.version, kept, seed, fingerprint, source)
+        for name in (plugin.name, *plugin.aliases)
+        for source in (plugin.source_hash, *sorted(plugin.former_hashes))
+    ]
 
 
 def _data_key(spec: RunSpec) -> str:

@@ -1,6 +1,6 @@
 """Pre-training by several processes of this machine, which gwbench starts.
 
-Of the ways in which Lightning starts processes, one repeats the command of the script that runs, which a notebook, a
+Of the ways in which Lightning starts subprocesses, one repeats the command of the script that runs, which a recorder, a
 suite's worker and a program that calls `gwbench.run` do not have, and the other imports the main script once more,
 which then must be written for it. So they are started here, as a suite starts its workers: new interpreters that are
 handed the run's data and nothing else. Strain that lies in files is opened by each of them; what was conditioned
@@ -35,15 +35,15 @@ from gwbench.data.store.cache import CacheDir
 from gwbench.dataloading.conditioned_split import CHUNK, ConditionedStrain
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
-from gwbench.training.distributed.process_group import Team, connected
-from gwbench.utils import subprocesses as processes
+from gwbench.training.distributed.process_group import ProcessGroup, connected
+from gwbench.utils import subprocesses
 from gwbench.utils.memory import memory_share
 from gwbench.utils.progress import Progress
-from gwbench.utils.progress_relay import Relay, Reports
+from gwbench.utils.progress_relay import ProgressRelay, RelayedProgress
 from gwbench.utils.subprocesses import usable_cores
 
 if TYPE_CHECKING:
-    from gwbench.experiment.context import Laboratory
+    from gwbench.experiment.context import ExperimentContext
     from gwbench.nn.detector_encoder import DetectorEncoder
     from gwbench.training.pretrain import Trained
 
@@ -57,34 +57,36 @@ TRAIN = "train"
 # --- the process that starts them ---
 
 
-def pretrain_together(laboratory: Laboratory, encoder: DetectorEncoder, folder: Path, team: Team) -> Trained:
-    """Train the encoder in place, by as many new processes as the team has.
+def pretrain_local(
+    context: ExperimentContext, encoder: DetectorEncoder, folder: Path, process_group: ProcessGroup
+) -> Trained:
+    """Train the encoder in place, by as many new processes as the process group has.
 
     Args:
-        laboratory: of the run.
+        context: of the run.
         encoder: as pre-training starts from it.
         folder: of the checkpoint.
-        team: how many processes.
+        process_group: how many subprocesses.
 
     Raises:
         UserError: anything that the caller can mend; one of the processes ended early.
         RuntimeError: a mistake in gwbench or a plugin, with its traceback.
         KeyboardInterrupt: Ctrl-C.
     """
-    strain = laboratory.strain[TRAIN]
+    strain = context.strain[TRAIN]
     if not strain.in_memory:  # a file that this process fills could be filled by no other
-        laboratory.strain[TRAIN] = ConditionedStrain(laboratory.splits.train, laboratory.conditioner, TRAIN)
+        context.strain[TRAIN] = ConditionedStrain(context.splits.train, context.conditioner, TRAIN)
     with ExitStack() as stack:
         shared = stack.enter_context(_in_shared_memory(strain)) if strain.in_memory else None
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gwbench-")))
         job = place / "job"
-        job.write_bytes(_pickled(laboratory, folder, place / "store", shared))
-        sources = REGISTRY.sources_of(laboratory.spec.plugins())
+        job.write_bytes(_pickled(context, folder, place / "store", shared))
+        sources = REGISTRY.sources_of(context.spec.plugins())
         ranks: list[_Process] = []
         stack.callback(_end, ranks)
-        for rank in range(team.size):
-            ranks.append(_Process(replace(team, rank=rank, local_rank=rank), sources, job, shared))
-        trained, weights = _hear(ranks, Reports(laboratory.progress))
+        for rank in range(process_group.size):
+            ranks.append(_Process(replace(process_group, rank=rank, local_rank=rank), sources, job, shared))
+        trained, weights = _hear(ranks, RelayedProgress(context.progress))
     encoder.load_state_dict(load(weights))
     return trained
 
@@ -105,14 +107,14 @@ def _memory_file() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _pickled(laboratory: Laboratory, folder: Path, store: Path, shared: int | None) -> bytes:
+def _pickled(context: ExperimentContext, folder: Path, store: Path, shared: int | None) -> bytes:
     """What every process needs to know.
 
     Raises:
         UserError: the dataset's reader cannot be pickled.
     """
     job = {
-        "laboratory": replace(laboratory, strain={}, progress=Progress()),
+        "context": replace(context, strain={}, progress=Progress()),
         "folder": folder.absolute(),
         "store": store,
         "shared": shared,
@@ -122,7 +124,7 @@ def _pickled(laboratory: Laboratory, folder: Path, store: Path, shared: int | No
         _Pickler(stream).dump(job)
     except Exception as error:
         raise UserError(
-            f"The strain of the dataset {laboratory.spec.dataset.name!r} cannot be handed to other processes "
+            f"The strain of the dataset {context.spec.dataset.name!r} cannot be handed to other processes "
             f"({type(error).__name__}: {error}): leave out --devices, or have its reader pickle."
         ) from None
     return stream.getvalue()
@@ -140,35 +142,35 @@ class _Pickler(pickle.Pickler):
 
 
 class _Process:
-    """One of the processes, which is handed this one's plugins and the job."""
+    """One of the subprocesses, which is handed this one's plugins and the job."""
 
-    def __init__(self, team: Team, sources: list[str], job: Path, shared: int | None) -> None:
-        self.team = team
+    def __init__(self, process_group: ProcessGroup, sources: list[str], job: Path, shared: int | None) -> None:
+        self.process_group = process_group
         self.connection, theirs = Pipe()
         kept = [] if shared is None else [shared]
         try:
-            self.process = processes.start(__name__, theirs.fileno(), _environment(team), kept=kept)
+            self.process = subprocesses.start(__name__, theirs.fileno(), _environment(process_group), kept=kept)
         except OSError as error:
             self.connection.close()
             raise UserError(f"No process can be started: {error}. Lower --devices.") from None
         finally:
             theirs.close()
         with suppress(OSError):  # where it has died already, that will be heard
-            self.connection.send((team, sources, job))
+            self.connection.send((process_group, sources, job))
 
     def hear(self) -> tuple[str, Any]:
         """What it says next; where it has hung up, how it ended."""
         try:
             kind, value = self.connection.recv()
         except (EOFError, OSError):
-            return "died", self.obituary()
+            return "died", self.exit_reason()
         return kind, value
 
-    def obituary(self) -> str:
+    def exit_reason(self) -> str:
         """How the process ended, which has hung up."""
         return (
-            f"Process {self.team.rank + 1} of the {self.team.size} that pre-train together "
-            f"{processes.how_it_ended(self.process)}. The same command, with these --devices or others, goes on from "
+            f"Process {self.process_group.rank + 1} of the {self.process_group.size} that pre-train together "
+            f"{subprocesses.exit_reason(self.process)}. The same command, with these --devices or others, goes on from "
             "the last finished epoch."
         )
 
@@ -179,12 +181,17 @@ class _Process:
         self.connection.close()
 
 
-def _environment(team: Team) -> dict[str, str]:
-    """A process's share of the machine, and its place in the team as Lightning looks for it."""
-    place = {"RANK": team.rank, "WORLD_SIZE": team.size, "LOCAL_RANK": team.local_rank, "GROUP_RANK": 0}
+def _environment(process_group: ProcessGroup) -> dict[str, str]:
+    """A process's share of the machine, and its place in the process group as Lightning looks for it."""
+    place = {
+        "RANK": process_group.rank,
+        "WORLD_SIZE": process_group.size,
+        "LOCAL_RANK": process_group.local_rank,
+        "GROUP_RANK": 0,
+    }
     return {
-        **processes.thread_variables(usable_cores() // team.size),
-        **memory_share(team.size),
+        **subprocesses.thread_variables(usable_cores() // process_group.size),
+        **memory_share(process_group.size),
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         **{name: str(number) for name, number in place.items()},
     }
@@ -195,7 +202,7 @@ def _end(ranks: list[_Process]) -> None:
         rank.kill()
 
 
-def _hear(ranks: list[_Process], reports: Reports) -> tuple[Trained, bytes]:
+def _hear(ranks: list[_Process], reports: RelayedProgress) -> tuple[Trained, bytes]:
     """What rank 0 has trained, once all are done."""
     result: tuple[Trained, bytes] | None = None
     errors: dict[str, str] = {}
@@ -215,7 +222,7 @@ def _hear(ranks: list[_Process], reports: Reports) -> tuple[Trained, bytes]:
                 if kind != "done":
                     errors.setdefault(kind, value)
                     until = until or time.monotonic() + GRACE
-                elif rank.team.leads:
+                elif rank.process_group.is_main:
                     result = value
     if message := errors.get("mistake") or errors.get("died"):
         raise UserError(message)
@@ -237,13 +244,13 @@ def serve(descriptor: int) -> None:
             connection.send((kind, value))
 
     try:
-        team, sources, path = connection.recv()
+        process_group, sources, path = connection.recv()
         for source in sources:
             REGISTRY.load_source(source)
         job = pickle.loads(path.read_bytes())  # of the process that started this one
         threading.Thread(target=_listen, args=[connection], daemon=True).start()
-        processes.take_threads()
-        tell("done", _take_part(team, tell, **job))
+        subprocesses.take_threads()
+        tell("done", _take_part(process_group, tell, **job))
     except UserError as error:
         tell("mistake", str(error))
     except Exception:
@@ -259,21 +266,26 @@ def _listen(connection: Connection) -> None:
 
 
 def _take_part(
-    team: Team, tell: Callable[..., None], laboratory: Laboratory, folder: Path, store: Path, shared: int | None
+    process_group: ProcessGroup,
+    tell: Callable[..., None],
+    context: ExperimentContext,
+    folder: Path,
+    store: Path,
+    shared: int | None,
 ) -> tuple[Trained, bytes] | None:
     """Pre-train with the others; rank 0 returns what came of it, and the encoder's weights."""
-    progress = Relay(tell) if team.leads else Progress()
-    splits = laboratory.splits
+    progress = ProgressRelay(tell) if process_group.is_main else Progress()
+    splits = context.splits
     if shared is not None:
-        strain: ConditionedStrain = _SharedStrain(laboratory, shared)
+        strain: ConditionedStrain = _SharedStrain(context, shared)
     else:
-        strain = ConditionedStrain(splits.train, laboratory.conditioner, TRAIN)
-        strain.keep(progress, CacheDir(laboratory.cache).root, splits.content_hash)
-    laboratory = replace(laboratory, strain={TRAIN: strain}, progress=progress)
-    encoder = laboratory.new_encoder()
-    with connected(team, laboratory.device, store) as together:
-        trained = laboratory.pretrain(encoder, folder, together)
-    if not team.leads:
+        strain = ConditionedStrain(splits.train, context.conditioner, TRAIN)
+        strain.keep(progress, CacheDir(context.cache).root, splits.content_hash)
+    context = replace(context, strain={TRAIN: strain}, progress=progress)
+    encoder = context.new_encoder()
+    with connected(process_group, context.device, store) as together:
+        trained = context.pretrain(encoder, folder, together)
+    if not process_group.is_main:
         return None
     return trained, save({name: value.contiguous() for name, value in encoder.state_dict().items()})
 
@@ -281,9 +293,9 @@ def _take_part(
 class _SharedStrain(ConditionedStrain):
     """The conditioned training split in memory that all processes share."""
 
-    def __init__(self, laboratory: Laboratory, descriptor: int) -> None:
-        splits = laboratory.splits
-        super().__init__(splits.train, laboratory.conditioner, TRAIN)
+    def __init__(self, context: ExperimentContext, descriptor: int) -> None:
+        splits = context.splits
+        super().__init__(splits.train, context.conditioner, TRAIN)
         # A copy would only be made of what is written to, and nothing is: torch takes no memory that cannot be.
         numbers = np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY), np.float32)
         self._kept = torch.from_numpy(numbers.reshape(len(splits.train), len(splits.detectors), splits.window))

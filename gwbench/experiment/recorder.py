@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class PhaseUnderWay:
+class PhaseMeter:
     """How many windows a phase works on, for its throughput."""
 
     windows: int = 0
 
 
-class Notebook:
+class RunRecorder:
     """Gathers what the record will say while the run goes on, and writes it.
 
     Attributes:
@@ -58,19 +58,19 @@ class Notebook:
         self._phases: dict[str, record.Phase] = {}
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[PhaseUnderWay]:
+    def phase(self, name: str) -> Iterator[PhaseMeter]:
         """Time a phase, and its throughput where it says how many windows it worked on."""
-        begun, phase = time.perf_counter(), PhaseUnderWay()
+        begun, phase = time.perf_counter(), PhaseMeter()
         yield phase
         seconds = time.perf_counter() - begun
         rate = phase.windows / seconds if phase.windows else None
         self._phases[name] = record.Phase(seconds=seconds, samples_per_second=rate)
 
     def pretrained(self, trained: Trained) -> None:
-        """Note what came of pre-training, and the time that it took over all sittings."""
+        """Note what came of pre-training, and the time that it took over all sessions."""
         self.trained = trained
         self._phases["pretrain"] = record.Phase(seconds=trained.seconds, samples_per_second=trained.windows_per_second)
-        self._phases["diagnose"] = record.Phase(seconds=trained.looking)
+        self._phases["diagnose"] = record.Phase(seconds=trained.diagnostics_seconds)
 
     def take_over(self, earlier: RunRecord) -> None:
         """Note the pre-training of another run as this one's, with the time that it took there."""
@@ -83,7 +83,7 @@ class Notebook:
             loss=earlier.training.loss,
             collapse=earlier.training.collapse,
             seconds=phase.seconds,
-            looking=earlier.phases["diagnose"].seconds if "diagnose" in earlier.phases else 0.0,
+            diagnostics_seconds=earlier.phases["diagnose"].seconds if "diagnose" in earlier.phases else 0.0,
             windows_per_second=phase.samples_per_second or 0.0,
             resumed_from=earlier.training.resumed_from,
         )

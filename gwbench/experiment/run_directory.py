@@ -1,4 +1,4 @@
-"""A run's folder: where it is, who may write there, and what an earlier sitting left in it."""
+"""A run's folder: where it is, who may write there, and what an earlier session left in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gwbench.errors import UserError
-from gwbench.experiment import loggers as trackers
 from gwbench.experiment import record
+from gwbench.experiment.loggers import LOGS
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import Plugin
@@ -27,7 +27,7 @@ class BusyRunError(UserError):
     """Another process is carrying out the run."""
 
 
-def folder_of(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> Path:
+def directory_of(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> Path:
     """Where the run's record is or will be.
 
     What an older gwbench began goes on where it is, though its folder would be named otherwise today.
@@ -42,13 +42,15 @@ def folder_of(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) ->
 def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> RunRecord | None:
     """The record of this very run, finished or failed; None where there is none that could be trusted."""
     try:
-        found = record.read_record(folder_of(spec, fingerprint, out))
+        found = record.read_record(directory_of(spec, fingerprint, out))
     except UserError:
         return None
     return found if _is_of(found, spec, fingerprint) else None
 
 
-def lenders(spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progress: Progress) -> Iterator[RunRecord]:
+def reusable_runs(
+    spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progress: Progress
+) -> Iterator[RunRecord]:
     """The finished runs beside this one that kept the encoder which its pre-training gives.
 
     They differ from it in how the encoder is judged, such as in the share of labels.
@@ -91,15 +93,15 @@ def _made_by(found: RunRecord, plugins: list[Plugin]) -> bool:
 def set_aside(folder: Path) -> None:
     """Before a run is done again: keep its old record under another name, so that an interruption can resume.
 
-    What trackers were told then would be mixed with what they are told now.
+    What loggers were told then would be mixed with what they are told now.
     """
-    drop_checkpoints(folder)
-    shutil.rmtree(folder / trackers.LOGS, ignore_errors=True)
+    remove_checkpoints(folder)
+    shutil.rmtree(folder / LOGS, ignore_errors=True)
     if (folder / record.RECORD).exists():
         (folder / record.RECORD).replace(folder / record.SUPERSEDED)
 
 
-def drop_checkpoints(folder: Path) -> None:
+def remove_checkpoints(folder: Path) -> None:
     """Once a run is recorded its weights are safe, and optimiser states would only fill the disk."""
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
@@ -135,7 +137,7 @@ def _readable(folder: Path, progress: Progress, then: str = "It is left aside.")
 
 
 @contextmanager
-def only_here(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path) -> Iterator[None]:
     """Hold the run's folder; a second process that wants the same run is told so."""
     from filelock import FileLock, Timeout
 

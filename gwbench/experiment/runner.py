@@ -9,31 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 from gwbench.errors import UserError
 from gwbench.experiment import environment, record
-from gwbench.experiment import loggers as trackers
-from gwbench.experiment.data_cache import Workbench
-from gwbench.experiment.loggers import Tracked
+from gwbench.experiment.data_cache import DataCache
+from gwbench.experiment.loggers import AsyncLogger, check_loggers
 from gwbench.experiment.record import RunRecord
-from gwbench.experiment.recorder import Notebook
+from gwbench.experiment.recorder import RunRecorder
 from gwbench.experiment.run_directory import (
     CHECKPOINTS,
-    drop_checkpoints,
+    directory_of,
+    exclusive,
     finished,
-    folder_of,
-    lenders,
-    only_here,
+    remove_checkpoints,
+    reusable_runs,
     set_aside,
     sweep,
 )
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import REGISTRY
 from gwbench.training import distributed
-from gwbench.training.distributed import Team
+from gwbench.training.distributed import ProcessGroup
 from gwbench.utils import progress as progress_bars
 from gwbench.utils.files import WRITING, unwritable
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores
-    from gwbench.experiment.context import Laboratory
+    from gwbench.experiment.context import ExperimentContext
     from gwbench.nn.detector_encoder import DetectorEncoder
     from gwbench.training.pretrain import Trained
     from gwbench.utils.progress import Progress
@@ -88,7 +87,7 @@ def run(
         out: folder that gets one folder per run.
         cache: folder of generated data; by default the user's cache folder.
         workers: threads that generate data; by default one per core.
-        loggers: trackers that get the run's figures while it goes on: "csv" and "tensorboard" write into its folder,
+        loggers: loggers that get the run's figures while it goes on: "csv" and "tensorboard" write into its folder,
             "wandb" and "mlflow" where their environment variables say; they change nothing about the run.
         rerun: do it again though it is done.
         progress: where to report; by default a bar on a terminal, nothing elsewhere.
@@ -96,11 +95,11 @@ def run(
     Raises:
         UserError: anything that the caller can mend.
     """
-    loggers = trackers.check(loggers)
+    loggers = check_loggers(loggers)
     progress = progress or progress_bars.default()
     with progress.task("Load plugins", 1) as task:
         device = environment.resolve_device(device)
-        team = distributed.resolve(devices, num_nodes, device)
+        process_group = distributed.resolve(devices, num_nodes, device)
         resolved = environment.resolve_precision(precision, device)
         for source in plugins:
             REGISTRY.load_source(source)
@@ -123,7 +122,7 @@ def run(
     return run_spec(
         spec,
         device=device,
-        team=team,
+        process_group=process_group,
         out=out,
         cache=cache,
         workers=workers,
@@ -137,52 +136,52 @@ def run_spec(
     spec: RunSpec,
     *,
     device: str = "cpu",
-    team: Team | None = None,
+    process_group: ProcessGroup | None = None,
     out: str | Path = DEFAULT_OUT,
     cache: str | Path | None = None,
     workers: int | None = None,
     loggers: Sequence[str] = (),
     rerun: bool = False,
     progress: Progress | None = None,
-    bench: Workbench | None = None,
+    data_cache: DataCache | None = None,
 ) -> RunRecord:
     """Carry out a spec, or return the record of an earlier run of it.
 
     Args:
         spec: the run.
         device: "cpu", "cuda", "cuda:N" or "mps".
-        team: who pre-trains, as `distributed.resolve` gives it; by default this process alone.
+        process_group: who pre-trains, as `distributed.resolve` gives it; by default this process alone.
         out, cache, workers, loggers, rerun, progress: as of `run`.
-        bench: shared by runs that follow one another, in place of `cache` and `workers`.
+        data_cache: shared by runs that follow one another, in place of `cache` and `workers`.
 
     Raises:
         BusyRunError: another process is at it.
         UserError: anything else that the caller can mend.
     """
     progress = progress or progress_bars.default()
-    bench = bench or Workbench(cache, workers)
-    team = team or Team()
-    _refuse_sharing(spec, team)
-    if team.launcher and not team.talk:
-        from gwbench.experiment.launch_external import in_company
+    data_cache = data_cache or DataCache(cache, workers)
+    process_group = process_group or ProcessGroup()
+    _refuse_sharing(spec, process_group)
+    if process_group.launcher and not process_group.channel:
+        from gwbench.experiment.launch_external import run_external
 
-        def carry_out(together: Team) -> RunRecord:
+        def carry_out(together: ProcessGroup) -> RunRecord:
             return run_spec(
                 spec,
                 device=device,
-                team=together,
+                process_group=together,
                 out=out,
                 loggers=loggers,
                 rerun=rerun,
                 progress=progress,
-                bench=bench,
+                data_cache=data_cache,
             )
 
-        return in_company(spec, team, device, bench, carry_out)
-    fingerprint = bench.fingerprint(spec)
+        return run_external(spec, process_group, device, data_cache, carry_out)
+    fingerprint = data_cache.fingerprint(spec)
     run_id = spec.run_id(fingerprint)
-    folder = folder_of(spec, fingerprint, out)
-    with only_here(folder):
+    folder = directory_of(spec, fingerprint, out)
+    with exclusive(folder):
         done = finished(spec, fingerprint, folder, progress)
         if done and not rerun:
             unlogged = " Nothing is logged." if loggers else ""
@@ -191,29 +190,34 @@ def run_spec(
         if rerun:
             set_aside(folder)
         sweep(folder)
-        notebook = Notebook(spec, run_id, fingerprint, device, folder)
+        recorder = RunRecorder(spec, run_id, fingerprint, device, folder)
         try:
-            with Tracked(progress, loggers, folder, spec) as tracked:
-                result = _carry_out(spec, notebook, bench, rerun, tracked, team)
+            with AsyncLogger(progress, loggers, folder, spec) as tracked:
+                result = _carry_out(spec, recorder, data_cache, rerun, tracked, process_group)
                 tracked.conclude(result)
             return result
         except Exception as error:
-            notebook.failed(error)
+            recorder.failed(error)
             if isinstance(error, OSError) and error.errno in WRITING:
                 raise unwritable(folder, error) from error
             raise
 
 
-def fail_spec(spec: RunSpec, error: Exception, *, device: str, out: str | Path, bench: Workbench) -> None:
+def fail_spec(spec: RunSpec, error: Exception, *, device: str, out: str | Path, data_cache: DataCache) -> None:
     """Record that a run failed, for a process that could not do so itself."""
-    fingerprint = bench.fingerprint(spec)
-    folder = folder_of(spec, fingerprint, out)
-    with only_here(folder):
-        Notebook(spec, spec.run_id(fingerprint), fingerprint, device, folder).failed(error)
+    fingerprint = data_cache.fingerprint(spec)
+    folder = directory_of(spec, fingerprint, out)
+    with exclusive(folder):
+        RunRecorder(spec, spec.run_id(fingerprint), fingerprint, device, folder).failed(error)
 
 
 def _carry_out(
-    spec: RunSpec, notebook: Notebook, bench: Workbench, rerun: bool, progress: Tracked, team: Team
+    spec: RunSpec,
+    recorder: RunRecorder,
+    data_cache: DataCache,
+    rerun: bool,
+    progress: AsyncLogger,
+    process_group: ProcessGroup,
 ) -> RunRecord:
     """The method section."""
     with progress.task("Load libraries", 1) as task:
@@ -222,46 +226,46 @@ def _carry_out(
 
         task.advance()
 
-    with notebook.phase("data") as phase:
-        splits, fresh = bench.splits(spec, progress)
+    with recorder.phase("data") as phase:
+        splits, fresh = data_cache.splits(spec, progress)
         phase.windows = sum(splits.sizes.values()) if fresh else 0
 
-    with notebook.phase("condition") as phase:
-        laboratory, fresh = bench.laboratory(spec, notebook.device, progress)
-        kept = [len(strain) for strain in laboratory.strain.values() if strain.in_memory]
+    with recorder.phase("condition") as phase:
+        context, fresh = data_cache.context(spec, recorder.device, progress)
+        kept = [len(strain) for strain in context.strain.values() if strain.in_memory]
         phase.windows = sum(kept) if fresh else 0
 
     if spec.training:
-        encoder = _pretrain(laboratory, notebook, rerun, progress, team)
-        assert notebook.trained
-        progress.start_at(notebook.trained.steps)
-        laboratory = replace(laboratory, encoder=encoder)
+        encoder = _pretrain(context, recorder, rerun, progress, process_group)
+        assert recorder.trained
+        progress.start_at(recorder.trained.steps)
+        context = replace(context, encoder=encoder)
 
-    labels = len(laboratory.labelled)
+    labels = len(context.labelled)
     judged = labels + len(splits.val) + len(splits.test)
     if spec.baseline:
-        with notebook.phase("baseline") as phase:
+        with recorder.phase("baseline") as phase:
             phase.windows = 0 if spec.trains else judged
-            scores: Scores = spec.baseline.build("baseline").scores(laboratory)
+            scores: Scores = spec.baseline.build("baseline").scores(context)
     else:
-        with notebook.phase("evaluate") as phase:
+        with recorder.phase("evaluate") as phase:
             phase.windows = judged
-            scores = laboratory.probe(encoder)
-        save_encoder(notebook.folder, encoder, laboratory.conditioner)
+            scores = context.probe(encoder)
+        save_encoder(recorder.folder, encoder, context.conditioner)
 
     metrics = evaluate_scores(splits.test.label, scores.test, splits.test.snr, knn_score=scores.neighbours)
     arrays = {"label": splits.test.label, "score": scores.test, "snr": splits.test.snr}
     if scores.embeddings is not None:
         arrays["embedding"] = scores.embeddings
-    record.write_arrays(notebook.folder / record.PREDICTIONS, arrays)
-    result = notebook.finished(splits, labels, scores, metrics)
-    drop_checkpoints(notebook.folder)
+    record.write_arrays(recorder.folder / record.PREDICTIONS, arrays)
+    result = recorder.finished(splits, labels, scores, metrics)
+    remove_checkpoints(recorder.folder)
     return result
 
 
-def _refuse_sharing(spec: RunSpec, team: Team) -> None:
+def _refuse_sharing(spec: RunSpec, process_group: ProcessGroup) -> None:
     """Refuse several devices where they would not be used, or could not be used equally."""
-    if team.size == 1:
+    if process_group.size == 1:
         return
     if not spec.training:
         assert spec.baseline
@@ -269,22 +273,25 @@ def _refuse_sharing(spec: RunSpec, team: Team) -> None:
             f"Several devices share pre-training, and the baseline {spec.baseline.name!r} has none: leave out "
             "--devices and --num-nodes."
         )
-    if spec.training.batch_size % team.size:
-        lower = spec.training.batch_size // team.size * team.size
+    if spec.training.batch_size % process_group.size:
+        lower = spec.training.batch_size // process_group.size * process_group.size
         raise UserError(
-            f"A batch of {spec.training.batch_size} windows cannot be shared out equally to {team.size} devices: use "
-            f"--batch-size {lower or team.size}, or other --devices. (The batch is that of all devices together.)"
+            f"A batch of {spec.training.batch_size} windows cannot be shared out equally to {process_group.size} "
+            f"devices: use --batch-size {lower or process_group.size}, or other --devices. (The batch is that of all "
+            "devices together.)"
         )
 
 
 def _pretrain(
-    laboratory: Laboratory, notebook: Notebook, rerun: bool, progress: Progress, team: Team
+    context: ExperimentContext, recorder: RunRecorder, rerun: bool, progress: Progress, process_group: ProcessGroup
 ) -> DetectorEncoder:
     """The pre-trained encoder: that of a finished run with the same pre-training, or else trained here."""
     from gwbench.experiment.checkpoint import load_encoder
 
-    spec = laboratory.spec
-    for earlier in lenders(spec, notebook.fingerprint, notebook.folder, progress) if spec.baseline or not rerun else ():
+    spec = context.spec
+    for earlier in (
+        reusable_runs(spec, recorder.fingerprint, recorder.folder, progress) if spec.baseline or not rerun else ()
+    ):
         assert earlier.folder is not None
         try:
             encoder = load_encoder(earlier.folder).encoder
@@ -292,27 +299,29 @@ def _pretrain(
             progress.say(f"{error} It is pre-trained again now.")
         else:
             progress.say(f"Pre-trained already: {earlier.folder}.")
-            notebook.take_over(earlier)
+            recorder.take_over(earlier)
             return encoder
-    encoder = laboratory.new_encoder()
-    trained = _trainer(team)(laboratory, encoder, notebook.folder / CHECKPOINTS, team)
-    notebook.pretrained(trained)
-    notebook.devices, notebook.nodes = team.devices, team.nodes
+    encoder = context.new_encoder()
+    trained = _trainer(process_group)(context, encoder, recorder.folder / CHECKPOINTS, process_group)
+    recorder.pretrained(trained)
+    recorder.devices, recorder.nodes = process_group.devices, process_group.nodes
     if trained.diagnostics:
-        record.write_arrays(notebook.folder / record.DIAGNOSTICS, trained.diagnostics)
+        record.write_arrays(recorder.folder / record.DIAGNOSTICS, trained.diagnostics)
     return encoder
 
 
-def _trainer(team: Team) -> Callable[[Laboratory, DetectorEncoder, Path, Team], Trained]:
+def _trainer(
+    process_group: ProcessGroup,
+) -> Callable[[ExperimentContext, DetectorEncoder, Path, ProcessGroup], Trained]:
     """Who trains: this process, several that it starts, or those it was started with."""
-    if team.talk:
-        from gwbench.experiment.launch_external import pretrain_in_company
+    if process_group.channel:
+        from gwbench.experiment.launch_external import pretrain_external
 
-        return pretrain_in_company
-    if team.size > 1:
-        from gwbench.experiment.launch_local import pretrain_together
+        return pretrain_external
+    if process_group.size > 1:
+        from gwbench.experiment.launch_local import pretrain_local
 
-        return pretrain_together
-    from gwbench.experiment.context import Laboratory
+        return pretrain_local
+    from gwbench.experiment.context import ExperimentContext
 
-    return Laboratory.pretrain
+    return ExperimentContext.pretrain

@@ -26,17 +26,17 @@ from gwbench.registry.compatibility import (
     resolve_groups,
 )
 from gwbench.registry.parameters import validate
-from gwbench.training.settings import Section, Training
+from gwbench.training.settings import SettingsSection, TrainingSettings
 from gwbench.utils.validation_errors import reason
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class Choice(Section):
+class Choice(SettingsSection):
     """A plugin by name, with all its parameters as JSON values."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies it
 
     @classmethod
     def of(cls, kind: str, name: str, given: Mapping[str, Any]) -> Choice:
@@ -52,7 +52,7 @@ class Choice(Section):
         return plugin.target(*context, **validate(plugin, self.parameters))
 
 
-class Evaluation(Section):
+class EvaluationSettings(SettingsSection):
     """How the frozen encoder is judged (protocol version 1).
 
     Attributes:
@@ -64,7 +64,7 @@ class Evaluation(Section):
     neighbours: Annotated[int, Field(ge=1)] = 20
 
 
-class RunSpec(Section):
+class RunSpec(SettingsSection):
     """One run. Build it with `RunSpec.create`, which fills in and checks every parameter.
 
     Attributes:
@@ -89,8 +89,8 @@ class RunSpec(Section):
     objective: Choice | None = None
     baseline: Choice | None = None
     conditioning: Conditioning = Conditioning()
-    training: Training | None = Training()
-    evaluation: Evaluation = Evaluation()
+    training: TrainingSettings | None = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: Annotated[int, Field(ge=0)] = 0
     data_seed: Annotated[int, Field(ge=0)] = 0
@@ -253,7 +253,7 @@ class RunSpec(Section):
     @property
     def pretraining(self) -> RunSpec:
         """The run as far as it shapes the pre-trained encoder: runs in which this is equal can share one."""
-        return self.model_copy(update={"baseline": None, "evaluation": Evaluation()})
+        return self.model_copy(update={"baseline": None, "evaluation": EvaluationSettings()})
 
     @property
     def title(self) -> str:
@@ -267,8 +267,8 @@ class RunSpec(Section):
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {
-    "training": Training,
-    "evaluation": Evaluation,
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
     "conditioning": Conditioning,
 }
 _PLUGIN_SECTIONS = ("dataset", "encoder", "pairing", "augmentation", "objective", "baseline")

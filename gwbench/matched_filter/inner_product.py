@@ -12,7 +12,7 @@ from torch import Tensor
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    from gwbench.contracts import Job
+    from gwbench.contracts import RunContext
 
 LEAST_WINDOWS, MOST_WINDOWS = 16, 1024
 """Labelled noise windows that the noise's power is measured on."""
@@ -46,24 +46,24 @@ class InnerProduct:
         """[D, F] in the units of |rfft|^2."""
 
     @classmethod
-    def of(cls, job: Job) -> InnerProduct:
+    def of(cls, context: RunContext) -> InnerProduct:
         """That of the noise in a run's labelled windows, of the training and the validation split.
 
         Raises:
             UserError: there are too few of them.
         """
-        train, val = job.splits.train, job.splits.val
-        quiet = {"train": job.labelled[train.label[job.labelled] == 0], "val": np.flatnonzero(val.label == 0)}
+        train, val = context.splits.train, context.splits.val
+        quiet = {"train": context.labelled[train.label[context.labelled] == 0], "val": np.flatnonzero(val.label == 0)}
         count = sum(map(len, quiet.values()))
         if count < LEAST_WINDOWS:
             raise UserError(
                 f"There are {count} labelled noise windows in the training and validation splits: a matched filter "
                 f"needs {LEAST_WINDOWS} to measure the noise on. Raise evaluation.label_fraction or use more data."
             )
-        parts = [job.conditioned(split, places[: MOST_WINDOWS // 2]) for split, places in quiet.items()]
-        settings = job.conditioner.settings
-        noise = torch.cat(parts).to(job.device)
-        return cls(noise, sample_rate=job.splits.sample_rate, band=(settings.low, settings.high))
+        parts = [context.conditioned(split, places[: MOST_WINDOWS // 2]) for split, places in quiet.items()]
+        settings = context.conditioner.settings
+        noise = torch.cat(parts).to(context.device)
+        return cls(noise, sample_rate=context.splits.sample_rate, band=(settings.low, settings.high))
 
     def vectors(self, strain: Tensor) -> Tensor:
         """Complex vectors [..., D, F] of conditioned strain [..., D, T]: the norm of a signal's is its optimal SNR."""

@@ -13,8 +13,8 @@ from torch import Tensor
 from gwbench.matched_filter.waveforms import template_strain
 
 if TYPE_CHECKING:
+    from gwbench.contracts import StrainConditioner
     from gwbench.matched_filter.inner_product import InnerProduct
-    from gwbench.preprocessing.base import Conditioner
 
 Params = dict[str, NDArray[np.float64]]
 
@@ -57,7 +57,7 @@ def drawn_uniform(mass: tuple[float, float], spin: tuple[float, float], n: int, 
 
 def template_vectors(
     params: Params,
-    conditioner: Conditioner,
+    conditioner: StrainConditioner,
     inner: InnerProduct,
     *,
     approximant: Literal["IMRPhenomXAS", "IMRPhenomD"],

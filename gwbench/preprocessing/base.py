@@ -77,7 +77,7 @@ class Conditioner(ABC):
     @property
     @abstractmethod
     def window_step(self) -> int:
-        """Samples from one window to the next in what `condition_stretch` gives."""
+        """Samples from one window to the next in what `condition_segment` gives."""
 
     def __call__(self, strain: Tensor | Array, *, split: str = "", positions: Array | None = None) -> Tensor:
         """Condition all detectors of some windows; the input stays as it is.
@@ -113,11 +113,11 @@ class Conditioner(ABC):
         return out
 
     @abstractmethod
-    def condition_stretch(self, stretch: Tensor | Array, detector: int) -> Tensor:
-        """Condition a long stretch of one detector's noise, to cut windows out of it.
+    def condition_segment(self, segment: Tensor | Array, detector: int) -> Tensor:
+        """Condition a long segment of one detector's noise, to cut windows out of it.
 
         Args:
-            stretch: [L] in strain units, of at least a window and the filter's reach on both sides.
+            segment: [L] in strain units, of at least a window and the filter's reach on both sides.
             detector: index of the detector.
 
         Returns:

@@ -70,9 +70,9 @@ class Whitening(Conditioner):
         """One: a window starts at every sample."""
         return 1
 
-    def condition_stretch(self, stretch: Tensor | Array, detector: int) -> Tensor:
-        """The filtered stretch [L - 2 reach]."""
-        scaled = scaled_strain(stretch)
+    def condition_segment(self, segment: Tensor | Array, detector: int) -> Tensor:
+        """The filtered segment [L - 2 reach]."""
+        scaled = scaled_strain(segment)
         return self._filter(scaled[None], [detector])[0, self.reach : len(scaled) - self.reach]
 
     def state(self) -> dict[str, Array]:
@@ -123,11 +123,11 @@ class SeedConditioning(Conditioner):
         """A window: each has a taper of its own, so they lie end to end."""
         return self.window
 
-    def condition_stretch(self, stretch: Tensor | Array, detector: int) -> Tensor:
+    def condition_segment(self, segment: Tensor | Array, detector: int) -> Tensor:
         """Windows cut at every quarter of a window, conditioned one by one."""
         import torch
 
-        windows = scaled_strain(stretch).unfold(0, self.window, max(self.window // 4, 1))
+        windows = scaled_strain(segment).unfold(0, self.window, max(self.window // 4, 1))
         return torch.cat([self._recipe(part) for part in windows.split(ROWS)]).flatten()
 
     def _condition(self, scaled: Tensor) -> Tensor:
@@ -198,11 +198,11 @@ def fit_conditioner(
     if settings.method == "seed":
         return SeedConditioning(settings, detectors, sample_rate, window, margin)
     reach = round(min(max(margin / sample_rate, MIN_REACH), MAX_REACH) * sample_rate)
-    segment = min(max(2 * reach, round(sample_rate)), samples)
+    psd_segment = min(max(2 * reach, round(sample_rate)), samples)
     (frequencies, psd), (fine, fine_psd) = median_psds(
         strain,
         sample_rate=sample_rate,
-        segments=(segment, samples),
+        segments=(psd_segment, samples),
         detectors=detectors,
         max_windows=max_windows,
     )

@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 STRETCH_SECONDS = 256
 """Seconds of noise generated for every detector and PSD: 128 independent windows of 2 s.
 
-At 2048 Hz a whitened stretch takes 2 MiB; one under the seed conditioning, whose windows share no sample, 8 MiB.
+At 2048 Hz a whitened segment takes 2 MiB; one under the seed conditioning, whose windows share no sample, 8 MiB.
 """
 
 PSD_SECONDS = 128
 """One over the Hz between the bins of the PSD that colours it, as `pycbc.noise.reproduceable.noise_from_string` has."""
 
 MIN_WINDOWS = 16
-"""Independent windows that a stretch holds at least, however long a window is."""
+"""Independent windows that a segment holds at least, however long a window is."""
 
 
 class PycbcNoise:
-    """A `NoiseSource`: windows at random places of long stretches, one stretch for every detector and PSD.
+    """A `NoiseSource`: windows at random places of long segments, one segment for every detector and PSD.
 
-    The stretches are generated at the first draw. They go through the conditioning of the data, so noise of a
+    The segments are generated at the first draw. They go through the conditioning of the data, so noise of a
     PSD unlike the data's comes out with its own colour and loudness relative to theirs.
 
     Args:
         conditioner: the run's.
         psds: for every detector of the conditioner, the PSD names to draw from with equal chances.
         seed: of the run.
-        seconds: length of a stretch.
+        seconds: length of a segment.
         progress: reports the generation.
 
     Raises:
@@ -81,7 +81,7 @@ class PycbcNoise:
         self._stretches: Tensor | None = None
 
     def raw(self, detector: str, name: str) -> Array:
-        """The stretch of one detector and PSD before conditioning, in strain units: [seconds * sample_rate].
+        """The segment of one detector and PSD before conditioning, in strain units: [seconds * sample_rate].
 
         It depends on nothing but the run's seed, the detector, the PSD and the length, so two sources that
         share a PSD share its noise.
@@ -110,8 +110,8 @@ class PycbcNoise:
         """Conditioned noise [B, C, T] float32 for channels of these detectors [B, C], on their device."""
         import torch
 
-        stretches = self._generated(detectors.device)
-        windows = stretches.unfold(1, self._conditioner.window, self._conditioner.window_step)
+        segments = self._generated(detectors.device)
+        windows = segments.unfold(1, self._conditioner.window, self._conditioner.window_step)
         counts = torch.tensor([len(names) for names in self.psds.values()])
         first = torch.cumsum(counts, 0) - counts
         # One large integer serves lists of different lengths: modulo 9 its bias is below 1e-17.
@@ -121,18 +121,18 @@ class PycbcNoise:
         return windows[row, where % windows.shape[1]]
 
     def _generated(self, device: torch.device) -> Tensor:
-        """Conditioned stretches [sum of PSDs, M], ordered by detector, then PSD."""
+        """Conditioned segments [sum of PSDs, M], ordered by detector, then PSD."""
         import torch
 
         if self._stretches is None:
             pairs = [(detector, name) for detector, names in self.psds.items() for name in names]
-            stretches = []
-            with self._progress.task("Generate noise", len(pairs), "stretches") as task:
+            segments = []
+            with self._progress.task("Generate noise", len(pairs), "segments") as task:
                 for detector, name in pairs:
                     index = self._conditioner.detectors.index(detector)
-                    stretches.append(self._conditioner.condition_stretch(self.raw(detector, name), index))
+                    segments.append(self._conditioner.condition_segment(self.raw(detector, name), index))
                     task.advance(note=name)
-            self._stretches = torch.stack(stretches)
+            self._stretches = torch.stack(segments)
         self._stretches = self._stretches.to(device)
         return self._stretches
 

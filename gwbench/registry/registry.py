@@ -146,6 +146,8 @@ class Registry:
 
     def present_name(self, kind: str, name: str) -> str:
         """What a plugin is called that once had this name; the name itself where none had."""
+        if kind not in KINDS:
+            return name
         if kind not in self._former_names:
             self._former_names[kind] = {old: plugin.name for plugin in self.list(kind) for old in plugin.aliases}
         return self._former_names[kind].get(name, name)

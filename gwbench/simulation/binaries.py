@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from gwbench.simulation.priors import AnyDistribution, Model, Slope, span
-from gwbench.simulation.tables import Table, smooth, smooth_grids
+from gwbench.simulation.tables import InterpolationTable, smooth, smooth_grids
 
 Float = NDArray[np.float64]
 
@@ -136,13 +136,13 @@ class MassRatio(Model):
 
 
 @lru_cache(maxsize=32)
-def _smaller_mass(model: MassRatio) -> Table:
+def _smaller_mass(model: MassRatio) -> InterpolationTable:
     low, high = model.limits
 
     def density(mass: Float) -> Float:
         return np.asarray((mass / high) ** model.slope * smooth(mass, low, model.smoothing))
 
-    return Table.of(density, *smooth_grids(low, high, model.smoothing))
+    return InterpolationTable.of(density, *smooth_grids(low, high, model.smoothing))
 
 
 class AlignedSpins(Model):

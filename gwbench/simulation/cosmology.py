@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gwbench.simulation.priors import Model, Slope
-from gwbench.simulation.tables import Table
+from gwbench.simulation.tables import InterpolationTable
 
 Float = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ class ComovingVolume(Model):
 
 
 @lru_cache(maxsize=32)
-def _redshifts(model: ComovingVolume) -> tuple[Table, Float]:
+def _redshifts(model: ComovingVolume) -> tuple[InterpolationTable, Float]:
     """The redshift's distribution, and the transverse comoving distance in Mpc at the table's points."""
     import astropy.cosmology
 
@@ -55,7 +55,7 @@ def _redshifts(model: ComovingVolume) -> tuple[Table, Float]:
         volume = cosmology.differential_comoving_volume(redshift).value
         return np.asarray(volume * (1 + redshift) ** (model.rate_slope - 1))
 
-    table = Table.of(density, np.linspace(0, model.z_max, REDSHIFTS))
+    table = InterpolationTable.of(density, np.linspace(0, model.z_max, REDSHIFTS))
     return table, np.asarray(cosmology.comoving_transverse_distance(table.x).to_value("Mpc"), np.float64)
 
 

@@ -127,7 +127,7 @@ def _log_uniform(rng: np.random.Generator, n: int, low: float, high: float) -> F
     return np.exp(rng.uniform(np.log(low), np.log(high), n))
 
 
-KINDS: dict[str, Callable[[np.random.Generator, int, float], Float32]] = {
+GLITCH_KINDS: dict[str, Callable[[np.random.Generator, int, float], Float32]] = {
     "blip": blip,
     "scattered-light": scattered_light,
     "ringing": ringing,
@@ -151,7 +151,7 @@ class SimulatedGlitches:
     Attributes:
         rate: mean number per second and detector, of a Poisson distribution over the window and its margins.
         snr: lowest and highest.
-        kinds: names of `KINDS`, each equally probable.
+        kinds: names of `GLITCH_KINDS`, each equally probable.
 
     Raises:
         UserError: a value that cannot be simulated.
@@ -159,7 +159,7 @@ class SimulatedGlitches:
 
     rate: float
     snr: tuple[float, float] = (7.5, 100.0)
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = tuple(GLITCH_KINDS)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < np.inf:
@@ -170,13 +170,15 @@ class SimulatedGlitches:
                 "such as 7.5 and 100."
             )
         for kind in self.kinds:
-            if kind not in KINDS:
+            if kind not in GLITCH_KINDS:
                 raise UserError(
-                    f"Unknown kind of glitch {kind!r}: expected some of {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}"
+                    f"Unknown kind of glitch {kind!r}: expected some of {', '.join(GLITCH_KINDS)}."
+                    f"{did_you_mean(kind, GLITCH_KINDS)}"
                 )
         if not self.kinds or len(set(self.kinds)) < len(self.kinds):
             raise UserError(
-                f"glitch kinds = {','.join(self.kinds) or 'none'}: expected different names out of {', '.join(KINDS)}."
+                f"glitch kinds = {','.join(self.kinds) or 'none'}: expected different names out of "
+                f"{', '.join(GLITCH_KINDS)}."
             )
 
     def __str__(self) -> str:
@@ -202,7 +204,7 @@ class SimulatedGlitches:
             For each detector, such as H1, [n]: `glitches_H1`, how many were added, and of the loudest of them (NaN
             where there is none, the SNR 0, the kind -1) `glitch_snr_H1`, `glitch_time_H1` (seconds from the first
             sample of `noise`, margin included, to the centre of the glitch's energy) and `glitch_kind_H1` (position
-            in `KINDS`).
+            in `GLITCH_KINDS`).
 
         Raises:
             UserError: a sample rate below 512 Hz; a PSD that has no value where a glitch is.
@@ -223,7 +225,7 @@ class SimulatedGlitches:
             some = np.flatnonzero(kind == number)
             for start in range(0, len(some), CHUNK):
                 part = some[start : start + CHUNK]
-                waves = KINDS[name](rng, len(part), sample_rate)
+                waves = GLITCH_KINDS[name](rng, len(part), sample_rate)
                 row = rows[window[part], channel[part]]
                 waves *= (snr[part] / _unit_snr(waves, psds, row, sample_rate))[:, None].astype(np.float32)
                 _add(noise, waves, window[part], channel[part], centre[part])
@@ -235,7 +237,7 @@ class SimulatedGlitches:
         }
         loudest_last = np.argsort(snr, kind="stable")
         where = (window[loudest_last], channel[loudest_last])
-        numbers = np.array([list(KINDS).index(name) for name in self.kinds])
+        numbers = np.array([list(GLITCH_KINDS).index(name) for name in self.kinds])
         # Of several values for one place, numpy keeps the last.
         found["glitch_snr"][where] = snr[loudest_last]
         found["glitch_time"][where] = centre[loudest_last] / sample_rate
@@ -275,4 +277,4 @@ def _add(noise: Float32, waves: Float32, window: Int, channel: Int, centre: Int)
         noise[w, c, start:stop] += wave[start - first : stop - first]
 
 
-__all__ = ["KINDS", "Glitches", "SimulatedGlitches"]
+__all__ = ["GLITCH_KINDS", "Glitches", "SimulatedGlitches"]

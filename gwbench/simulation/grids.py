@@ -16,7 +16,7 @@ SHORTEST_GRID = 4.0
 RINGING = 0.5
 """Seconds kept free on it: the sharp start at f_low rings on, at f_low.
 
-What of that reaches a kept stretch of 2.5 s is at most 6.5 % of the signal's root-mean-square, 1 % once whitened.
+What of that reaches a kept segment of 2.5 s is at most 6.5 % of the signal's root-mean-square, 1 % once whitened.
 """
 
 

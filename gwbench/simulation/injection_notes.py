@@ -41,7 +41,7 @@ def noise_notes(windows: Injections, sources: Mapping[str, str], sizes: Mapping[
             )
     notes += _psd_notes(windows)
     for split, channels_of in windows.noise.items():
-        seconds = [sum(len(part.strain) for part in stretches) / windows.sample_rate for stretches in channels_of]
+        seconds = [sum(len(part.strain) for part in segments) / windows.sample_rate for segments in channels_of]
         taken = sizes[split] * (windows.window + 2 * windows.margin) / windows.sample_rate
         each = ", ".join(
             f"{name} {length:.1f} s (each second used {taken / length:.1f} times)"
@@ -91,8 +91,8 @@ def _psd_notes(windows: Injections) -> list[str]:
     ]
     reach, drifts = sensitivity(windows.psds), []
     for channel, name in enumerate(windows.detectors):
-        stretches = [part for channels in windows.noise.values() for part in channels[channel]]
-        heard = reach[np.unique(np.concatenate([part.rows for part in stretches]))]
+        segments = [part for channels in windows.noise.values() for part in channels[channel]]
+        heard = reach[np.unique(np.concatenate([part.rows for part in segments]))]
         low, high = 100 * (np.array([heard.min(), heard.max()]) / np.median(heard) - 1)
         drifts.append(f"{name} {low:+.0f} to {high:+.0f} % ({len(heard)} PSDs)")
     notes.append(f"The distance at which an inspiral is heard drifts about its median: {', '.join(drifts)}.")

@@ -9,11 +9,11 @@ import numpy as np
 
 from gwbench.data.dataset import Array, Block
 from gwbench.data.psd import PsdTable
-from gwbench.data.strain_files.tracked_psd import NoiseStretch
+from gwbench.data.strain_files.tracked_psd import NoiseSegment
 from gwbench.errors import UserError
 from gwbench.simulation.glitches import Glitches
 from gwbench.simulation.signals import SignalModel
-from gwbench.simulation.strain import Noise, inject
+from gwbench.simulation.strain import GaussianNoise, inject
 
 SLIDE = 0.5
 """Seconds by which the channels of a time-slid window are apart at least.
@@ -31,10 +31,10 @@ class Injections:
     """Windows of real noise with simulated signals in half of them (a `gwbench.contracts.Windows`).
 
     Attributes:
-        noise: for every split, for each of D channels, stretches of at least window + 2 margin samples; no two splits
-            share a sample, nor do two channels. Where they are `coincident`, the channels' stretches are simultaneous,
+        noise: for every split, for each of D channels, segments of at least window + 2 margin samples; no two splits
+            share a sample, nor do two channels. Where they are `coincident`, the channels' segments are simultaneous,
             one by one, and of equal length.
-        psds: the PSDs that the stretches name.
+        psds: the PSDs that the segments name.
         signals: what is injected.
         detectors: D names.
         sample_rate: Hz.
@@ -44,7 +44,7 @@ class Injections:
         glitches: simulated transients in any window, if there are to be some.
     """
 
-    noise: Mapping[str, Sequence[Sequence[NoiseStretch]]]
+    noise: Mapping[str, Sequence[Sequence[NoiseSegment]]]
     psds: PsdTable
     signals: SignalModel
     detectors: tuple[str, ...]
@@ -82,33 +82,33 @@ class Injections:
         times = {f"noise_gps_{name}": begins[:, channel] for channel, name in enumerate(self.detectors)}
         return replace(made, parameters={**made.parameters, **times})
 
-    def windows(self, rng: np.random.Generator, split: str, n: int) -> tuple[Noise, Array]:
+    def windows(self, rng: np.random.Generator, split: str, n: int) -> tuple[GaussianNoise, Array]:
         """`n` windows without signals, and the GPS times [n, D] of their first samples, margin included."""
         size = self.window + 2 * self.margin
         channels = self.noise[split]
         which, first, gps = self._starts(rng, split, n, size)
         strain = np.empty((n, len(channels), size), np.float32)
         rows = np.empty((n, len(channels)), np.int64)
-        for channel, stretches in enumerate(channels):
+        for channel, segments in enumerate(channels):
             for row in range(n):
-                stretch, begin = stretches[which[row, channel]], first[row, channel]
-                strain[row, channel] = stretch.strain[begin : begin + size]
-                rows[row, channel] = stretch.row(begin + size // 2)
-        return Noise(strain, rows), gps
+                segment, begin = segments[which[row, channel]], first[row, channel]
+                strain[row, channel] = segment.strain[begin : begin + size]
+                rows[row, channel] = segment.row(begin + size // 2)
+        return GaussianNoise(strain, rows), gps
 
     def _starts(self, rng: np.random.Generator, split: str, n: int, size: int) -> tuple[Array, Array, Array]:
-        """For each window and channel [n, D]: which stretch, its first sample there, and the GPS time of that."""
+        """For each window and channel [n, D]: which segment, its first sample there, and the GPS time of that."""
         channels = self.noise[split]
         which, first = np.empty((2, n, len(channels)), np.int64)
         gps = np.empty((n, len(channels)))
         waiting = np.arange(n)
         for _ in range(TRIES):
             drawn: tuple[Array, Array] | None = None
-            for channel, stretches in enumerate(channels):
+            for channel, segments in enumerate(channels):
                 if drawn is None or not self.coincident:
-                    drawn = draw_starts(rng, [len(stretch.strain) for stretch in stretches], size, len(waiting))
+                    drawn = draw_starts(rng, [len(segment.strain) for segment in segments], size, len(waiting))
                 which[waiting, channel], first[waiting, channel] = drawn
-                begins = np.array([stretch.gps for stretch in stretches])
+                begins = np.array([segment.gps for segment in segments])
                 gps[waiting, channel] = begins[drawn[0]] + drawn[1] / self.sample_rate
             if self.coincident:
                 return which, first, gps
@@ -123,16 +123,16 @@ class Injections:
 
 
 def draw_starts(rng: np.random.Generator, lengths: Sequence[int], size: int, count: int) -> tuple[Array, Array]:
-    """Windows that start anywhere in some stretches, each start equally probable.
+    """Windows that start anywhere in some segments, each start equally probable.
 
     Args:
         rng: the only source of randomness.
-        lengths: samples of each stretch, each at least `size`.
+        lengths: samples of each segment, each at least `size`.
         size: samples of a window.
         count: windows.
 
     Returns:
-        [count] which stretch, and [count] the first sample in it.
+        [count] which segment, and [count] the first sample in it.
     """
     starts = np.asarray(lengths) - size + 1
     ends = np.cumsum(starts)

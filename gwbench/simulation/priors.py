@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gwbench.simulation.tables import POINTS, Table, smooth, smooth_grids
+from gwbench.simulation.tables import POINTS, InterpolationTable, smooth, smooth_grids
 
 Float = NDArray[np.float64]
 Slope = Annotated[float, Field(ge=-20, le=20)]
@@ -245,7 +245,7 @@ AnyDistribution = Annotated[
 
 
 @lru_cache(maxsize=32)
-def _power_law_plus_peak(prior: PowerLawPlusPeak) -> Table:
+def _power_law_plus_peak(prior: PowerLawPlusPeak) -> InterpolationTable:
     from scipy.special import ndtr
 
     law = PowerLaw(distribution="power-law", low=prior.low, high=prior.high, slope=prior.slope)
@@ -258,7 +258,7 @@ def _power_law_plus_peak(prior: PowerLawPlusPeak) -> Table:
         return np.asarray(mixture * smooth(x, prior.low, prior.smoothing))
 
     around = prior._clip(prior.peak_mean + prior.peak_width * np.linspace(-8, 8, POINTS))
-    return Table.of(density, *smooth_grids(prior.low, prior.high, prior.smoothing), around)
+    return InterpolationTable.of(density, *smooth_grids(prior.low, prior.high, prior.smoothing), around)
 
 
 def uniform(limits: tuple[float, float]) -> AnyDistribution:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gwbench.data.psd import NOISE_F_LOW, PsdTable
 from gwbench.data.strain_files.resample import PASSBAND
-from gwbench.data.strain_files.segments import Stretch
+from gwbench.data.strain_files.segments import Segment
 from gwbench.data.whitening_filters import HIGH_EDGE, SCALE, whitening_filters
 from gwbench.errors import UserError
 
@@ -26,7 +26,7 @@ SEGMENT = 2.0
 """Seconds of a periodogram of the PSD that whitens."""
 
 SHORTEST = 16.0
-"""Seconds; a shorter stretch has too few periodograms for a median that a glitch does not move."""
+"""Seconds; a shorter segment has too few periodograms for a median that a glitch does not move."""
 
 LEAST_THRESHOLD = 5.0
 """Standard deviations, which Gaussian noise at 2048 Hz exceeds every 15 minutes; every 4 hours at 5.5."""
@@ -60,16 +60,16 @@ class Cutout:
 
 
 def find_glitches(
-    stretches: Sequence[Stretch], samples: int, *, threshold: float = 8.0, times: Sequence[float] = ()
+    stretches: Sequence[Segment], samples: int, *, threshold: float = 8.0, times: Sequence[float] = ()
 ) -> list[Cutout]:
     """Cut glitches out of strain.
 
-    Every stretch is whitened by `whitening_filters` with its own median PSD, from `NOISE_F_LOW` to `PASSBAND` of the
+    Every segment is whitened by `whitening_filters` with its own median PSD, from `NOISE_F_LOW` to `PASSBAND` of the
     Nyquist frequency, and searched for single samples above a threshold. A cut-out reaches a window to either side of
-    its glitch, or as far as the stretch goes.
+    its glitch, or as far as the segment goes.
 
     Args:
-        stretches: good strain of one sample rate, such as `recorded.segments.good_stretches` of files that were
+        segments: good strain of one sample rate, such as `recorded.segments.good_segments` of files that were
             `resampled`; take the times of known events out by `without`. One too short for its PSD or for a window is
             not searched.
         samples: of a window with its margins.
@@ -77,7 +77,7 @@ def find_glitches(
         times: GPS times of glitches; where given, no others are searched for.
 
     Returns:
-        In the order of the stretches; glitches too near an end are left out.
+        In the order of the segments; glitches too near an end are left out.
 
     Raises:
         UserError: a threshold that noise exceeds; a given time without enough strain around it.
@@ -91,7 +91,7 @@ def find_glitches(
     for time in times:
         if not any(abs(cutout.gps - time) <= TOGETHER for cutout in cutouts):
             raise UserError(
-                f"The glitch at GPS {time:.3f} cannot be cut out: it lies in no good stretch that is {SHORTEST:g} s "
+                f"The glitch at GPS {time:.3f} cannot be cut out: it lies in no good segment that is {SHORTEST:g} s "
                 f"long, holds a window and {2 * REACH:g} s on either side of it. Leave this time out, or give a file "
                 "that holds it."
             )
@@ -213,7 +213,7 @@ class RealGlitches:
         return {f"{name}_{d}": values[:, i] for i, d in enumerate(detectors) for name, values in found.items()}
 
 
-def _cut_out(stretch: Stretch, samples: int, threshold: float, times: Sequence[float]) -> list[Cutout]:
+def _cut_out(stretch: Segment, samples: int, threshold: float, times: Sequence[float]) -> list[Cutout]:
     rate = stretch.file.sample_rate
     reach = round(REACH * rate)
     begin, end = stretch.gps[0] + REACH, stretch.gps[1] - REACH
@@ -221,8 +221,8 @@ def _cut_out(stretch: Stretch, samples: int, threshold: float, times: Sequence[f
     if len(stretch) < max(SHORTEST * rate, samples + 4 * reach) or (times and not len(given)):
         return []
     white, deviation = _whitened(stretch, reach)
-    loudness = np.abs(white) / deviation
-    peaks = _largest_near(given - begin, loudness, rate) if times else _excursions(loudness, threshold, rate)
+    snr_series = np.abs(white) / deviation
+    peaks = _largest_near(given - begin, snr_series, rate) if times else _excursions(snr_series, threshold, rate)
     cutouts = []
     for peak in peaks:
         # A window to either side, and what recolouring consumes beyond.
@@ -232,13 +232,13 @@ def _cut_out(stretch: Stretch, samples: int, threshold: float, times: Sequence[f
             span = (float(begin + first / rate - REACH), float(begin + last / rate + REACH))
             piece = white[first:last].astype(np.float32)
             cutouts.append(
-                Cutout(piece, int(peak - first), float(begin + peak / rate), inside - first, loudness[inside], span)
+                Cutout(piece, int(peak - first), float(begin + peak / rate), inside - first, snr_series[inside], span)
             )
     return cutouts
 
 
-def _whitened(stretch: Stretch, reach: int) -> tuple[Float, float]:
-    """[len(stretch) - 2 reach] white noise of PSD 2 / rate within its band, and its standard deviation."""
+def _whitened(stretch: Segment, reach: int) -> tuple[Float, float]:
+    """[len(segment) - 2 reach] white noise of PSD 2 / rate within its band, and its standard deviation."""
     from scipy import signal
 
     rate = stretch.file.sample_rate
@@ -262,19 +262,19 @@ def _whitened(stretch: Stretch, reach: int) -> tuple[Float, float]:
     return white, float(np.median(np.abs(white)) / MAD)
 
 
-def _excursions(loudness: Float, threshold: float, rate: float) -> Int:
+def _excursions(snr_series: Float, threshold: float, rate: float) -> Int:
     """Samples at which whitened strain [samples] has its largest excursions, one for each cluster."""
-    above = np.flatnonzero(loudness > threshold)
+    above = np.flatnonzero(snr_series > threshold)
     if not len(above):
         return above
     clusters = np.split(above, np.flatnonzero(np.diff(above) > TOGETHER * rate) + 1)
-    return np.array([cluster[loudness[cluster].argmax()] for cluster in clusters])
+    return np.array([cluster[snr_series[cluster].argmax()] for cluster in clusters])
 
 
-def _largest_near(seconds: Float, loudness: Float, rate: float) -> Int:
+def _largest_near(seconds: Float, snr_series: Float, rate: float) -> Int:
     """For each time, the sample within `TOGETHER` of it at which whitened strain [samples] is largest."""
-    edges = np.clip(np.rint((seconds[:, None] + [-TOGETHER, TOGETHER]) * rate).astype(int), 0, len(loudness))
-    return np.array([first + loudness[first:last].argmax() for first, last in edges], int)
+    edges = np.clip(np.rint((seconds[:, None] + [-TOGETHER, TOGETHER]) * rate).astype(int), 0, len(snr_series))
+    return np.array([first + snr_series[first:last].argmax() for first, last in edges], int)
 
 
 def _recolouring(psds: Float, sample_rate: float, size: int) -> Float32:

@@ -14,7 +14,7 @@ from gwbench.errors import UserError
 from gwbench.simulation.grids import SHORTEST_GRID, grid_seconds
 from gwbench.simulation.population import REFERENCE_GPS, Parameters, Population, load_population
 from gwbench.simulation.projection import detector_waves, weighted_norm
-from gwbench.simulation.snr_models import FromDistance, Loudness, SnrModel
+from gwbench.simulation.snr_models import FromDistance, SnrDistribution, SnrModel
 from gwbench.simulation.waveforms import REFERENCE_DISTANCE, approximant_source
 
 Float32 = NDArray[np.float32]
@@ -60,7 +60,7 @@ class SignalModel:
 
     Attributes:
         population: masses, spins, orientations and distances.
-        loudness: the network SNR.
+        snr_distribution: the network SNR.
         arrival: range of the coalescence time at the centre of the earth, seconds after the window's start, uniform.
         approximant: see `gwbench.simulation.waveforms.polarizations`.
         f_low: Hz; signals begin here, and their SNR counts from here.
@@ -71,7 +71,7 @@ class SignalModel:
     """
 
     population: Population
-    loudness: Loudness
+    snr_distribution: SnrDistribution
     arrival: tuple[float, float]
     approximant: str = "IMRPhenomXAS"
     f_low: float = 20.0
@@ -87,7 +87,7 @@ class SignalModel:
             raise UserError(f"f_low = {self.f_low:g} Hz: expected at least 5, such as 20.")
         if not self.gps > 0:
             raise UserError(f"gps = {self.gps:g}: expected a GPS time in seconds, such as {REFERENCE_GPS:.0f}.")
-        if isinstance(self.loudness, FromDistance) and not self.population.has_distance:
+        if isinstance(self.snr_distribution, FromDistance) and not self.population.has_distance:
             raise UserError(
                 f"snr_model = distance: the population {self.population.name} has no distances. Choose another "
                 "population or another snr_model."
@@ -114,8 +114,8 @@ class SignalModel:
         Args:
             population: a name of `gwbench/data/simulation/populations.toml`, or a file like it.
             duration: of a window, seconds.
-            snr_model: see `Loudness.create`.
-            snr: see `Loudness.create`.
+            snr_model: see `SnrDistribution.create`.
+            snr: see `SnrDistribution.create`.
             mass: uniform component masses in this range instead of the population's, solar masses, detector frame.
             spin: uniform aligned spins in this range instead of the population's.
             arrival: by default 0.7 to 0.95 of the duration: late in a window, which then holds the rest.
@@ -128,13 +128,13 @@ class SignalModel:
         """
         drawn = load_population(population).with_ranges(mass=mass, spin=spin)
         late = arrival or (0.7 * duration, 0.95 * duration)
-        return cls(drawn, Loudness.create(snr_model, snr), late, approximant, f_low, gps)
+        return cls(drawn, SnrDistribution.create(snr_model, snr), late, approximant, f_low, gps)
 
     def __str__(self) -> str:
         return (
             f"{self.population}, coalescence uniform in [{self.arrival[0]:g}, {self.arrival[1]:g}] s of the window; "
-            f"waveform {self.approximant} from {self.f_low:g} Hz; optimal network SNR {self.loudness}, of the whole "
-            f"signal above {self.f_low:g} Hz; earth's rotation held at GPS {self.gps:.0f}"
+            f"waveform {self.approximant} from {self.f_low:g} Hz; optimal network SNR {self.snr_distribution}, of the "
+            f"whole signal above {self.f_low:g} Hz; earth's rotation held at GPS {self.gps:.0f}"
         )
 
     def check(self, duration: float) -> None:
@@ -186,15 +186,15 @@ class SignalModel:
             if tries > MOST_TRIES * max(n, 16):
                 raise UserError(
                     f"Fewer than 1 in {MOST_TRIES} signals of {self.population.name} has a network SNR "
-                    f"{self.loudness}: ask for fainter ones."
+                    f"{self.snr_distribution}: ask for fainter ones."
                 )
             found = self.population.sample(rng, len(waiting))
             found["geocent_time"] = rng.uniform(*self.arrival, len(waiting))
-            snr = self.loudness.drawn(rng, len(waiting))
+            snr = self.snr_distribution.drawn(rng, len(waiting))
             places = waiting
             if snr is not None:
                 found = {name: values for name, values in found.items() if name not in OF_DISTANCE}
-            elif self.loudness.selects and approximant_source(self.approximant) != "pycbc-td":
+            elif self.snr_distribution.selects and approximant_source(self.approximant) != "pycbc-td":
                 # A series in the time domain would lose its start on a short grid.
                 heard = self._perhaps_audible(found, detectors, psds, rows[waiting], sample_rate)
                 found, places = {name: values[heard] for name, values in found.items()}, waiting[heard]
@@ -249,14 +249,14 @@ class SignalModel:
                     gps=self.gps,
                 )
                 at_reference = weighted_norm(waves, weight[rows[part]])
-                loudness = np.linalg.norm(at_reference, axis=1)
+                reference_snr = np.linalg.norm(at_reference, axis=1)
                 if snr is None:
                     distance[part] = found["luminosity_distance"][part]
                 else:
-                    distance[part] = REFERENCE_DISTANCE * loudness / snr[part]
+                    distance[part] = REFERENCE_DISTANCE * reference_snr / snr[part]
                 scale = REFERENCE_DISTANCE / distance[part]
                 per_detector[part] = at_reference * scale[:, None]
-                loud = self.loudness.audible(loudness * scale)
+                loud = self.snr_distribution.audible(reference_snr * scale)
                 kept[part] = loud
                 series = scipy.fft.irfft(waves[loud], n=samples, overwrite_x=True)[..., :keep]
                 strain[places[part[loud]]] = series * (scale[loud, None, None] * sample_rate).astype(np.float32)
@@ -292,7 +292,7 @@ class SignalModel:
             )
             at_reference = np.linalg.norm(weighted_norm(waves, weight[rows[part]]), axis=1)
             snr[part] = at_reference * REFERENCE_DISTANCE / found["luminosity_distance"][part]
-        return self.loudness.audible(snr / SURELY)
+        return self.snr_distribution.audible(snr / SURELY)
 
     def _weights(
         self,

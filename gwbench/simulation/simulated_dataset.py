@@ -13,9 +13,9 @@ from gwbench.data.psd import psd_files
 from gwbench.data.strain_files.known_events import event_files, known_events
 from gwbench.data.strain_files.reading import find_strain_files, read_strain
 from gwbench.data.strain_files.resample import resampled
-from gwbench.data.strain_files.segments import good_stretches, without
+from gwbench.data.strain_files.segments import good_segments, without
 from gwbench.errors import UserError, did_you_mean
-from gwbench.simulation.glitches import KINDS, SimulatedGlitches
+from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
 from gwbench.simulation.population import REFERENCE_GPS
 from gwbench.simulation.real_glitches import RealGlitches, find_glitches, share_glitches
 from gwbench.simulation.signals import SignalModel
@@ -112,7 +112,7 @@ class SimulatedDataset(Dataset):
         gps: float = REFERENCE_GPS,
         glitch_rate: Annotated[float, Field(ge=0)] | None = None,
         glitch_snr: tuple[float, float] = SimulatedGlitches.snr,
-        glitch_kinds: tuple[str, ...] = tuple(KINDS),
+        glitch_kinds: tuple[str, ...] = tuple(GLITCH_KINDS),
         glitch_path: tuple[str, ...] = (),
         glitch_times: tuple[float, ...] = (),
     ) -> None:
@@ -208,11 +208,11 @@ class SimulatedDataset(Dataset):
             for path in paths:
                 files.append(resampled(read_strain(path), rate))
                 task.advance()
-        stretches = good_stretches(files)
+        segments = good_segments(files)
         for event in known_events(event_files(paths)):
-            stretches = without(stretches, event.gps - AROUND_EVENTS, event.gps + AROUND_EVENTS)
+            segments = without(segments, event.gps - AROUND_EVENTS, event.gps + AROUND_EVENTS)
         samples = self.simulation.window + 2 * self.simulation.margin
-        cutouts = find_glitches(stretches, samples, times=self.glitch_times)
+        cutouts = find_glitches(segments, samples, times=self.glitch_times)
         return RealGlitches(share_glitches(cutouts, self.sizes), self.glitch_rate, rate)
 
 

@@ -19,7 +19,7 @@ LOWEST, HIGHEST = 1e-3, 1e4
 """Network SNRs that make sense."""
 
 
-class Loudness(ABC):
+class SnrDistribution(ABC):
     """How loud signals are."""
 
     @abstractmethod
@@ -36,7 +36,7 @@ class Loudness(ABC):
         return np.ones(len(snr), bool)
 
     @staticmethod
-    def create(model: SnrModel, values: Sequence[float]) -> Loudness:
+    def create(model: SnrModel, values: Sequence[float]) -> SnrDistribution:
         """A distribution from its name and numbers, as a command line gives them.
 
         Args:
@@ -46,17 +46,17 @@ class Loudness(ABC):
         Raises:
             UserError: the wrong number of values, or values that make no sense.
         """
-        makers = {"uniform": Uniform, "clipped-normal": ClippedNormal, "distance": FromDistance}
+        makers = {"uniform": UniformSnr, "clipped-normal": ClippedNormal, "distance": FromDistance}
         wanted = {"uniform": "LOW,HIGH", "clipped-normal": "MEAN,SIGMA,FLOOR", "distance": "LEAST"}[model]
         if len(values) != wanted.count(",") + 1:
             given = ",".join(f"{value:g}" for value in values)
             raise UserError(f"snr = {given}: with snr_model = {model}, expected snr = {wanted}.")
-        made: Loudness = makers[model](*values)
+        made: SnrDistribution = makers[model](*values)
         return made
 
 
 @dataclass(frozen=True)
-class Uniform(Loudness):
+class UniformSnr(SnrDistribution):
     """Uniform between two network SNRs."""
 
     low: float
@@ -78,7 +78,7 @@ class Uniform(Loudness):
 
 
 @dataclass(frozen=True)
-class ClippedNormal(Loudness):
+class ClippedNormal(SnrDistribution):
     """The larger of N(mean, sigma) and a floor."""
 
     mean: float
@@ -101,7 +101,7 @@ class ClippedNormal(Loudness):
 
 
 @dataclass(frozen=True)
-class FromDistance(Loudness):
+class FromDistance(SnrDistribution):
     """What the population's distances give; signals fainter than `least` are drawn anew."""
 
     least: float
@@ -127,4 +127,4 @@ class FromDistance(Loudness):
         return "from the population's distances" + (f", at least {self.least:g}" if self.least else "")
 
 
-__all__ = ["ClippedNormal", "FromDistance", "Loudness", "SnrModel", "Uniform"]
+__all__ = ["ClippedNormal", "FromDistance", "SnrDistribution", "SnrModel", "UniformSnr"]

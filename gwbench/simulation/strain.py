@@ -30,7 +30,7 @@ PSD_SECONDS = 16.0
 
 
 @dataclass(frozen=True)
-class Noise:
+class GaussianNoise:
     """Windows without signals.
 
     Attributes:
@@ -101,7 +101,7 @@ def inject(
     split: str,
     start: int,
     n: int,
-    noise: Noise,
+    noise: GaussianNoise,
     *,
     signals: SignalModel,
     glitches: Glitches | None,
@@ -247,14 +247,14 @@ class Simulation:
             _withhold(block, max(0, self.labelled - start))
         return block
 
-    def noise(self, rng: np.random.Generator, n: int) -> Noise:
+    def noise(self, rng: np.random.Generator, n: int) -> GaussianNoise:
         """`n` windows without signals."""
         keep = self.window + 2 * self.margin
         samples = 2 * scipy.fft.next_fast_len(-(-(keep + round(DECORRELATION * self.sample_rate)) // 2), real=True)
         values = np.stack([psd_values(name, self.sample_rate, samples) for name in self.psds])
         strain = coloured_noise(rng, n, values, self.sample_rate, samples, keep)
         rows = np.broadcast_to(np.arange(len(self.detectors)), (n, len(self.detectors)))
-        return Noise(strain, rows)
+        return GaussianNoise(strain, rows)
 
     @cached_property
     def psd_table(self) -> PsdTable:
@@ -263,4 +263,4 @@ class Simulation:
         return PsdTable(np.stack([psd_values(name, self.sample_rate, samples) for name in self.psds]), 1 / PSD_SECONDS)
 
 
-__all__ = ["DECORRELATION", "Noise", "Simulation", "coloured_noise", "inject"]
+__all__ = ["DECORRELATION", "GaussianNoise", "Simulation", "coloured_noise", "inject"]

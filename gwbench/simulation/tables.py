@@ -16,7 +16,7 @@ POINTS = 8193
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class InterpolationTable:
     """A distribution known by its density at some points, linear between them.
 
     Attributes:
@@ -28,7 +28,7 @@ class Table:
     share: Float
 
     @classmethod
-    def of(cls, density: Callable[[Float], Float], *grids: Float) -> Table:
+    def of(cls, density: Callable[[Float], Float], *grids: Float) -> InterpolationTable:
         """From a density of any norm and from grids whose points are put together."""
         x = np.unique(np.concatenate(grids))
         values = density(x)
@@ -63,4 +63,4 @@ def smooth_grids(low: float, high: float, width: float) -> tuple[Float, Float]:
     return np.geomspace(low, high, POINTS), np.linspace(low, min(low + width, high), POINTS)
 
 
-__all__ = ["POINTS", "Table", "smooth", "smooth_grids"]
+__all__ = ["POINTS", "InterpolationTable", "smooth", "smooth_grids"]

@@ -13,7 +13,7 @@ from gwbench.utils.progress import Progress, Task
 
 if TYPE_CHECKING:
     from gwbench.evaluation.statistics import Interval
-    from gwbench.experiment.data_cache import Workbench
+    from gwbench.experiment.data_cache import DataCache
     from gwbench.experiment.record import RunRecord
     from gwbench.experiment.spec import RunSpec
 
@@ -22,7 +22,7 @@ STEP_INTERVAL = 0.5
 
 
 @dataclass(frozen=True)
-class Place:
+class RunOptions:
     """Where cells are carried out.
 
     Attributes:
@@ -30,7 +30,7 @@ class Place:
         cache: folder of generated data; None for the user's cache folder.
         device: "cpu", "cuda", "cuda:N" or "mps".
         plugins: files and modules that register further plugins.
-        loggers: trackers that get the cells' figures (see `gwbench.experiment.loggers`).
+        loggers: loggers that get the cells' figures (see `gwbench.experiment.loggers`).
     """
 
     out: str
@@ -62,13 +62,13 @@ class Outcome:
         return cls("ok", seconds, record.metrics.auc if record.metrics else None)
 
 
-def carry_out(spec: RunSpec, place: Place, bench: Workbench, progress: Progress) -> Outcome:
+def execute_cell(spec: RunSpec, place: RunOptions, data_cache: DataCache, progress: Progress) -> Outcome:
     """Carry out a cell; whatever goes wrong with it is an outcome too, and in its record.
 
     Args:
         spec: the cell's run.
         place: where.
-        bench: that of the cells which this process carried out before.
+        data_cache: that of the cells which this process carried out before.
         progress: where to report.
     """
     from gwbench.experiment.run_directory import BusyRunError
@@ -78,7 +78,7 @@ def carry_out(spec: RunSpec, place: Place, bench: Workbench, progress: Progress)
     begun = time.monotonic()
     try:
         record = run_spec(
-            spec, device=place.device, out=place.out, loggers=place.loggers, progress=progress, bench=bench
+            spec, device=place.device, out=place.out, loggers=place.loggers, progress=progress, data_cache=data_cache
         )
     except BusyRunError:
         return Outcome("busy")

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from gwbench.suite.cell_run import Outcome
-from gwbench.suite.estimate import Estimate
+from gwbench.suite.estimate import TimeEstimate
 from gwbench.suite.matrix import Cell
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ BAR = 24
 class Display:
     """Shows nothing; the base of those that do. Hears what an executor reports (`executors.Report`)."""
 
-    def open(self, total: int, done: int, estimate: Estimate) -> AbstractContextManager[object]:
+    def open(self, total: int, done: int, estimate: TimeEstimate) -> AbstractContextManager[object]:
         """Show a suite of `total` cells, some of them done already, until the context ends."""
         return nullcontext()
 
@@ -47,9 +47,9 @@ class TerminalDisplay(Display):
         self._doing: dict[int, tuple[Cell, str]] = {}
         self._total = self._done = 0
         self._begun = time.monotonic()
-        self._estimate: Estimate | None = None
+        self._estimate: TimeEstimate | None = None
 
-    def open(self, total: int, done: int, estimate: Estimate) -> AbstractContextManager[object]:
+    def open(self, total: int, done: int, estimate: TimeEstimate) -> AbstractContextManager[object]:
         """As of `Display`."""
         self._total, self._done, self._estimate = total, done, estimate
         self._begun = time.monotonic()

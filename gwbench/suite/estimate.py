@@ -16,7 +16,7 @@ Kind = tuple[str | None, str | None, bool, str]
 """What a cell's cost goes by: encoder, baseline, whether it pre-trains itself, dataset."""
 
 
-class Estimate:
+class TimeEstimate:
     """Learns from every cell that ends.
 
     Args:

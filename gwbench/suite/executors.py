@@ -1,6 +1,6 @@
 """Who carries the cells of a suite out: this process, or several. A cluster: `ray_executor`.
 
-A further executor is a class with this one method that has `cell_run.carry_out` called with each
+A further executor is a class with this one method that has `cell_run.execute_cell` called with each
 cell's spec wherever it likes. Whatever happens to it, the runs' records are what counts, and are found again.
 """
 
@@ -17,11 +17,11 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from gwbench.errors import UserError
-from gwbench.experiment.data_cache import Workbench
-from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
+from gwbench.experiment.data_cache import DataCache
+from gwbench.suite.cell_run import CellProgress, Outcome, RunOptions, execute_cell
 from gwbench.suite.matrix import Cell
 from gwbench.suite.schedule import PATIENCE, Schedule
-from gwbench.utils import subprocesses as processes
+from gwbench.utils import subprocesses
 from gwbench.utils.memory import memory_share
 from gwbench.utils.subprocesses import usable_cores
 
@@ -63,12 +63,12 @@ class Executor(ABC):
 class InProcess(Executor):
     """One cell after the other, here."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RunOptions) -> None:
         self._place, self.jobs = place, 1
 
     def run(self, schedule: Schedule, report: Report) -> None:
         """As of `Executor`."""
-        bench = Workbench(self._place.cache, many=True)
+        data_cache = DataCache(self._place.cache, many=True)
         while True:
             cell = schedule.take(0)
             if cell is None:
@@ -78,7 +78,7 @@ class InProcess(Executor):
                 continue
             report.began(0, cell)
             progress = CellProgress(partial(report.step, 0), partial(_say, report, cell))
-            outcome = carry_out(cell.spec, self._place, bench, progress)
+            outcome = execute_cell(cell.spec, self._place, data_cache, progress)
             if outcome.status == "busy":
                 schedule.postpone(cell)
             else:
@@ -93,19 +93,19 @@ class Processes(Executor):
         jobs: how many.
     """
 
-    def __init__(self, place: Place, jobs: int) -> None:
+    def __init__(self, place: RunOptions, jobs: int) -> None:
         self._place, self.jobs = place, jobs
 
     def run(self, schedule: Schedule, report: Report) -> None:
         """As of `Executor`."""
-        team = {number: _Process(self._place, self.jobs) for number in range(min(self.jobs, schedule.groups))}
+        process_group = {number: _Process(self._place, self.jobs) for number in range(min(self.jobs, schedule.groups))}
         try:
             while True:
-                for number, process in team.items():
+                for number, process in process_group.items():
                     if process.cell is None and (cell := schedule.take(number)):
                         process.begin(cell)
                         report.began(number, cell)
-                busy = {process.connection: number for number, process in team.items() if process.cell}
+                busy = {process.connection: number for number, process in process_group.items() if process.cell}
                 if not busy and not schedule.waits:
                     return
                 if not busy:
@@ -113,9 +113,9 @@ class Processes(Executor):
                 for connection in wait(list(busy), timeout=PATIENCE if schedule.waits else None):
                     assert isinstance(connection, Connection)
                     number = busy[connection]
-                    team[number] = self._hear(number, team[number], schedule, report)
+                    process_group[number] = self._hear(number, process_group[number], schedule, report)
         finally:
-            for process in team.values():
+            for process in process_group.values():
                 process.kill()
 
     def _hear(self, number: int, process: _Process, schedule: Schedule, report: Report) -> _Process:
@@ -125,7 +125,7 @@ class Processes(Executor):
         try:
             kind, value = process.connection.recv()
         except (EOFError, OSError):
-            error = WorkerDiedError(process.obituary())
+            error = WorkerDiedError(process.exit_reason())
             record_failure(cell, error, self._place)
             report.ended(number, cell, Outcome("failed", process.seconds, reason=f"{type(error).__name__}: {error}"))
             return _Process(self._place, self.jobs)
@@ -153,12 +153,12 @@ class WorkerDiedError(Exception):
 class _Process:
     """One worker."""
 
-    def __init__(self, place: Place, jobs: int) -> None:
+    def __init__(self, place: RunOptions, jobs: int) -> None:
         self.cell: Cell | None = None
         self._begun = 0.0
         self.connection, theirs = Pipe()
         try:
-            self._process = processes.start(__name__, theirs.fileno(), _share(jobs))
+            self._process = subprocesses.start(__name__, theirs.fileno(), _share(jobs))
         except OSError as error:
             self.connection.close()
             raise UserError(f"No process can be started: {error}. Lower --jobs.") from None
@@ -179,9 +179,9 @@ class _Process:
         except OSError:
             return
 
-    def obituary(self) -> str:
+    def exit_reason(self) -> str:
         """How the process ended, which has hung up."""
-        ended = processes.how_it_ended(self._process, "lower --jobs")
+        ended = subprocesses.exit_reason(self._process, "lower --jobs")
         self.connection.close()
         return f"the process {ended}"
 
@@ -194,15 +194,15 @@ class _Process:
 
 def _share(jobs: int) -> dict[str, str]:
     """The environment in which a process takes its share of the machine: cores, and memory for conditioned strain."""
-    return {**processes.thread_variables(usable_cores() // jobs), **memory_share(jobs)}
+    return {**subprocesses.thread_variables(usable_cores() // jobs), **memory_share(jobs)}
 
 
-def record_failure(cell: Cell, error: Exception, place: Place) -> None:
+def record_failure(cell: Cell, error: Exception, place: RunOptions) -> None:
     """Write the record of a failed cell that its worker could not write."""
     from gwbench.experiment.runner import fail_spec
 
     try:
-        fail_spec(cell.spec, error, device=place.device, out=place.out, bench=Workbench(place.cache))
+        fail_spec(cell.spec, error, device=place.device, out=place.out, data_cache=DataCache(place.cache))
     except UserError:
         return  # another process is at the cell now
 
@@ -224,17 +224,17 @@ def serve(descriptor: int) -> None:
         with speaking:  # what reads ahead for a batch has a thread of its own, and may warn
             connection.send((kind, value))
 
-    place: Place = connection.recv()
+    place: RunOptions = connection.recv()
     threading.Thread(target=listen, daemon=True).start()
     from gwbench.experiment.spec import RunSpec
     from gwbench.registry import REGISTRY
 
     import_module("gwbench.experiment.context")  # before the first cell's clock starts
-    threads = processes.take_threads()
+    threads = subprocesses.take_threads()
     for source in place.plugins:
         REGISTRY.load_source(source)
-    bench = Workbench(place.cache, threads, many=True)
+    data_cache = DataCache(place.cache, threads, many=True)
     progress = CellProgress(partial(tell, "step"), partial(tell, "say"))
     while True:
         spec = RunSpec.model_validate_json(asked.get())
-        tell("ended", carry_out(spec, place, bench, progress))
+        tell("ended", execute_cell(spec, place, data_cache, progress))

@@ -13,7 +13,7 @@ from gwbench.errors import UserError
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import REGISTRY
 from gwbench.registry.compatibility import parts_of, resolve_groups, why_not
-from gwbench.suite.schema import Condition, Entry, Suite
+from gwbench.suite.schema import Condition, MatrixEntry, Suite
 
 if TYPE_CHECKING:
     from gwbench.contracts import Baseline
@@ -61,21 +61,21 @@ class Matrix:
 class _Combination:
     """One point of the cross product, with the parts that its run has."""
 
-    dataset: Entry
+    dataset: MatrixEntry
     data_seed: int
     conditioning: Mapping[str, Any]
     seed: int
-    encoder: Entry | None
+    encoder: MatrixEntry | None
     encoder_groups: str
-    pairing: Entry | None
-    augmentations: tuple[Entry, ...]
-    objective: Entry | None
+    pairing: MatrixEntry | None
+    augmentations: tuple[MatrixEntry, ...]
+    objective: MatrixEntry | None
     training: Mapping[str, Any]
-    baseline: Entry | None
+    baseline: MatrixEntry | None
     label_fraction: float
     parts: frozenset[str] = field(default=frozenset(), compare=False)
 
-    def named(self) -> list[tuple[str, Entry]]:
+    def named(self) -> list[tuple[str, MatrixEntry]]:
         """(kind, entry) of every plugin."""
         single = [(kind, getattr(self, kind)) for kind in ("dataset", "encoder", "pairing", "objective", "baseline")]
         return [(kind, entry) for kind, entry in single if entry] + [("augmentation", e) for e in self.augmentations]
@@ -114,7 +114,7 @@ class _Combination:
 
 def _is(found: Any, wanted: Any) -> bool:
     """Whether a value is the one wanted: an entry by name, or by name and some parameters."""
-    if isinstance(found, Entry):
+    if isinstance(found, MatrixEntry):
         if isinstance(wanted, dict):
             given = {"name": found.name, **found.parameters}
             return all(key in given and given[key] == value for key, value in wanted.items())
@@ -165,11 +165,11 @@ def expand(suite: Suite, precision: str) -> Matrix:
 def _combinations(suite: Suite) -> Iterator[_Combination]:
     """The cross product, each combination without the parts that its run does not have."""
     file = suite.file
-    encoders: list[Entry | None] = [*file.encoders] or [None]
-    pairings: list[Entry | None] = [*file.pairings] or [None]
-    objectives: list[Entry | None] = [*file.objectives] or [None]
+    encoders: list[MatrixEntry | None] = [*file.encoders] or [None]
+    pairings: list[MatrixEntry | None] = [*file.pairings] or [None]
+    objectives: list[MatrixEntry | None] = [*file.objectives] or [None]
     methods = list(product(encoders, file.encoder_groups, pairings, file.augmentations, objectives, file.training))
-    runs: list[Entry | None] = [*([None] if file.objectives else []), *file.baselines]
+    runs: list[MatrixEntry | None] = [*([None] if file.objectives else []), *file.baselines]
     for dataset, conditioning, data_seed, seed in product(
         file.datasets, file.conditioning, file.data_seeds, file.seeds
     ):
@@ -210,7 +210,7 @@ class _Frozen(dict[str, Any]):
         return hash(json.dumps(self, sort_keys=True))
 
 
-def _parts(baseline: Entry | None, suite: Suite) -> frozenset[str]:
+def _parts(baseline: MatrixEntry | None, suite: Suite) -> frozenset[str]:
     """The kinds and sections that a run has."""
     everything = frozenset({"dataset", "encoder", "pairing", "augmentation", "objective", "training"})
     if baseline is None:
@@ -288,7 +288,7 @@ class _Labels:
             further.append(f"data seed {cell.data_seed}")
         return ", ".join([words, *further])
 
-    def _entry(self, entry: Entry) -> str:
+    def _entry(self, entry: MatrixEntry) -> str:
         if entry.name not in self._ambiguous or not entry.parameters:
             return entry.name
         return f"{entry.name} ({_words(entry.parameters)})"

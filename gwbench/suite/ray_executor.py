@@ -3,9 +3,9 @@
 A worker is an actor, a process on some node that has claimed the CPUs of a cell and, for "cuda", one GPU. It keeps its
 data from cell to cell, and the cells that share a pre-training go to one worker.
 
-Folders. What counts are the records, which workers write into `Place.out`. So all nodes and this machine must see that
-folder under one path, as well as the files of datasets that are read from files; a worker that does not see it ends the
-suite, and a cell whose record does not turn up here has failed. Generated data lie in the cache folder: on shared
+Folders. What counts are the records, which workers write into `RunOptions.out`. So all nodes and this machine must see
+that folder under one path, as well as the files of datasets that are read from files; a worker that does not see it
+ends the suite, and a cell whose record does not turn up here has failed. Generated data lie in the cache folder: on shared
 storage they are made once, else once a node.
 
 Death. A cell whose worker or whose node dies is given to another worker, which goes on from the cell's last
@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from gwbench.errors import UserError
-from gwbench.experiment import run_directory as run_folder
-from gwbench.experiment.data_cache import Workbench
-from gwbench.suite.cell_run import Outcome, Place
+from gwbench.experiment import run_directory
+from gwbench.experiment.data_cache import DataCache
+from gwbench.suite.cell_run import Outcome, RunOptions
 from gwbench.suite.executors import Executor, Report, WorkerDiedError, record_failure
 from gwbench.suite.matrix import Cell
 from gwbench.suite.ray_connection import connection, in_brief
@@ -57,7 +57,7 @@ TICK = 0.5
 
 @contextlib.contextmanager
 def ray_cluster(
-    place: Place, *, address: str | None = None, jobs: int | None = None, cpus: int | None = None
+    place: RunOptions, *, address: str | None = None, jobs: int | None = None, cpus: int | None = None
 ) -> Iterator[RayCluster]:
     """The executor on a cluster to which this process is connected meanwhile.
 
@@ -89,14 +89,14 @@ class RayCluster(Executor):
         UserError: the cluster has no room for a cell.
     """
 
-    def __init__(self, place: Place, jobs: int | None, cpus: int | None) -> None:
+    def __init__(self, place: RunOptions, jobs: int | None, cpus: int | None) -> None:
         self._place = replace(
             place,
             out=str(Path(place.out).absolute()),
             cache=str(Path(place.cache).absolute()) if place.cache else None,
             plugins=tuple(_absolute(source) for source in place.plugins),
         )
-        self._bench = Workbench(self._place.cache)
+        self._bench = DataCache(self._place.cache)
         gpu = place.device == "cuda"
         self._needs = Needs(cpus, gpu) if cpus else Needs.fitting(gpu, jobs)
         room = self._needs.room()
@@ -151,7 +151,7 @@ class RayCluster(Executor):
             for ref in ray.wait(list(news), timeout=TICK)[0]:
                 self._hear(news[ref], schedule, report)
 
-    # --- the team ---
+    # --- the process group ---
 
     def _fit(self, schedule: Schedule, busy: int) -> None:
         """Let workers go that no cell is left for, and start what is missing."""
@@ -252,9 +252,9 @@ class RayCluster(Executor):
             return outcome
         fingerprint = self._bench.fingerprint(cell.spec)
         until = time.monotonic() + APPEARING
-        while not (found := run_folder.find_record(cell.spec, fingerprint, self._place.out)) or found.status != "ok":
+        while not (found := run_directory.find_record(cell.spec, fingerprint, self._place.out)) or found.status != "ok":
             if time.monotonic() > until:
-                folder = run_folder.folder_of(cell.spec, fingerprint, self._place.out)
+                folder = run_directory.directory_of(cell.spec, fingerprint, self._place.out)
                 reason = (
                     f"it was carried out, but its record is not in {folder}: --out must be a folder that all nodes "
                     "share, and they must have the same data, plugins and version of gwbench as this machine"

@@ -14,8 +14,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from gwbench.errors import UserError
-from gwbench.experiment.data_cache import Workbench
-from gwbench.suite.cell_run import CellProgress, Outcome, Place, carry_out
+from gwbench.experiment.data_cache import DataCache
+from gwbench.suite.cell_run import CellProgress, Outcome, RunOptions, execute_cell
 from gwbench.suite.ray_room import Needs
 from gwbench.utils.files import unwritable
 from gwbench.utils.memory import memory_share
@@ -58,7 +58,7 @@ class Setup:
         jobs: workers there are at most.
     """
 
-    place: Place
+    place: RunOptions
     folder: Path
     path: list[str]
     sign: Path
@@ -99,15 +99,15 @@ class CellWorker:
         except (ImportError, UserError) as error:
             return [("unfit", f"{here} cannot carry out cells: {error}")]
         self._place = setup.place
-        self._bench = Workbench(setup.place.cache, threads, many=True)
+        self._bench = DataCache(setup.place.cache, threads, many=True)
         return [("ready", None)]
 
-    def carry_out(self, spec: str) -> None:
+    def execute_cell(self, spec: str) -> None:
         """Carry out a cell; `hear` tells what comes of it."""
         from gwbench.experiment.spec import RunSpec
 
         try:
-            outcome = carry_out(RunSpec.model_validate_json(spec), self._place, self._bench, self._progress)
+            outcome = execute_cell(RunSpec.model_validate_json(spec), self._place, self._bench, self._progress)
         except Exception as error:  # a spec that does not hold here, for want of a plugin say
             outcome = Outcome("failed", reason=f"{type(error).__name__}: {error}")
         self._tell("ended", outcome)

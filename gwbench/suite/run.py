@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gwbench.errors import UserError
-from gwbench.experiment import environment, runner
-from gwbench.experiment import loggers as trackers
-from gwbench.experiment import run_directory as run_folder
-from gwbench.experiment.data_cache import Workbench
-from gwbench.suite.cell_run import Outcome, Place
+from gwbench.experiment import environment, run_directory, runner
+from gwbench.experiment.data_cache import DataCache
+from gwbench.experiment.loggers import check_loggers
+from gwbench.suite.cell_run import Outcome, RunOptions
 from gwbench.suite.display import Display
-from gwbench.suite.estimate import Estimate
+from gwbench.suite.estimate import TimeEstimate
 from gwbench.suite.executors import Executor, InProcess, Processes
 from gwbench.suite.matrix import Cell, expand
 from gwbench.suite.schedule import Schedule
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CellStatus:
     """A cell, and its record where there is one that counts.
 
     Attributes:
@@ -46,7 +45,7 @@ class Standing:
         """How the cell stands."""
         if self.record:
             return "done" if self.record.status == "ok" else "failed"
-        return "interrupted" if (self.folder / run_folder.CHECKPOINTS).is_dir() else "missing"
+        return "interrupted" if (self.folder / run_directory.CHECKPOINTS).is_dir() else "missing"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Plan:
         name: of the suite.
         about: what it asks.
         place: where its cells are carried out.
-        standings: of its cells, in order.
+        cell_statuses: of its cells, in order.
         skipped: label and reason of the combinations that make no sense.
         excluded: how many combinations the file leaves out.
         budget: seconds after which no new cell begins.
@@ -65,8 +64,8 @@ class Plan:
 
     name: str
     about: str
-    place: Place
-    standings: list[Standing]
+    place: RunOptions
+    cell_statuses: list[CellStatus]
     skipped: list[tuple[str, str]]
     excluded: int
     budget: float | None
@@ -74,11 +73,11 @@ class Plan:
     @cached_property
     def missing(self) -> list[Cell]:
         """The cells to carry out: those without a record, and those that failed."""
-        return [standing.cell for standing in self.standings if standing.status != "done"]
+        return [cell_status.cell for cell_status in self.cell_statuses if cell_status.status != "done"]
 
     def count(self, status: str) -> int:
         """How many cells stand so."""
-        return sum(standing.status == status for standing in self.standings)
+        return sum(cell_status.status == status for cell_status in self.cell_statuses)
 
 
 @dataclass
@@ -118,13 +117,13 @@ def plan(
         plugins: files or modules that register further plugins; they have been loaded.
         only: keep the cells whose label one of these patterns fits, anywhere in it.
         settings: dotted settings for all cells, over the file's.
-        loggers: trackers that get the cells' figures, as of `runner.run`.
+        loggers: loggers that get the cells' figures, as of `runner.run`.
         elsewhere: whether other machines carry the cells out, so that this one need not have the device "cuda".
 
     Raises:
         UserError: what the file says does not fit, or its data are not there.
     """
-    loggers = trackers.check(loggers)
+    loggers = check_loggers(loggers)
     suite = read_suite(path, settings)
     device, precision = _resolve(suite, device, elsewhere=elsewhere)
     matrix = expand(suite, precision)
@@ -132,17 +131,17 @@ def plan(
     if not cells:
         labels = "\n".join(f"  {cell.label}" for cell in matrix.cells[:5]) or "  (none)"
         raise UserError(f"{path}: no cell fits {', '.join(map(repr, only)) or 'the file'}. The first cells:\n{labels}")
-    bench = Workbench(cache)
-    standings = []
+    data_cache = DataCache(cache)
+    cell_statuses = []
     for cell in cells:
-        fingerprint = bench.fingerprint(cell.spec)
-        record = run_folder.find_record(cell.spec, fingerprint, out)
-        standings.append(Standing(cell, run_folder.folder_of(cell.spec, fingerprint, out), record))
+        fingerprint = data_cache.fingerprint(cell.spec)
+        record = run_directory.find_record(cell.spec, fingerprint, out)
+        cell_statuses.append(CellStatus(cell, run_directory.directory_of(cell.spec, fingerprint, out), record))
     return Plan(
         name=suite.name,
         about=suite.file.about,
-        place=Place(str(out), str(cache) if cache else None, device, tuple(plugins), loggers),
-        standings=standings,
+        place=RunOptions(str(out), str(cache) if cache else None, device, tuple(plugins), loggers),
+        cell_statuses=cell_statuses,
         skipped=[each for each in matrix.skipped if _chosen(each[0], only)],
         excluded=matrix.excluded,
         budget=suite.file.budget_seconds,
@@ -165,7 +164,7 @@ def _resolve(suite: Suite, device: str, *, elsewhere: bool) -> tuple[str, str]:
     return device, environment.resolve_precision("auto", device)
 
 
-def carry_out(plan: Plan, *, jobs: int = 1, display: Display | None = None, executor: Executor | None = None) -> Result:
+def execute(plan: Plan, *, jobs: int = 1, display: Display | None = None, executor: Executor | None = None) -> Result:
     """Carry out what is missing of a plan.
 
     Killed at any moment, the same again goes on: finished cells are read from their records, a pre-training goes on
@@ -184,9 +183,9 @@ def carry_out(plan: Plan, *, jobs: int = 1, display: Display | None = None, exec
     executor = executor or (InProcess(plan.place) if jobs == 1 else Processes(plan.place, jobs))
     until = time.monotonic() + plan.budget if plan.budget else float("inf")
     schedule = Schedule(plan.missing, lambda: time.monotonic() < until)
-    cells = [standing.cell for standing in plan.standings]
-    done = [(s.cell, s.record) for s in plan.standings if s.status == "done" and s.record]
-    estimate = Estimate(cells, done, executor.jobs)
+    cells = [cell_status.cell for cell_status in plan.cell_statuses]
+    done = [(s.cell, s.record) for s in plan.cell_statuses if s.status == "done" and s.record]
+    estimate = TimeEstimate(cells, done, executor.jobs)
     bookkeeper = _Bookkeeper(display, estimate)
     with display.open(len(cells), len(done), estimate):
         executor.run(schedule, bookkeeper)
@@ -197,7 +196,7 @@ def carry_out(plan: Plan, *, jobs: int = 1, display: Display | None = None, exec
 class _Bookkeeper:
     """Hears an executor: counts, and passes on what it hears."""
 
-    def __init__(self, display: Display, estimate: Estimate) -> None:
+    def __init__(self, display: Display, estimate: TimeEstimate) -> None:
         self._display, self._estimate = display, estimate
         self.result = Result()
 

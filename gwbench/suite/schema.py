@@ -42,8 +42,8 @@ import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gwbench.errors import UserError, did_you_mean
-from gwbench.experiment.spec import SECTIONS, Choice, Evaluation, no_setting, read_section
-from gwbench.suite.yaml_file import Document, Place, read_yaml
+from gwbench.experiment.spec import SECTIONS, Choice, EvaluationSettings, no_setting, read_section
+from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.validation_errors import reason
 
 CONDITIONS = (
@@ -57,7 +57,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Entry(_Part):
+class MatrixEntry(_Part):
     """A plugin by name, and the parameters that the suite gives it."""
 
     name: str
@@ -83,7 +83,7 @@ def _listed(kind: type) -> Callable[[Any], Any]:
 Condition = dict[str, Any]
 Variants = Annotated[list[dict[str, Any]], BeforeValidator(_listed(dict)), Field(min_length=1)]
 """Settings of a section; one mapping of them stands for a list of one."""
-Method = Annotated[list[Entry], BeforeValidator(_listed(str)), BeforeValidator(_listed(dict))]
+Method = Annotated[list[MatrixEntry], BeforeValidator(_listed(str)), BeforeValidator(_listed(dict))]
 """The augmentations of one method."""
 
 
@@ -98,17 +98,17 @@ class SuiteFile(_Part):
     """The file, as the module's docstring describes it."""
 
     about: str = ""
-    datasets: Annotated[list[Entry], Field(min_length=1)]
-    encoders: list[Entry] = []
+    datasets: Annotated[list[MatrixEntry], Field(min_length=1)]
+    encoders: list[MatrixEntry] = []
     encoder_groups: Annotated[list[str], Field(min_length=1)] = ["shared"]
-    pairings: list[Entry] = []
+    pairings: list[MatrixEntry] = []
     augmentations: Annotated[list[Method], Field(min_length=1)] = [[]]
-    objectives: list[Entry] = []
-    baselines: list[Entry] = []
+    objectives: list[MatrixEntry] = []
+    baselines: list[MatrixEntry] = []
     training: Variants = [{}]
     conditioning: Variants = [{}]
     label_fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = [
-        Evaluation().label_fraction
+        EvaluationSettings().label_fraction
     ]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     data_seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
@@ -160,7 +160,7 @@ def read_suite(path: str | Path, settings: Mapping[str, Any] | None = None) -> S
     return Suite(file, document, settings or {})
 
 
-def _complaint(error: pydantic.ValidationError) -> tuple[Place, str]:
+def _complaint(error: pydantic.ValidationError) -> tuple[YamlPosition, str]:
     """The place of the first of pydantic's complaints, and what to do about it."""
     first = error.errors()[0]
     place = first["loc"]
@@ -190,7 +190,7 @@ def _check(file: SuiteFile, document: Document) -> None:
             _check_entry("augmentation", entry, ("augmentations", position, number), document)
     for section, variants in (("training", file.training), ("conditioning", file.conditioning)):
         for position, variant in enumerate(variants):
-            place: Place = (section, position) if (section, position) in document.lines else (section,)
+            place: YamlPosition = (section, position) if (section, position) in document.lines else (section,)
             _blamed(variant, place, document, partial(read_section, section))
     for position, override in enumerate(file.overrides):
         for key in override.set:
@@ -209,12 +209,12 @@ def _check(file: SuiteFile, document: Document) -> None:
         raise document.error((), "there is nothing to run: list objectives or baselines.")
 
 
-def _check_entry(kind: str, entry: Entry, place: Place, document: Document) -> None:
+def _check_entry(kind: str, entry: MatrixEntry, place: YamlPosition, document: Document) -> None:
     _blamed(entry.parameters, place, document, partial(Choice.of, kind, entry.name))
 
 
 def _blamed(
-    given: Mapping[str, Any], place: Place, document: Document, check: Callable[[Mapping[str, Any]], object]
+    given: Mapping[str, Any], place: YamlPosition, document: Document, check: Callable[[Mapping[str, Any]], object]
 ) -> None:
     """Check values together; an error names the line of the one that is wrong by itself."""
     try:
@@ -234,7 +234,7 @@ def _check_setting(key: str) -> None:
         raise no_setting(key)
 
 
-def _check_condition(condition: Condition, place: Place, document: Document) -> None:
+def _check_condition(condition: Condition, place: YamlPosition, document: Document) -> None:
     for key in condition:
         if key not in CONDITIONS:
             raise document.error(

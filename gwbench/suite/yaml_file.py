@@ -11,7 +11,7 @@ import yaml
 
 from gwbench.errors import UserError
 
-Place = tuple[str | int, ...]
+YamlPosition = tuple[str | int, ...]
 """Where a value stands: keys and positions from the top, such as ("encoders", 1, "width")."""
 
 TAG = "tag:yaml.org,2002:"
@@ -30,9 +30,9 @@ class Document:
 
     path: Path
     data: Any
-    lines: Mapping[Place, int]
+    lines: Mapping[YamlPosition, int]
 
-    def error(self, place: Place, message: str) -> UserError:
+    def error(self, place: YamlPosition, message: str) -> UserError:
         """The message with file, line and key of the nearest place that the file has."""
         while place not in self.lines:
             place = place[:-1]
@@ -54,7 +54,7 @@ def read_yaml(path: Path) -> Document:
                 raise _at(path, event.start_mark, f"the alias *{event.anchor} is refused: write the value out.")
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        lines: dict[Place, int] = {(): 1}
+        lines: dict[YamlPosition, int] = {(): 1}
         data = None if node is None else _plain(loader, node, path, (), lines)
     except OSError as error:
         raise UserError(f"The file {path} cannot be read: {error.strerror}.") from None
@@ -68,7 +68,7 @@ def read_yaml(path: Path) -> Document:
     return Document(path, data, lines)
 
 
-def _plain(loader: Any, node: Any, path: Path, place: Place, lines: dict[Place, int]) -> Any:
+def _plain(loader: Any, node: Any, path: Path, place: YamlPosition, lines: dict[YamlPosition, int]) -> Any:
     """A node's value; notes the lines of all that it holds."""
     lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":

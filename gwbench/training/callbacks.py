@@ -37,7 +37,7 @@ class History(Callback):
         self.resumed_from = 0
         self.loss: list[float] = []
         self.collapse: list[dict[str, float]] = []
-        self.seconds = self.looking = 0.0
+        self.seconds = self.diagnostics_seconds = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """What the checkpoint keeps."""
@@ -45,7 +45,7 @@ class History(Callback):
             "loss": self.loss,
             "collapse": self.collapse,
             "seconds": self.seconds,
-            "looking": self.looking,
+            "looking": self.diagnostics_seconds,
             "steps": self.steps,
         }
 
@@ -53,7 +53,7 @@ class History(Callback):
         """Go on from a checkpoint."""
         self.loss, self.collapse = list(state_dict["loss"]), list(state_dict["collapse"])
         self.seconds, self.steps = float(state_dict["seconds"]), int(state_dict["steps"])
-        self.looking = float(state_dict.get("looking", 0.0))  # which older checkpoints do not have
+        self.diagnostics_seconds = float(state_dict.get("looking", 0.0))  # which older checkpoints do not have
         self.resumed_from = len(self.loss)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -73,7 +73,7 @@ class History(Callback):
         # Rank 0 looks for all processes, which also end together.
         begun = time.perf_counter()
         found = trainer.strategy.broadcast(self._look(pl_module) if trainer.is_global_zero else None)
-        self.looking += time.perf_counter() - begun
+        self.diagnostics_seconds += time.perf_counter() - begun
         if found is None:
             raise diverged("The embeddings are not finite", trainer.global_step)
         self.collapse.append(found)
@@ -88,7 +88,7 @@ class History(Callback):
         return collapse(embedding) if torch.isfinite(embedding).all() else None
 
 
-class Saver(Callback):
+class CheckpointSaver(Callback):
     """Writes the checkpoint after every epoch, so that there is always a whole one."""
 
     def __init__(self, path: Path) -> None:
@@ -103,7 +103,7 @@ class Saver(Callback):
             trainer.save_checkpoint(temporary)
 
 
-class Reporter(Callback):
+class ProgressReporter(Callback):
     """Progress with loss, throughput and the last epoch's effective rank; one task for the whole training."""
 
     def __init__(self, progress: Progress, history: History, total: int, batch_size: int) -> None:
@@ -143,8 +143,8 @@ class Reporter(Callback):
             self._context = None
 
 
-class Follower(Callback):
-    """Hands loss and learning rate of every step, and the figures of every epoch, to the run's trackers.
+class MetricLogger(Callback):
+    """Hands loss and learning rate of every step, and the figures of every epoch, to the run's loggers.
 
     Args:
         progress: the run's.

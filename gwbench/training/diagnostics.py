@@ -13,7 +13,7 @@ from gwbench import seeds
 
 if TYPE_CHECKING:
     from gwbench.contracts import Array, View
-    from gwbench.training.method import Method
+    from gwbench.training.method import SslMethod
 
 DIMENSIONS = 512
 """Dimensions of the projections that are kept; of wider ones an evenly spaced choice, as means of blocks would dilute
@@ -39,7 +39,7 @@ def cross_correlation(a: Tensor, b: Tensor) -> Tensor:
     return _standardised(a).T @ _standardised(b) / len(a)
 
 
-def diagnose(method: Method, strain: Tensor, *, seed: int, device: str) -> dict[str, Array]:
+def diagnose(method: SslMethod, strain: Tensor, *, seed: int, device: str) -> dict[str, Array]:
     """The cross-correlation matrix of two fresh views' projections.
 
     The trained networks are in evaluation mode, in fp32. Nothing is learnt and no global state is left changed. The
@@ -85,7 +85,7 @@ def diagnose(method: Method, strain: Tensor, *, seed: int, device: str) -> dict[
     }
 
 
-def _projections(method: Method, view: View) -> Tensor:
+def _projections(method: SslMethod, view: View) -> Tensor:
     """[N, P] on the CPU."""
     parts = zip(view.samples.split(CHUNK), view.detectors.split(CHUNK), strict=True)
     embeddings = (method.encoder(replace(view, samples=samples, detectors=detectors)) for samples, detectors in parts)

@@ -13,8 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gwbench.contracts import Encode, Objective, View
 
 
-def slow_copy(module: nn.Module) -> nn.Module:
-    """A copy that learns nothing itself: `follow` alone moves its weights and its buffers.
+def ema_copy(module: nn.Module) -> nn.Module:
+    """A copy that learns nothing itself: `ema_update` alone moves its weights and its buffers.
 
     In training its BatchNorm normalises by the batch, as that of the original does, without moving its own statistics.
     """
@@ -26,8 +26,8 @@ def slow_copy(module: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def follow(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
-    """Move a slow copy: slow = momentum * slow + (1 - momentum) * fast, for weights and buffers alike.
+def ema_update(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
+    """Move an EMA copy: slow = momentum * slow + (1 - momentum) * fast, for weights and buffers alike.
 
     Buffers of whole numbers, such as BatchNorm's counter, take the value of the original.
     """
@@ -41,21 +41,21 @@ def follow(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
 
 
 class MomentumObjective(Objective):
-    """An objective that compares one view's projection with that of the other view by a slow copy of the network.
+    """An objective that compares one view's projection with that of the other view by an EMA copy of the network.
 
     A subclass implements `compare`. Both views go through both networks, so that with an encoder per group of
     detectors each of them learns.
 
     Args:
         embed_dim: width of the embedding.
-        projector: on the encoder; it has a slow copy as well.
+        projector: on the encoder; it has an EMA copy as well.
         predictor: on the projector of the learning network alone.
-        momentum: of the slow copy at the first step; it rises to 1 over the training, along a half cosine
+        momentum: of the EMA copy at the first step; it rises to 1 over the training, along a half cosine
             (arXiv:2006.07733, section 3.3).
 
     Attributes:
         projector, predictor: the heads that learn.
-        target_encoder, target_projector: the slow copies.
+        target_encoder, target_projector: the EMA copies.
     """
 
     target_encoder: nn.Module
@@ -66,7 +66,7 @@ class MomentumObjective(Objective):
         super().__init__(embed_dim)
         self.projector = projector
         self.predictor = predictor or nn.Identity()
-        self.target_projector = slow_copy(projector)
+        self.target_projector = ema_copy(projector)
         self.momentum = momentum
 
     @abstractmethod
@@ -79,7 +79,7 @@ class MomentumObjective(Objective):
     def attach(self, encoder: nn.Module) -> None:
         """Copy the encoder."""
         self._encoder = (encoder,)  # in a tuple, so that it is no part of this module
-        self.target_encoder = slow_copy(encoder)
+        self.target_encoder = ema_copy(encoder)
 
     def loss(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar loss of embeddings [B, embed_dim], as if the target's encoder were the encoder."""
@@ -94,10 +94,10 @@ class MomentumObjective(Objective):
             return self._loss(fast_a.float(), fast_b.float(), slow_a.float(), slow_b.float())
 
     def after_step(self, step: int, total_steps: int) -> None:
-        """Move the slow copies; `step` counts the steps taken."""
+        """Move the EMA copies; `step` counts the steps taken."""
         momentum = cosine_schedule(step - 1, total_steps, self.momentum, 1.0)
-        follow(self.target_encoder, self._encoder[0], momentum)
-        follow(self.target_projector, self.projector, momentum)
+        ema_update(self.target_encoder, self._encoder[0], momentum)
+        ema_update(self.target_projector, self.projector, momentum)
 
     def _loss(self, fast_a: Tensor, fast_b: Tensor, slow_a: Tensor, slow_b: Tensor) -> Tensor:
         online = [self.predictor(self.projector(embedding)) for embedding in (fast_a, fast_b)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
 
 
-class KeptFronts:
+class FrontEndCache:
     """One row for every window and detector, on the training's device, filled when a view first asks for it.
 
     Memory is taken at the first row: on a CPU as much as conditioned strain may fill, on a GPU the same share of what

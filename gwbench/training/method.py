@@ -13,7 +13,7 @@ from gwbench.nn.detector_encoder import DetectorEncoder
 
 
 @dataclass(frozen=True)
-class Method:
+class SslMethod:
     """What is trained."""
 
     encoder: DetectorEncoder

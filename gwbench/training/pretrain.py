@@ -21,15 +21,15 @@ from gwbench.contracts import Array
 from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.dataloading.prefetch import Batches
 from gwbench.errors import UserError
-from gwbench.training.callbacks import Follower, History, Reporter, Saver, diverged
-from gwbench.training.distributed import Team
-from gwbench.training.distributed.global_batch import JoinedEncoder, JoinedView, leave_gathering
-from gwbench.training.front_end_cache import KeptFronts
-from gwbench.training.method import Method
+from gwbench.training.callbacks import CheckpointSaver, History, MetricLogger, ProgressReporter, diverged
+from gwbench.training.distributed import ProcessGroup
+from gwbench.training.distributed.global_batch import GlobalBatchEncoder, GlobalBatchView, disable_gathering
+from gwbench.training.front_end_cache import FrontEndCache
+from gwbench.training.method import SslMethod
 from gwbench.training.trainer import adamw, fit, scheduled, weight_groups
 
 if TYPE_CHECKING:
-    from gwbench.training.settings import Training
+    from gwbench.training.settings import TrainingSettings
     from gwbench.utils.progress import Progress
 
 CHECKPOINT = "last.ckpt"
@@ -44,11 +44,11 @@ class Trained:
     Attributes:
         loss: mean loss of every epoch.
         collapse: the monitor's numbers after every epoch.
-        seconds: of training, over all sittings.
-        looking: seconds that went into looking at embeddings and projections besides, over all sittings.
-        windows_per_second: training windows, over all sittings.
-        resumed_from: the epoch that this sitting went on from, or 0.
-        steps: of the optimiser, over all sittings; 0 where another run took them.
+        seconds: of training, over all sessions.
+        diagnostics_seconds: seconds that went into looking at embeddings and projections besides, over all sessions.
+        windows_per_second: training windows, over all sessions.
+        resumed_from: the epoch that this session went on from, or 0.
+        steps: of the optimiser, over all sessions; 0 where another run took them.
         diagnostics: arrays to look at afterwards (`gwbench.training.diagnostics`), where there are any.
     """
 
@@ -57,7 +57,7 @@ class Trained:
     seconds: float
     windows_per_second: float
     resumed_from: int
-    looking: float = 0.0
+    diagnostics_seconds: float = 0.0
     steps: int = 0
     diagnostics: Mapping[str, Array] = field(default_factory=dict, compare=False)
 
@@ -68,16 +68,16 @@ def monitored(strain: ConditionedStrain) -> Tensor:
 
 
 def pretrain(
-    method: Method,
+    method: SslMethod,
     strain: ConditionedStrain,
-    settings: Training,
+    settings: TrainingSettings,
     *,
     seed: int,
     precision: str,
     device: str,
     folder: Path,
     progress: Progress,
-    team: Team | None = None,
+    process_group: ProcessGroup | None = None,
 ) -> Trained:
     """Train the method's encoder in place.
 
@@ -93,14 +93,14 @@ def pretrain(
         device: "cpu", "cuda", "cuda:1" or "mps".
         folder: holds the checkpoint; a run found there is resumed.
         progress: where to report.
-        team: the processes that train together, which are connected, and whose number divides the batch; by default
-            this one alone.
+        process_group: the processes that train together, which are connected, and whose number divides the batch; by
+            default this one alone.
 
     Raises:
         UserError: the batch is larger than the data, or the loss is no longer finite.
     """
-    team = team or Team()
-    batches = EpochBatches(len(strain), settings.batch_size, seed, team)
+    process_group = process_group or ProcessGroup()
+    batches = EpochBatches(len(strain), settings.batch_size, seed, process_group)
     if len(batches) == 0:
         raise UserError(
             f"A batch of {settings.batch_size} windows is larger than the training split of {len(strain)}. "
@@ -109,13 +109,22 @@ def pretrain(
     if settings.batch_size < method.objective.min_batch:
         raise UserError(f"This objective needs a batch of at least {method.objective.min_batch}; raise --batch-size.")
     watched = monitored(strain)
-    fronts = KeptFronts(len(strain), watched.shape[1], device, progress) if method.unchanging else None
-    if team.size > 1:
-        method = replace(method, encoder=JoinedEncoder(method.encoder))
-        leave_gathering(method.objective)
-    module = Pretraining(method, settings, seed, total_steps=settings.epochs * len(batches), fronts=fronts, team=team)
+    front_end_cache = FrontEndCache(len(strain), watched.shape[1], device, progress) if method.unchanging else None
+    if process_group.size > 1:
+        method = replace(method, encoder=GlobalBatchEncoder(method.encoder))
+        disable_gathering(method.objective)
+    module = Pretraining(
+        method,
+        settings,
+        seed,
+        total_steps=settings.epochs * len(batches),
+        front_end_cache=front_end_cache,
+        process_group=process_group,
+    )
     history = History(watched)
-    reporter = Reporter(progress, history, settings.epochs * len(batches) * settings.batch_size, settings.batch_size)
+    reporter = ProgressReporter(
+        progress, history, settings.epochs * len(batches) * settings.batch_size, settings.batch_size
+    )
     checkpoint = folder / CHECKPOINT
 
     def windows_per_second() -> float:
@@ -125,24 +134,24 @@ def pretrain(
         figures = {"epoch_loss": history.loss[-1], "samples_per_second": windows_per_second()}
         return figures | history.collapse[-1]
 
-    reports = [reporter, Follower(progress, "pretrain", last_epoch)]
+    reports = [reporter, MetricLogger(progress, "pretrain", last_epoch)]
     fit(
         module,
-        Numbered(Batches(strain, batches, device)),
+        IndexedBatches(Batches(strain, batches, device)),
         epochs=settings.epochs,
         device=device,
         precision=precision,
         clip=settings.clip,
-        callbacks=[history, *(reports if team.leads else ()), Saver(checkpoint)],
+        callbacks=[history, *(reports if process_group.is_main else ()), CheckpointSaver(checkpoint)],
         folder=folder,
-        checkpoint=_agreed(checkpoint, progress, team),
-        team=team,
+        checkpoint=_agreed(checkpoint, progress, process_group),
+        process_group=process_group,
     )
     return Trained(
         loss=history.loss,
         collapse=history.collapse,
         seconds=history.seconds,
-        looking=history.looking,
+        diagnostics_seconds=history.diagnostics_seconds,
         windows_per_second=windows_per_second(),
         resumed_from=history.resumed_from,
         steps=history.steps,
@@ -152,12 +161,12 @@ def pretrain(
 class EpochBatches(Sampler[Tensor]):
     """Positions of every batch: a fresh permutation each epoch; the rest that fills no batch is left for another.
 
-    Each process of a team gets its share of every batch.
+    Each process of a process group gets its share of every batch.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, team: Team | None = None) -> None:
+    def __init__(self, size: int, batch_size: int, seed: int, process_group: ProcessGroup | None = None) -> None:
         self._size, self._batch_size, self._seed, self._epoch = size, batch_size, seed, 0
-        self._team = team or Team()
+        self._team = process_group or ProcessGroup()
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of every epoch."""
@@ -172,7 +181,7 @@ class EpochBatches(Sampler[Tensor]):
             yield batch.chunk(self._team.size)[self._team.rank]
 
 
-class Numbered:
+class IndexedBatches:
     """Batches of strain [B, D, T], each with the positions [B] of its windows; a loader as Lightning takes it.
 
     Attributes:
@@ -197,18 +206,18 @@ class Pretraining(pl.LightningModule):
         settings: how.
         seed: the run's.
         total_steps: of the whole training.
-        fronts: where views that do not change find what the encoder's fixed front end makes of them.
-        team: the processes that train together; where they are several, the encoder is a `JoinedEncoder`.
+        front_end_cache: where views that do not change find what the encoder's fixed front end makes of them.
+        process_group: the processes that train together; where they are several, the encoder is a `GlobalBatchEncoder`.
     """
 
     def __init__(
         self,
-        method: Method,
-        settings: Training,
+        method: SslMethod,
+        settings: TrainingSettings,
         seed: int,
         total_steps: int,
-        fronts: KeptFronts | None = None,
-        team: Team | None = None,
+        front_end_cache: FrontEndCache | None = None,
+        process_group: ProcessGroup | None = None,
     ) -> None:
         super().__init__()
         self.method = method
@@ -217,20 +226,20 @@ class Pretraining(pl.LightningModule):
         self.settings = settings
         self.seed = seed
         self.total_steps = total_steps
-        self.fronts = fronts
-        self.team = team or Team()
+        self.front_end_cache = front_end_cache
+        self.process_group = process_group or ProcessGroup()
         self.objective.attach(self.encoder)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Loss of one batch: conditioned strain [B, D, T] and the positions [B] of its windows."""
         (strain, windows), step = batch, self.global_step
-        key = (step, self.team.rank) if self.team.size > 1 else (step,)
+        key = (step, self.process_group.rank) if self.process_group.size > 1 else (step,)
         generator = seeds.torch_generator(self.seed, "pairing", *key, device=strain.device)
         a, b = self.method.views(strain, generator)
-        if self.fronts:
-            a, b = self.fronts.serve(a, windows), self.fronts.serve(b, windows)
-        if self.team.size > 1:
-            a, b = JoinedView(own=a), JoinedView(own=b)
+        if self.front_end_cache:
+            a, b = self.front_end_cache.serve(a, windows), self.front_end_cache.serve(b, windows)
+        if self.process_group.size > 1:
+            a, b = GlobalBatchView(own=a), GlobalBatchView(own=b)
         with seeds.torch_global(self.seed, "noise", step):  # dropout takes no generator
             loss: Tensor = self.objective(a, b, self.encoder)
         if not torch.isfinite(loss):
@@ -254,11 +263,11 @@ class Pretraining(pl.LightningModule):
         return scheduled(optimizer, self.settings.warmup, self.total_steps)
 
 
-def _agreed(checkpoint: Path, progress: Progress, team: Team) -> str | None:
+def _agreed(checkpoint: Path, progress: Progress, process_group: ProcessGroup) -> str | None:
     """The checkpoint that all processes resume from."""
-    found = _usable(checkpoint, progress) if team.leads else None
-    if team.talk:
-        found = team.talk.agree(found)
+    found = _usable(checkpoint, progress) if process_group.is_main else None
+    if process_group.channel:
+        found = process_group.channel.agree(found)
     if found and not checkpoint.exists():
         raise UserError(f"There is no {checkpoint} on this node: give --out a folder that all nodes share.")
     return found and str(checkpoint)

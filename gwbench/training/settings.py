@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """Settings that are checked and do not change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Training(Section):
+class TrainingSettings(SettingsSection):
     """How pre-training runs.
 
     Attributes:

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gwbench import seeds
-from gwbench.contracts import Array, Job, Scores, View
+from gwbench.contracts import Array, RunContext, Scores, View
 from gwbench.dataloading.prefetch import ahead
 from gwbench.evaluation.linear_probe import Standardiser, labelled_rows, linear_probe
 from gwbench.evaluation.statistics import auc
 from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
-from gwbench.training.callbacks import Follower, diverged
-from gwbench.training.front_end_cache import KeptFronts
+from gwbench.training.callbacks import MetricLogger, diverged
+from gwbench.training.front_end_cache import FrontEndCache
 from gwbench.training.pretrain import EpochBatches
 from gwbench.training.trainer import adamw, fit, scheduled, weight_groups
 
@@ -83,7 +83,7 @@ class Classifier(nn.Module):
 
 
 def train_on_labels(
-    job: Job, encoder: nn.Module, positions: Array, settings: Settings, *, probe_first: bool = False
+    context: RunContext, encoder: nn.Module, positions: Array, settings: Settings, *, probe_first: bool = False
 ) -> Scores:
     """Train an encoder, in place, and a linear head with binary cross-entropy, and score the test split once.
 
@@ -91,8 +91,8 @@ def train_on_labels(
     weights of the best epoch, the first of those that tie, give the scores, in full fp32.
 
     Args:
-        job: the data, the seed, the device and the precision.
-        encoder: as `Job.new_encoder` or `Job.pretrained` gives it.
+        context: the data, the seed, the device and the precision.
+        encoder: as `RunContext.new_encoder` or `RunContext.pretrained` gives it.
         positions: the windows of the training split that are trained on; both classes are among them.
         settings: how.
         probe_first: whether the head starts as the linear probe of the encoder (Kumar et al., arXiv:2202.10054)
@@ -105,36 +105,38 @@ def train_on_labels(
     Raises:
         UserError: the validation split lacks a class, or the training diverged.
     """
-    encoder = cast(DetectorEncoder, encoder).to(job.device)
-    validation = job.splits.val.label
-    features = _embed(job, encoder, "val", np.arange(1)).shape[1]
-    with seeds.torch_global(job.seed, "init", 2):
-        classifier = Classifier(encoder, features).to(job.device)
+    encoder = cast(DetectorEncoder, encoder).to(context.device)
+    validation = context.splits.val.label
+    features = _embed(context, encoder, "val", np.arange(1)).shape[1]
+    with seeds.torch_global(context.seed, "init", 2):
+        classifier = Classifier(encoder, features).to(context.device)
     if probe_first:
-        _probe_head(job, classifier, positions)
+        _probe_head(context, classifier, positions)
 
-    best = BestEpoch(job, classifier, np.flatnonzero((validation == 0) | (validation == 1)), settings.patience)
+    best = BestEpoch(context, classifier, np.flatnonzero((validation == 0) | (validation == 1)), settings.patience)
     best.measure()
-    labels = torch.from_numpy(job.splits.train.label[positions].astype(np.float32))
-    batches = LabelledBatches(job, positions, labels, settings)
-    fronts = None if settings.flip else _kept_fronts(job, len(positions))
-    module = Training(classifier, settings, job.seed, total_steps=settings.epochs * len(batches), fronts=fronts)
-    with job.progress.task("Train", settings.epochs * batches.windows, "windows") as task:
+    labels = torch.from_numpy(context.splits.train.label[positions].astype(np.float32))
+    batches = LabelledBatches(context, positions, labels, settings)
+    front_end_cache = None if settings.flip else _front_end_cache(context, len(positions))
+    module = ClassifierTraining(
+        classifier, settings, context.seed, total_steps=settings.epochs * len(batches), front_end_cache=front_end_cache
+    )
+    with context.progress.task("Train", settings.epochs * batches.windows, "windows") as task:
         best.task, best.windows = task, batches.windows // len(batches)
         fit(
             module,
             batches,
             epochs=settings.epochs,
-            device=job.device,
-            precision=job.precision,
+            device=context.device,
+            precision=context.precision,
             clip=CLIP,
-            callbacks=[best, Follower(job.progress, "train", best.last)],
+            callbacks=[best, MetricLogger(context.progress, "train", best.last)],
         )
     best.restore()
 
-    classifier.to(job.device)  # Lightning may have brought it home
-    with job.progress.task("Embed", len(job.splits.test), "windows") as task:
-        embedding = _embed(job, encoder, "test", np.arange(len(job.splits.test)), task)
+    classifier.to(context.device)  # Lightning may have brought it home
+    with context.progress.task("Embed", len(context.splits.test), "windows") as task:
+        embedding = _embed(context, encoder, "test", np.arange(len(context.splits.test)), task)
     return Scores(
         test=_log_odds(classifier, embedding),
         details={
@@ -157,11 +159,11 @@ class LabelledBatches:
         windows: of an epoch; the rest that fills no batch is left for another.
     """
 
-    def __init__(self, job: Job, positions: Array, labels: Tensor, settings: Settings) -> None:
-        self._job, self._positions, self._labels = job, positions, labels
+    def __init__(self, context: RunContext, positions: Array, labels: Tensor, settings: Settings) -> None:
+        self._job, self._positions, self._labels = context, positions, labels
         size = min(settings.batch_size, len(positions))
         passes = max(1, round(settings.epoch_steps * size / len(positions)))
-        self.sampler = EpochBatches(passes * len(positions), size, job.seed)
+        self.sampler = EpochBatches(passes * len(positions), size, context.seed)
         self.windows = len(self.sampler) * size
 
     def __len__(self) -> int:
@@ -177,7 +179,7 @@ class LabelledBatches:
         return strain.pin_memory() if self._job.device.startswith("cuda") else strain, self._labels[rows], rows
 
 
-class Training(pl.LightningModule):
+class ClassifierTraining(pl.LightningModule):
     """The training step, the optimiser and its schedule.
 
     Args:
@@ -185,16 +187,21 @@ class Training(pl.LightningModule):
         settings: how.
         seed: the run's.
         total_steps: of the whole training.
-        fronts: of the labelled windows, unless they change from step to step.
+        front_end_cache: of the labelled windows, unless they change from step to step.
     """
 
     def __init__(
-        self, classifier: Classifier, settings: Settings, seed: int, total_steps: int, fronts: KeptFronts | None = None
+        self,
+        classifier: Classifier,
+        settings: Settings,
+        seed: int,
+        total_steps: int,
+        front_end_cache: FrontEndCache | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier.train()  # Lightning leaves the mode as it finds it
         self.settings, self.seed, self.total_steps = settings, seed, total_steps
-        self.fronts = fronts
+        self.front_end_cache = front_end_cache
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_index: int) -> Tensor:
         """Binary cross-entropy of one batch."""
@@ -204,8 +211,8 @@ class Training(pl.LightningModule):
             sign = torch.randint(0, 2, (len(strain), 1, 1), generator=generator, device=strain.device)
             strain = strain * (2 * sign - 1)
         views = self.classifier.encoder.views(strain)
-        if self.fronts:
-            views = [self.fronts.serve(view, rows) for view in views]
+        if self.front_end_cache:
+            views = [self.front_end_cache.serve(view, rows) for view in views]
         with seeds.torch_global(self.seed, "noise", step):  # dropout takes no generator
             loss = F.binary_cross_entropy_with_logits(self.classifier(views), label)
         if not torch.isfinite(loss):
@@ -230,9 +237,9 @@ class BestEpoch(Callback):
         task: told of every step, of `windows` each.
     """
 
-    def __init__(self, job: Job, classifier: Classifier, rows: Array, patience: int) -> None:
-        self._job, self._classifier, self._rows, self._patience = job, classifier, rows, patience
-        self._fronts = _kept_fronts(job, len(job.splits.val))
+    def __init__(self, context: RunContext, classifier: Classifier, rows: Array, patience: int) -> None:
+        self._job, self._classifier, self._rows, self._patience = context, classifier, rows, patience
+        self._fronts = _front_end_cache(context, len(context.splits.val))
         self._steps: list[Tensor] = []
         self._best: dict[str, Tensor] = {}
         self.loss: list[float] = []
@@ -244,7 +251,7 @@ class BestEpoch(Callback):
     def measure(self) -> None:
         """The AUC on validation as the weights are now."""
         labels = self._job.splits.val.label[self._rows]
-        embedding = _embed(self._job, self._classifier.encoder, "val", self._rows, fronts=self._fronts)
+        embedding = _embed(self._job, self._classifier.encoder, "val", self._rows, front_end_cache=self._fronts)
         labelled_rows(embedding, labels, "validation")  # both classes, and finite
         found = auc(labels, _log_odds(self._classifier, embedding))
         if not self.val_auc or found > self.val_auc[self.epoch]:
@@ -275,16 +282,16 @@ class BestEpoch(Callback):
         trainer.should_stop = len(self.val_auc) - 1 - self.epoch >= self._patience
 
 
-def _probe_head(job: Job, classifier: Classifier, positions: Array) -> None:
+def _probe_head(context: RunContext, classifier: Classifier, positions: Array) -> None:
     """Give the head the weights of the linear probe, which are those on standardised embeddings, undone."""
     from sklearn.linear_model import LogisticRegression
 
-    every = np.arange(len(job.splits.val))
+    every = np.arange(len(context.splits.val))
     train_x, val_x = (
-        _embed(job, classifier.encoder, name, rows) for name, rows in (("train", positions), ("val", every))
+        _embed(context, classifier.encoder, name, rows) for name, rows in (("train", positions), ("val", every))
     )
-    train_y = job.splits.train.label[positions]
-    strength = linear_probe(train_x, train_y, val_x, job.splits.val.label, val_x[:1]).strength
+    train_y = context.splits.train.label[positions]
+    strength = linear_probe(train_x, train_y, val_x, context.splits.val.label, val_x[:1]).strength
     standardiser = Standardiser.fit(train_x)
     probe = LogisticRegression(C=1 / strength, max_iter=1000).fit(standardiser.transform(train_x), train_y)
     weight = probe.coef_[0] * standardiser.inverse_std
@@ -293,26 +300,26 @@ def _probe_head(job: Job, classifier: Classifier, positions: Array) -> None:
         classifier.head.bias.fill_(float(probe.intercept_[0] - weight @ standardiser.mean))
 
 
-def _kept_fronts(job: Job, windows: int) -> KeptFronts:
-    return KeptFronts(windows, len(job.splits.detectors), job.device, job.progress)
+def _front_end_cache(context: RunContext, windows: int) -> FrontEndCache:
+    return FrontEndCache(windows, len(context.splits.detectors), context.device, context.progress)
 
 
 def _embed(
-    job: Job,
+    context: RunContext,
     encoder: DetectorEncoder,
     split: str,
     rows: Array,
     task: Task | None = None,
-    fronts: KeptFronts | None = None,
+    front_end_cache: FrontEndCache | None = None,
 ) -> Array:
-    """What the probe would see, [n, F]; `fronts` are those of the split."""
+    """What the probe would see, [n, F]; `front_end_cache` are those of the split."""
     parts = []
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
-        views = encoder.views(job.conditioned(split, part).to(job.device))
-        if fronts:
-            windows = torch.from_numpy(part).to(job.device)
-            views = [fronts.serve(view, windows) for view in views]
+        views = encoder.views(context.conditioned(split, part).to(context.device))
+        if front_end_cache:
+            windows = torch.from_numpy(part).to(context.device)
+            views = [front_end_cache.serve(view, windows) for view in views]
         parts.append(frozen_embedding(encoder, views).cpu())
         if task:
             task.advance(len(part))

@@ -18,7 +18,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from torch.optim import Optimizer
 
-from gwbench.training.distributed import Team, cluster
+from gwbench.training.distributed import ProcessGroup, cluster
 
 
 def weight_groups(module: nn.Module, weight_decay: float, **settings: Any) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def fit(
     callbacks: Sequence[Callback],
     folder: Path | None = None,
     checkpoint: str | None = None,
-    team: Team | None = None,
+    process_group: ProcessGroup | None = None,
 ) -> None:
     """Train a module in place.
 
@@ -77,7 +77,7 @@ def fit(
         callbacks: in the order in which they are called.
         folder: where Lightning may write.
         checkpoint: to resume from.
-        team: the processes that train together, which are connected; by default this one alone.
+        process_group: the processes that train together, which are connected; by default this one alone.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
@@ -86,7 +86,7 @@ def fit(
         trainer = pl.Trainer(
             max_epochs=epochs,
             accelerator="gpu" if device.startswith("cuda") else device.split(":")[0],
-            **_processes(device, team or Team()),
+            **_processes(device, process_group or ProcessGroup()),
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             gradient_clip_val=clip or None,
             callbacks=list(callbacks),
@@ -106,14 +106,19 @@ def fit(
             raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit; the caller decides about that
 
 
-def _processes(device: str, team: Team) -> dict[str, Any]:
+def _processes(device: str, process_group: ProcessGroup) -> dict[str, Any]:
     """The trainer's arguments that say who trains."""
-    if team.size == 1:
+    if process_group.size == 1:
         devices = [int(device.split(":")[1])] if ":" in device else 1
         return {"devices": devices, "plugins": [LightningEnvironment()]}  # inside a cluster's job too
     # A batch may have no window of a group of detectors, whose encoder then has no gradient.
     strategy = DDPStrategy(find_unused_parameters=True)
-    return {"devices": team.devices, "num_nodes": team.nodes, "strategy": strategy, "plugins": [cluster(team)]}
+    return {
+        "devices": process_group.devices,
+        "num_nodes": process_group.nodes,
+        "strategy": strategy,
+        "plugins": [cluster(process_group)],
+    }
 
 
 @contextmanager

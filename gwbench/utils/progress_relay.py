@@ -10,14 +10,14 @@ from typing import Any
 from gwbench.utils.progress import Progress, Task
 
 
-class Reports:
+class RelayedProgress:
     """Passes on what rank 0 reports."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[int, tuple[Any, Task]] = {}
 
-    def __enter__(self) -> Reports:
+    def __enter__(self) -> RelayedProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,7 +42,7 @@ class Reports:
             self._tasks.pop(value)[0].__exit__(None, None, None)
 
 
-class Relay(Progress):
+class ProgressRelay(Progress):
     """Rank 0's progress and figures, told to the process that started it."""
 
     def __init__(self, tell: Callable[..., None]) -> None:
@@ -62,7 +62,7 @@ class Relay(Progress):
         self._tell("say", message)
 
     def log(self, figures: Mapping[str, Any], step: int) -> None:
-        """Hand the figures to the trackers there."""
+        """Hand the figures to the loggers there."""
         self._tell("log", ({name: float(value) for name, value in figures.items()}, step))
 
 

@@ -67,7 +67,7 @@ def start(
     )
 
 
-def how_it_ended(process: subprocess.Popen[bytes], remedy: str = "") -> str:
+def exit_reason(process: subprocess.Popen[bytes], remedy: str = "") -> str:
     """Such as "ended with exit code 1", of a process that has hung up.
 
     Args:

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gwbench.contracts import Array, Baseline, Job, Scores
+from gwbench.contracts import Array, Baseline, RunContext, Scores
 from gwbench.errors import UserError
 from gwbench.evaluation.linear_probe import linear_probe
 from gwbench.registry import register
@@ -96,21 +96,21 @@ class BandPower(Baseline):
     ) -> None:
         self.bands, self.low, self.high, self.stretch = bands, low, high, stretch
 
-    def scores(self, job: Job) -> Scores:
+    def scores(self, context: RunContext) -> Scores:
         """Scores of the logistic regression."""
-        splits = job.splits
-        every = {"train": job.labelled, "val": np.arange(len(splits.val)), "test": np.arange(len(splits.test))}
-        with job.progress.task("Measure", sum(map(len, every.values())), "windows") as task:
+        splits = context.splits
+        every = {"train": context.labelled, "val": np.arange(len(splits.val)), "test": np.arange(len(splits.test))}
+        with context.progress.task("Measure", sum(map(len, every.values())), "windows") as task:
             x: dict[str, Array] = {}
             for name, rows in every.items():
                 parts = []
                 for start in range(0, len(rows), CHUNK):
                     part = rows[start : start + CHUNK]
-                    strain = job.conditioned(name, part).to(job.device)
+                    strain = context.conditioned(name, part).to(context.device)
                     parts.append(self.features(strain, splits.detectors, splits.sample_rate).cpu())
                     task.advance(len(part))
                 x[name] = torch.cat(parts).numpy()
-        fitted = linear_probe(x["train"], splits.train.label[job.labelled], x["val"], splits.val.label, x["test"])
+        fitted = linear_probe(x["train"], splits.train.label[context.labelled], x["val"], splits.val.label, x["test"])
         return Scores(
             test=fitted.test_scores,
             details={"val_auc": fitted.chosen.val_auc, "probe_strength": fitted.strength},

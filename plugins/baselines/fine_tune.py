@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gwbench.contracts import Baseline, Job, Scores
+from gwbench.contracts import Baseline, RunContext, Scores
 from gwbench.registry import register
 from gwbench.training.supervised import Settings, train_on_labels
 
@@ -65,6 +65,6 @@ class FineTune(Baseline):
             flip=flip,
         )
 
-    def scores(self, job: Job) -> Scores:
+    def scores(self, context: RunContext) -> Scores:
         """Scores of the fine-tuned classifier."""
-        return train_on_labels(job, job.pretrained(), job.labelled, self.settings, probe_first=True)
+        return train_on_labels(context, context.pretrained(), context.labelled, self.settings, probe_first=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from gwbench import seeds
-from gwbench.contracts import Baseline, Job, Scores
+from gwbench.contracts import Baseline, RunContext, Scores
 from gwbench.matched_filter.coincidence import allowed_lags, loudest
 from gwbench.matched_filter.inner_product import InnerProduct
 from gwbench.matched_filter.template_bank import fitting_factors, place, unit
@@ -75,27 +75,27 @@ class MatchedFilter(Baseline):
         self.approximant: Literal["IMRPhenomXAS", "IMRPhenomD"] = approximant
         self.f_low = f_low
 
-    def scores(self, job: Job) -> Scores:
+    def scores(self, context: RunContext) -> Scores:
         """The score of every test window, and what the bank loses."""
-        inner = InnerProduct.of(job)
-        with job.progress.task("Place templates", 1) as task:
-            templates, share, details = self._bank(job, inner)
+        inner = InnerProduct.of(context)
+        with context.progress.task("Place templates", 1) as task:
+            templates, share, details = self._bank(context, inner)
             task.advance(note=f"{len(templates)} templates")
-        lags = allowed_lags(job.splits.detectors, job.splits.sample_rate)
-        test = np.empty(len(job.splits.test), np.float32)
-        with job.progress.task("Matched filter", len(test), "windows") as task:
+        lags = allowed_lags(context.splits.detectors, context.splits.sample_rate)
+        test = np.empty(len(context.splits.test), np.float32)
+        with context.progress.task("Matched filter", len(test), "windows") as task:
             for start in range(0, len(test), BATCH):
-                strain = inner.vectors(job.conditioned("test", slice(start, start + BATCH)).to(job.device))
-                half = loudest(strain, templates, lags, job.splits.window) / 2
+                strain = inner.vectors(context.conditioned("test", slice(start, start + BATCH)).to(context.device))
+                half = loudest(strain, templates, lags, context.splits.window) / 2
                 test[start : start + len(strain)] = torch.logsumexp(half + share.log(), dim=1).cpu().numpy()
                 task.advance(len(strain))
         return Scores(test=test, details=details)
 
-    def _bank(self, job: Job, inner: InnerProduct) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    def _bank(self, context: RunContext, inner: InnerProduct) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """Templates [P, D, F] of norm 1 in every detector, the share of the population [P] of each, and details."""
-        train, val, samples = job.splits.train, job.splits.val, job.splits.window
-        rng = seeds.numpy_generator(job.seed, "probe")
-        known = known_shapes(train.parameters, job.labelled[train.label[job.labelled] == 1])
+        train, val, samples = context.splits.train, context.splits.val, context.splits.window
+        rng = seeds.numpy_generator(context.seed, "probe")
+        known = known_shapes(train.parameters, context.labelled[train.label[context.labelled] == 1])
         others = known_shapes(val.parameters, np.flatnonzero(val.label == 1)[:JUDGED])
         told = not (self.mass or self.spin) and len(known["mass_1"]) >= ENOUGH and len(others["mass_1"]) > 0
         if told:
@@ -105,7 +105,7 @@ class MatchedFilter(Baseline):
             drawn, others = drawn_uniform(*ranges, self.draws, rng), drawn_uniform(*ranges, JUDGED, rng)
 
         proposals, signals = (
-            template_vectors(params, job.conditioner, inner, approximant=self.approximant, f_low=self.f_low)
+            template_vectors(params, context.conditioner, inner, approximant=self.approximant, f_low=self.f_low)
             for params in (drawn, others)
         )
         network = unit(network_vectors(proposals))
@@ -120,4 +120,4 @@ class MatchedFilter(Baseline):
             "fitting_factor_5_percent": float(np.quantile(found, 0.05)),
             "fitting_factor_minimal": float(found.min()),
         }
-        return unit(proposals[chosen]), torch.tensor(covered, device=job.device) / sum(covered), details
+        return unit(proposals[chosen]), torch.tensor(covered, device=context.device) / sum(covered), details

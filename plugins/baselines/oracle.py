@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from gwbench import seeds
-from gwbench.contracts import Baseline, Job, Scores
+from gwbench.contracts import Baseline, RunContext, Scores
 from gwbench.errors import UserError
 from gwbench.matched_filter.inner_product import InnerProduct
 from gwbench.matched_filter.waveforms import signal_strain
@@ -57,13 +57,13 @@ class Oracle(Baseline):
     ) -> None:
         self.approximant, self.f_low, self.gps = approximant, f_low, gps
 
-    def scores(self, job: Job) -> Scores:
+    def scores(self, context: RunContext) -> Scores:
         """The logarithm of every test window's likelihood ratio.
 
         Raises:
             UserError: the dataset does not tell its signals' parameters.
         """
-        splits = job.splits
+        splits = context.splits
         missing = [name for name in NEEDED if name not in splits.test.parameters]
         params = {name: np.asarray(values, np.float64) for name, values in splits.test.parameters.items()}
         known = np.empty(0, int) if missing else np.flatnonzero(np.all([np.isfinite(params[n]) for n in NEEDED], 0))
@@ -73,7 +73,7 @@ class Oracle(Baseline):
                 f"{f' ({missing[0]} is missing)' if missing else ''}. Use a simulated dataset, or a search by a bank."
             )
         precesses = any(np.any(params[name][known]) for name in IN_PLANE if name in params)
-        inner, rng = InnerProduct.of(job), seeds.numpy_generator(job.seed, "probe")
+        inner, rng = InnerProduct.of(context), seeds.numpy_generator(context.seed, "probe")
         source = rng.choice(known, len(splits.test))
         source[known] = known
         rate, margin = splits.sample_rate, splits.margin
@@ -88,12 +88,12 @@ class Oracle(Baseline):
             gps=self.gps,
         )
         test, row = np.empty(len(splits.test)), np.empty(len(splits.test), int)
-        with job.progress.task("Known waveforms", len(test), "windows") as task:
+        with context.progress.task("Known waveforms", len(test), "windows") as task:
             for positions, strain in chunks:
                 row[known[positions]] = np.arange(len(positions))
                 asked = np.flatnonzero(np.isin(source, known[positions]))
-                h = inner.vectors(job.conditioner(strain).to(job.device))[torch.from_numpy(row[source[asked]])]
-                x = inner.vectors(job.conditioned("test", asked).to(job.device))
+                h = inner.vectors(context.conditioner(strain).to(context.device))[torch.from_numpy(row[source[asked]])]
+                x = inner.vectors(context.conditioned("test", asked).to(context.device))
                 ratio = ((x * h.conj()).real - h.abs().square() / 2).sum(dim=(-2, -1))
                 test[asked] = ratio.cpu().numpy()
                 task.advance(len(asked))

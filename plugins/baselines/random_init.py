@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gwbench.contracts import Baseline, Job, Scores
+from gwbench.contracts import Baseline, RunContext, Scores
 from gwbench.registry import register
 
 
@@ -17,6 +17,6 @@ class RandomInit(Baseline):
 
     needs_encoder = True
 
-    def scores(self, job: Job) -> Scores:
+    def scores(self, context: RunContext) -> Scores:
         """Scores of the probe on the untrained encoder."""
-        return job.probe(job.new_encoder())
+        return context.probe(context.new_encoder())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gwbench.contracts import Array, Baseline, Job, Scores
+from gwbench.contracts import Array, Baseline, RunContext, Scores
 from gwbench.registry import register
 from gwbench.training.supervised import Settings, train_on_labels
 
@@ -62,10 +62,10 @@ class Supervised(Baseline):
             flip=flip,
         )
 
-    def scores(self, job: Job) -> Scores:
+    def scores(self, context: RunContext) -> Scores:
         """Scores of the trained classifier."""
-        return train_on_labels(job, job.new_encoder(), self.positions(job), self.settings)
+        return train_on_labels(context, context.new_encoder(), self.positions(context), self.settings)
 
-    def positions(self, job: Job) -> Array:
+    def positions(self, context: RunContext) -> Array:
         """The training windows whose labels are used."""
-        return job.labelled
+        return context.labelled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gwbench.contracts import Array, Job
+from gwbench.contracts import Array, RunContext
 from gwbench.plugins.baselines.supervised import Supervised
 from gwbench.registry import register
 
@@ -21,6 +21,6 @@ class SupervisedAll(Supervised):
     The record's count of labels is theirs; the run's label fraction has no say. Parameters as of `supervised`.
     """
 
-    def positions(self, job: Job) -> Array:
+    def positions(self, context: RunContext) -> Array:
         """All training windows with a label."""
-        return np.flatnonzero(job.splits.train.label >= 0)
+        return np.flatnonzero(context.splits.train.label >= 0)

@@ -17,12 +17,12 @@ from gwbench.data.strain_files import segments
 from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
 from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain, strain_detector
 from gwbench.data.strain_files.resample import reach, resampled
-from gwbench.data.strain_files.segments import Stretch
+from gwbench.data.strain_files.segments import Segment
 from gwbench.data.strain_files.splitting import share_out, share_together
 from gwbench.data.strain_files.tracked_psd import tracked
 from gwbench.errors import UserError
 from gwbench.registry import register
-from gwbench.simulation.glitches import KINDS, SimulatedGlitches
+from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
 from gwbench.simulation.injection_notes import exclusion_note, noise_notes
 from gwbench.simulation.injections import Injections
 from gwbench.simulation.population import REFERENCE_GPS
@@ -114,7 +114,7 @@ class RealNoise(Dataset):
         gps: float = REFERENCE_GPS,
         glitch_rate: Annotated[float, Field(ge=0)] = 0.0,
         glitch_snr: tuple[float, float] = SimulatedGlitches.snr,
-        glitch_kinds: tuple[str, ...] = tuple(KINDS),
+        glitch_kinds: tuple[str, ...] = tuple(GLITCH_KINDS),
         fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
         exclude: tuple[float, ...] = (),
         exclude_events: bool = True,
@@ -234,14 +234,14 @@ class RealNoise(Dataset):
         listed, reach_in = known_events(event_files(self._files)), self.exclude_seconds
         return [event for event in listed if any(file.holds(event.gps, reach_in) for file in files)]
 
-    def _good(self, files: list[StrainFile], source: str, times: Iterable[float]) -> list[Stretch]:
+    def _good(self, files: list[StrainFile], source: str, times: Iterable[float]) -> list[Segment]:
         """Good stretches of a source, less the excluded times."""
-        stretches = segments.good_stretches([file for file in files if (file.detector or "") == source])
+        stretches = segments.good_segments([file for file in files if (file.detector or "") == source])
         for time in times:
             stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)
         return stretches
 
-    def _injections(self, sources: Mapping[str, str], pools: Mapping[str, list[Stretch]]) -> Injections:
+    def _injections(self, sources: Mapping[str, str], pools: Mapping[str, list[Segment]]) -> Injections:
         needed, guard = self.window + 2 * self.margin, max(GUARD, 2 * reach(self.sample_rate))
         if self.coincident:
             shares = share_together(pools, self.fractions, guard, needed, self.sample_rate)

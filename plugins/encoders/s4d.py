@@ -74,7 +74,7 @@ class DiagonalStateSpace(nn.Module):
             return y
 
 
-class Block(nn.Module):
+class S4dBlock(nn.Module):
     """Norm, state space, GELU, a gated mixing of channels, and a shortcut around them."""
 
     def __init__(self, width: int, state_space: DiagonalStateSpace) -> None:
@@ -124,7 +124,7 @@ class S4d(Encoder):
             )
         self.stem = stem(shape.channels, width, STEM * stride, stride).to(memory_format=torch.channels_last)
         spaces = [DiagonalStateSpace(width, states, init, bidirectional) for _ in range(depth)]
-        self.blocks = nn.Sequential(*[Block(width, space) for space in spaces], nn.LayerNorm(width))
+        self.blocks = nn.Sequential(*[S4dBlock(width, space) for space in spaces], nn.LayerNorm(width))
         self.head = nn.Linear(width, embed_dim)
 
     def forward(self, strain: Tensor) -> Tensor:

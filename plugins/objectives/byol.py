@@ -20,7 +20,7 @@ from gwbench.training.ema import MomentumObjective
     tags=("self-distillation", "negative-free", "momentum"),
 )
 class Byol(MomentumObjective):
-    """BYOL: predict a slow copy's projection of the other view, without negatives.
+    """BYOL: predict an EMA copy's projection of the other view, without negatives.
 
     Minus the cosine between prediction and target, averaged over both directions: eq. 2 of the paper, which is
     2 - 2 cos, up to a factor and a constant.

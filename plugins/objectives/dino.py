@@ -21,7 +21,7 @@ from gwbench.training.ema import MomentumObjective
     tags=("self-distillation", "clustering", "negative-free", "momentum"),
 )
 class Dino(MomentumObjective):
-    """DINO: assign a view to the prototypes that a slow copy chooses for the other view.
+    """DINO: assign a view to the prototypes that an EMA copy chooses for the other view.
 
     Cross-entropy between the teacher's softmax, centred and sharpened, and the student's (eq. 1 and 4, algorithm 1).
     The head has BatchNorm, which convolutional encoders need and the paper's transformers do not. There are no local

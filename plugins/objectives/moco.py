@@ -20,7 +20,7 @@ from gwbench.training.ema import MomentumObjective
     tags=("contrastive", "momentum", "queue"),
 )
 class MoCo(MomentumObjective):
-    """MoCo: find a slow copy's projection of the other view among a queue of earlier ones (InfoNCE, eq. 1).
+    """MoCo: find an EMA copy's projection of the other view among a queue of earlier ones (InfoNCE, eq. 1).
 
     Both views are queries, and the keys of both enter the queue. As in MoCo v3 (arXiv:2104.02057) the projector has
     BatchNorm and the momentum starts at 0.99 and rises to 1; the temperature is that of MoCo v2 (arXiv:2003.04297).

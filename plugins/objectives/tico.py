@@ -21,7 +21,7 @@ from gwbench.training.ema import MomentumObjective
     tags=("redundancy-reduction", "negative-free", "momentum"),
 )
 class TiCo(MomentumObjective):
-    """TiCo: agree with a slow copy's projection of the other view, where few windows have gone before.
+    """TiCo: agree with an EMA copy's projection of the other view, where few windows have gone before.
 
     One minus the cosine, plus rho times z' C z, where C is a moving average of the second moments of the normalised
     projections z (algorithm 1). Both views enter C, as one batch.

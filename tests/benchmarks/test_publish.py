@@ -14,9 +14,9 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import publish
 from gwbench.experiment.record import RunRecord, write_arrays
 from gwbench.reporting.records.entry import load_record
-from gwbench.suite.cell_run import Place
+from gwbench.suite.cell_run import RunOptions
 from gwbench.suite.matrix import Cell
-from gwbench.suite.run import Plan, Standing
+from gwbench.suite.run import CellStatus, Plan
 from tests.reporting.synthetic_runs import LABEL, SNR, scores_of, write_run
 
 ROOT = Path(__file__).parents[2]
@@ -112,9 +112,9 @@ def test_finished_runs_are_copied_with_what_a_table_needs(tmp_path: Path) -> Non
     write_arrays(folders[0] / "predictions.npz", arrays)
     (folders[0] / "weights.safetensors").write_bytes(b"heavy")
     records = [load_record(folder / "record.json") for folder in folders]
-    standings = [Standing(Cell("a run", r.spec), folder, r) for folder, r in zip(folders, records, strict=True)]
-    place = Place(str(tmp_path / "runs"), None, "cpu")
-    found = Plan("tiny", "", place, standings, skipped=[], excluded=0, budget=None)
+    cell_statuses = [CellStatus(Cell("a run", r.spec), folder, r) for folder, r in zip(folders, records, strict=True)]
+    place = RunOptions(str(tmp_path / "runs"), None, "cpu")
+    found = Plan("tiny", "", place, cell_statuses, skipped=[], excluded=0, budget=None)
     target = tmp_path / "published"
     (target / "withdrawn").mkdir(parents=True)
     assert publish.copy(found, target) == 1

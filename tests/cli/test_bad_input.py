@@ -402,7 +402,7 @@ def without_rate() -> str:
         (truncated, ("truncated.hdf cannot be read", "truncated", "Download it again")),
         (without_rate, ("rate.hdf has no sample rate", "delta_t")),
         (lambda: hdf5("nan.hdf", noise(60) * np.nan), ("nan.hdf holds no finite sample", "Use another file")),
-        (with_gaps, ("Too little good strain", "at most 1.0 s at a stretch", "dataset.path")),
+        (with_gaps, ("Too little good strain", "at most 1.0 s at a segment", "dataset.path")),
         (lambda: hdf5("short.hdf", noise(4)), ("Too little good strain", "4.0 s", "dataset.path")),
         (lambda: hdf5("slow.hdf", noise(60), rate=1024), ("slow.hdf", "1024 Hz", "2048 Hz", "sample_rate=1024")),
     ],

@@ -24,10 +24,10 @@ from gwbench.contracts import (
     Encode,
     Encoder,
     InputShape,
-    Job,
     Objective,
     Pairing,
     Parts,
+    RunContext,
     Scores,
     Split,
     StrainInfo,
@@ -360,7 +360,7 @@ OBJECTIVES: dict[str, type] = {
 class GoodBaseline(Baseline):
     """Nearest mean of the loudest samples."""
 
-    def scores(self, job: Job) -> Scores:
+    def scores(self, job: RunContext) -> Scores:
         x = self.features(job, "train")
         y = job.splits.train.label
         used = self.used(job)
@@ -368,17 +368,17 @@ class GoodBaseline(Baseline):
         test = self.features(job, "test")
         return Scores(self.spoil(job, (test - quiet) / (loud - quiet)))
 
-    def features(self, job: Job, split: str) -> np.ndarray[Any, Any]:
+    def features(self, job: RunContext, split: str) -> np.ndarray[Any, Any]:
         return job.conditioned(split, slice(None)).abs().amax((1, 2)).numpy()
 
-    def used(self, job: Job) -> np.ndarray[Any, Any]:
+    def used(self, job: RunContext) -> np.ndarray[Any, Any]:
         return job.labelled
 
-    def spoil(self, job: Job, scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def spoil(self, job: RunContext, scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return scores
 
 
-def baseline(spoil: Callable[[Job, Any], Any]) -> type[Baseline]:
+def baseline(spoil: Callable[[RunContext, Any], Any]) -> type[Baseline]:
     return type(
         "Broken", (GoodBaseline,), {"__doc__": "Broken.", "spoil": lambda self, job, scores: spoil(job, scores)}
     )
@@ -387,23 +387,23 @@ def baseline(spoil: Callable[[Job, Any], Any]) -> type[Baseline]:
 class Greedy(GoodBaseline):
     """Uses all labels."""
 
-    def used(self, job: Job) -> np.ndarray[Any, Any]:
+    def used(self, job: RunContext) -> np.ndarray[Any, Any]:
         return np.arange(len(job.splits.train))
 
 
 class Squaring(GoodBaseline):
     """Works in place."""
 
-    def features(self, job: Job, split: str) -> np.ndarray[Any, Any]:
+    def features(self, job: RunContext, split: str) -> np.ndarray[Any, Any]:
         return job.conditioned(split, slice(None)).square_().amax((1, 2)).numpy()
 
 
-def with_noise(job: Job, scores: Any) -> Any:
+def with_noise(job: RunContext, scores: Any) -> Any:
     np.random.rand()  # noqa: NPY002
     return scores
 
 
-def aloud(job: Job, scores: Any) -> Any:
+def aloud(job: RunContext, scores: Any) -> Any:
     print("scores")  # noqa: T201
     return scores
 

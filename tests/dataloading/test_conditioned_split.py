@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from gwbench.contracts import Split
-from gwbench.dataloading import cache_files as conditioned_files
-from gwbench.dataloading import row_cache as row_file
+from gwbench.dataloading import cache_files, row_cache
 from gwbench.dataloading.cache_files import conditioned_files as kept_files
 from gwbench.dataloading.cache_files import conditioned_path, make_room
 from gwbench.dataloading.conditioned_split import ConditionedStrain
@@ -210,7 +209,7 @@ def test_where_nothing_can_be_written_it_is_conditioned_batch_by_batch(tmp_path:
 def test_a_split_larger_than_the_disks_share_is_conditioned_batch_by_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conditioned_files, "disk_budget", lambda folder, kept: 1000)
+    monkeypatch.setattr(cache_files, "disk_budget", lambda folder, kept: 1000)
     split = data()
     heard = Heard()
     strain = kept(tmp_path, split, fitted(split), heard)
@@ -222,13 +221,13 @@ def test_a_split_larger_than_the_disks_share_is_conditioned_batch_by_batch(
 def test_the_file_longest_unused_makes_room_unless_it_is_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conditioned_files, "disk_budget", lambda folder, kept: 35_000)
+    monkeypatch.setattr(cache_files, "disk_budget", lambda folder, kept: 35_000)
     names = [tmp_path / f".conditioned-{name}.f32" for name in ("oldest", "older", "newest")]
     for age, path in enumerate(names):
         path.write_bytes(bytes(10_000))
         os.utime(path, (age, age))
     (tmp_path / "dataset.h5").write_bytes(bytes(50_000))
-    held = row_file.RowFile(names[0], 1, 10_000 - 8192)
+    held = row_cache.RowFile(names[0], 1, 10_000 - 8192)
     held.write(np.arange(1), np.zeros((1, 452), np.float32))
     os.utime(names[0], (0, 0))
     assert make_room(tmp_path / ".conditioned-new.f32", 12_000)

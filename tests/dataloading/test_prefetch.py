@@ -13,7 +13,7 @@ import torch
 from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.dataloading.prefetch import AHEAD, Batches, ahead
 from gwbench.training.pretrain import EpochBatches, pretrain
-from gwbench.training.settings import Training
+from gwbench.training.settings import TrainingSettings
 from gwbench.utils.progress import Progress
 from tests.dataloading.test_conditioned_split import WINDOWS, data, fitted, kept
 from tests.training.test_pretrain import method
@@ -117,7 +117,7 @@ def test_a_run_ends_in_the_same_numbers_wherever_its_strain_is_kept(
     for place, memory in (("memory", "1"), ("disk", "0"), ("disk", "0")):
         monkeypatch.setenv("GWBENCH_MEMORY", memory)
         strain = kept(tmp_path / place, split, conditioner)
-        settings = Training(epochs=2, batch_size=20)
+        settings = TrainingSettings(epochs=2, batch_size=20)
         trained = pretrain(
             method(),
             Cut(strain),  # type: ignore[arg-type]

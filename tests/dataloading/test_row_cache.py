@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gwbench.dataloading import row_cache as row_file
+from gwbench.dataloading import row_cache
 from gwbench.dataloading.row_cache import RowFile, file_size, in_use
 
 ROWS, WIDTH = 100, 7
@@ -129,7 +129,7 @@ def test_rows_of_another_boot_are_not_trusted_but_complete_files_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boot = tmp_path / "boot"
-    monkeypatch.setattr(row_file, "BOOT", boot)
+    monkeypatch.setattr(row_cache, "BOOT", boot)
     boot.write_text("first\n")
     part, whole = opened(tmp_path / "part"), opened(tmp_path / "whole")
     part.write(np.arange(ROWS - 1), ALL[:-1])

@@ -20,7 +20,7 @@ import gwbench
 from gwbench import seeds
 from gwbench.data.store.cache import CacheContext
 from gwbench.errors import UserError
-from gwbench.experiment.data_cache import Workbench
+from gwbench.experiment.data_cache import DataCache, recipes_of
 from gwbench.experiment.record import RunRecord, read_record
 from gwbench.experiment.runner import run_spec
 from gwbench.experiment.spec import RunSpec
@@ -89,7 +89,9 @@ def test_the_saved_encoder_embeds_the_test_split_as_the_run_did(record: RunRecor
     assert record.parameters == sum(weight.numel() for weight in encoder.encoder.parameters())
     dataset = record.spec.dataset.build("dataset")
     plugin = REGISTRY.get("dataset", record.spec.dataset.name)
-    context = CacheContext.of(plugin, record.spec.dataset.parameters, 0, {}, root=None, workers=1, progress=Progress())
+    context = CacheContext.of(
+        recipes_of(plugin, record.spec.dataset.parameters, 0, {}), root=None, workers=1, progress=Progress()
+    )
     strain = dataset.load(context).test.strain[:]
     np.testing.assert_allclose(encoder(strain), predictions(record)["embedding"], atol=1e-6)
 
@@ -168,7 +170,7 @@ def test_a_plugin_whose_source_changed_is_another_run(registry: Registry, tmp_pa
     registry.load_source(str(source))
     spec = RunSpec.create(encoder="my-encoder")
     before = spec.run_id({})
-    source.write_text(MY_ENCODER + "# a change\n")
+    source.write_text(MY_ENCODER + "A_CHANGE = 1\n")
     assert spec.run_id({}) == before  # what is loaded is what would run
     registry.load_source(str(source))
     assert spec.run_id({}) != before
@@ -216,14 +218,16 @@ def test_another_share_of_labels_takes_no_training_step(tmp_path: Path, monkeypa
 def test_runs_in_a_row_share_the_data_and_get_the_numbers_of_runs_alone(
     record: RunRecord, out: Path, tmp_path: Path
 ) -> None:
-    bench = Workbench(many=True)
-    first = run_spec(record.spec, out=tmp_path, progress=Progress(), bench=bench)
+    data_cache = DataCache(many=True)
+    first = run_spec(record.spec, out=tmp_path, progress=Progress(), data_cache=data_cache)
     floor = RunSpec.create(
         baseline="random-init",
         settings={key: value for key, value in TINY.items() if not key.startswith("training.")},
     )
-    again = run_spec(floor, out=tmp_path, progress=Progress(), bench=bench)
-    other = run_spec(floor.model_copy(update={"data_seed": 1}), out=tmp_path, progress=Progress(), bench=bench)
+    again = run_spec(floor, out=tmp_path, progress=Progress(), data_cache=data_cache)
+    other = run_spec(
+        floor.model_copy(update={"data_seed": 1}), out=tmp_path, progress=Progress(), data_cache=data_cache
+    )
     assert first.metrics == record.metrics
     assert again.phases["condition"].samples_per_second is None
     assert other.phases["condition"].samples_per_second is not None

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.nn import functional as F
 
-from gwbench.nn import fft_conv as spectral_module
-from gwbench.nn import fused as fused_module
+from gwbench.nn import fft_conv, fused
 from gwbench.nn.fft_conv import block_length, correlate
 from gwbench.nn.layers import Convolution, GeM, Layers, as_row, conv, stem
 
@@ -50,7 +49,7 @@ def test_a_convolution_by_spectra_is_the_convolution(
     samples: int, kernel: int, block: int, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = -(-(samples - kernel + 1) // (block - kernel + 1))
-    monkeypatch.setattr(spectral_module, "WORKING_SET", rows * blocks * block * 3 * 8)
+    monkeypatch.setattr(fft_conv, "WORKING_SET", rows * blocks * block * 3 * 8)
     x, weight, bias = given = (noise(5, samples, 3), noise(2, 3, kernel, seed=1), noise(2, seed=2))
     for each in given:
         each.requires_grad_()
@@ -140,7 +139,7 @@ def test_autocast_computes_in_bf16_and_leaves_gradients_in_the_weights_precision
 def test_batchnorm_and_silu_as_one_are_the_two(
     training: bool, momentum: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fused_module, "WORKING_SET", 2 * 5 * 11 * 4)  # two windows at a time
+    monkeypatch.setattr(fused, "WORKING_SET", 2 * 5 * 11 * 4)  # two windows at a time
     norm = nn.BatchNorm2d(5, momentum=momentum).double()
     with torch.no_grad():
         for number, tensor in enumerate((norm.weight, norm.bias, norm.running_mean)):
@@ -164,7 +163,7 @@ def plain_gem(x: Tensor, p: Tensor, kernel: int) -> Tensor:
 
 @pytest.mark.parametrize("kernel", [2, 4, None])
 def test_gem_and_its_gradients_are_those_of_the_formula(kernel: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_module, "WORKING_SET", 2 * 5 * 11 * 4)
+    monkeypatch.setattr(fused, "WORKING_SET", 2 * 5 * 11 * 4)
     layer = GeM(kernel).double()
     with torch.no_grad():
         layer.p.fill_(2.7)

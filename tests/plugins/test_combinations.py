@@ -18,9 +18,9 @@ from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.registry import REGISTRY, Registry
 from gwbench.registry.compatibility import parts_of, why_not
-from gwbench.training.method import Method
+from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import pretrain
-from gwbench.training.settings import Training
+from gwbench.training.settings import TrainingSettings
 from gwbench.utils.progress import Progress
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
 NAMES = {kind: [p.name for p in Registry().list(kind)] for kind in ("encoder", "objective", "pairing")}
 EVERY = list(product(*NAMES.values()))
 WINDOWS, BATCH = 8, 4
-TRAINING = Training(epochs=1, batch_size=BATCH, lr=1e-3)
+TRAINING = TrainingSettings(epochs=1, batch_size=BATCH, lr=1e-3)
 
 
 def noise() -> ConditionedStrain:
@@ -74,7 +74,7 @@ def test_two_steps_or_the_reason(encoder: str, objective: str, pairing: str, tmp
         loss = plugin("objective", objective)(net.embed_dim)
     before = torch.cat([p.detach().flatten() for p in net.parameters() if p.requires_grad])
     trained = pretrain(
-        Method(net, drawn, [], loss), noise(), TRAINING,
+        SslMethod(net, drawn, [], loss), noise(), TRAINING,
         seed=0, precision="fp32", device="cpu", folder=tmp_path, progress=Progress(),
     )  # fmt: skip
     after = torch.cat([p.detach().flatten() for p in net.parameters() if p.requires_grad])

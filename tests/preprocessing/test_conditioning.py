@@ -209,7 +209,7 @@ def test_seed_recipe_is_scipys(train: Array, fresh: Array) -> None:
 
 def test_seed_recipe_is_scipys_for_long_stretches_too(train: Array, fresh: Array) -> None:
     stretch = fresh[:4, 1].reshape(-1)
-    found = fit(train, method="seed").condition_stretch(stretch, 1).numpy().reshape(-1, WINDOW)
+    found = fit(train, method="seed").condition_segment(stretch, 1).numpy().reshape(-1, WINDOW)
     sections = signal.butter(8, [20, 600], "bandpass", fs=RATE, output="sos")
     windows = np.lib.stride_tricks.sliding_window_view(stretch.astype(np.float64), WINDOW)[:: WINDOW // 4]
     expected = signal.sosfiltfilt(sections, windows * signal.windows.tukey(WINDOW, 0.1)) / 1e-21
@@ -320,7 +320,7 @@ def test_real_strain_comes_out_with_unit_variance(margin: int) -> None:
     strain = stretch[: len(stretch) // samples * samples].reshape(-1, 1, samples)
     out = fit(strain, margin=margin)(strain).numpy()[:, 0]
     start = (np.arange(len(out)) * samples + margin) / RATE
-    # A glitch of 40 sigma, 455.1 s into the stretch.
+    # A glitch of 40 sigma, 455.1 s into the segment.
     glitch = (start - 0.5 < 455.1) & (start + WINDOW / RATE + 0.5 > 455.1)
     assert 1 <= glitch.sum() <= 2
     assert abs(out[~glitch].var() - 1) < 0.05

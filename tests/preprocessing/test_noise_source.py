@@ -28,11 +28,11 @@ def fit(method: str) -> Conditioner:
     from pycbc.noise.reproduceable import noise_from_string
 
     samples = WINDOW + 2 * MARGIN
-    stretches = [
+    segments = [
         noise_from_string(PSDS[name][0], 0, 150, seed=90 + i, sample_rate=RATE, low_frequency_cutoff=10.0)
         for i, name in enumerate(DETECTORS)
     ]
-    strain = np.stack([s.numpy().reshape(-1, samples) for s in stretches], axis=1).astype(np.float32)
+    strain = np.stack([s.numpy().reshape(-1, samples) for s in segments], axis=1).astype(np.float32)
     split = Split(strain, np.full(len(strain), -1), np.full(len(strain), np.nan))
     settings = Conditioning(method=method, high=400)  # type: ignore[arg-type]
     return fit_conditioner(split, sample_rate=RATE, margin=MARGIN, detectors=DETECTORS, settings=settings)
@@ -57,9 +57,9 @@ def global_state() -> Array:
     return np.array(np.random.get_state(legacy=False)["state"]["key"])  # noqa: NPY002
 
 
-def offset_of(window: Array, stretch: Array) -> int:
-    """Where in the stretch a window was cut out."""
-    return int(signal.correlate(stretch, window, mode="valid", method="fft").argmax())
+def offset_of(window: Array, segment: Array) -> int:
+    """Where in the segment a window was cut out."""
+    return int(signal.correlate(segment, window, mode="valid", method="fft").argmax())
 
 
 def test_draws_have_the_shape_of_a_view_and_the_datas_variance(noise: PycbcNoise) -> None:
@@ -86,10 +86,10 @@ def test_noise_keeps_its_own_psds_loudness(whitening: Conditioner) -> None:
 
 def test_draws_are_conditioned_pycbc_noise(noise: PycbcNoise, whitening: Conditioner) -> None:
     raw = noise.raw("V1", PSDS["V1"][0])
-    stretch = whitening.condition_stretch(raw, 1).numpy()
+    segment = whitening.condition_segment(raw, 1).numpy()
     for window in noise.draw(torch.ones(5, 1, dtype=torch.long), generator(3)).numpy()[:, 0]:
-        start = offset_of(window, stretch)
-        np.testing.assert_array_equal(window, stretch[start : start + WINDOW])
+        start = offset_of(window, segment)
+        np.testing.assert_array_equal(window, segment[start : start + WINDOW])
         # The same seconds of raw noise, through the conditioning of the data.
         cut = raw[start : start + WINDOW + 2 * MARGIN]
         expected = whitening(np.stack([cut, cut])[None])[0, 1]
@@ -115,7 +115,7 @@ def test_detectors_psds_and_seeds_are_uncorrelated(noise: PycbcNoise, whitening:
         (noise.raw("H1", name), again.raw("H1", name)),
     ]
     for a, b in pairs:
-        x, y = (whitening.condition_stretch(part, 0).double() for part in (a, b))
+        x, y = (whitening.condition_segment(part, 0).double() for part in (a, b))
         # 64 s of noise 380 Hz wide hold about 49,000 independent samples; 5 sigma.
         shifts = signal.correlate(x, y, mode="same", method="fft") / np.sqrt(float(x @ x) * float(y @ y))
         assert abs(float(shifts[len(shifts) // 2])) < 5 / np.sqrt(49_000)
@@ -139,12 +139,12 @@ def test_draws_follow_the_generator_alone(noise: PycbcNoise) -> None:
 
 
 def test_every_psd_of_a_detector_is_drawn(noise: PycbcNoise, whitening: Conditioner) -> None:
-    stretches = [whitening.condition_stretch(noise.raw("H1", name), 0).numpy() for name in PSDS["H1"]]
+    segments = [whitening.condition_segment(noise.raw("H1", name), 0).numpy() for name in PSDS["H1"]]
     draws = noise.draw(torch.zeros(100, 1, dtype=torch.long), generator())[:, 0].numpy()
     found = 0
     for window in draws:
-        start = offset_of(window, stretches[0])
-        found += np.array_equal(window, stretches[0][start : start + WINDOW])
+        start = offset_of(window, segments[0])
+        found += np.array_equal(window, segments[0][start : start + WINDOW])
     assert 30 < found < 70
 
 

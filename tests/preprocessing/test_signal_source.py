@@ -42,11 +42,11 @@ def noise(seconds: int, lowest: float = 10.0) -> Array:
     )
 
 
-def fit(stretch: Array, method: str = "whiten", low: float = 20.0) -> tuple[Conditioner, Array]:
+def fit(segment: Array, method: str = "whiten", low: float = 20.0) -> tuple[Conditioner, Array]:
     """The conditioner of some noise, and the windows it was fitted on."""
     keep = WINDOW + 2 * MARGIN
-    count = stretch.shape[1] // keep
-    strain = stretch[:, : count * keep].reshape(len(stretch), count, keep).swapaxes(0, 1).astype(np.float32)
+    count = segment.shape[1] // keep
+    strain = segment[:, : count * keep].reshape(len(segment), count, keep).swapaxes(0, 1).astype(np.float32)
     split = Split(strain, np.full(count, -1), np.full(count, np.nan))
     settings = Conditioning(method=method, low=low)  # type: ignore[arg-type]
     fitted = fit_conditioner(split, sample_rate=RATE, margin=MARGIN, detectors=DETECTORS, settings=settings)
@@ -54,13 +54,13 @@ def fit(stretch: Array, method: str = "whiten", low: float = 20.0) -> tuple[Cond
 
 
 @pytest.fixture(scope="module")
-def stretch() -> Array:
+def segment() -> Array:
     return noise(320)
 
 
 @pytest.fixture(scope="module")
-def fitted(stretch: Array) -> tuple[Conditioner, Array]:
-    return fit(stretch)
+def fitted(segment: Array) -> tuple[Conditioner, Array]:
+    return fit(segment)
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,11 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def measured_snr(conditioner: Conditioner, stretch: Array, samples: Array, lowest: float = 17.0) -> Array:
+def measured_snr(conditioner: Conditioner, segment: Array, samples: Array, lowest: float = 17.0) -> Array:
     """[n] network SNR by pycbc of conditioned signals, against the spectrum of the conditioned noise."""
     squares = np.zeros(len(samples))
     for d in range(len(DETECTORS)):
-        conditioned = conditioner.condition_stretch(stretch[d], d).double().numpy()
+        conditioned = conditioner.condition_segment(segment[d], d).double().numpy()
         _, power = signal.welch(conditioned, RATE, nperseg=RATE)
         # Outside the band nothing of noise or signal is left to speak of.
         psd = FrequencySeries(np.interp(np.arange(WINDOW // 2 + 1) / 2, np.arange(RATE // 2 + 1), power), delta_f=0.5)
@@ -87,12 +87,12 @@ def measured_snr(conditioner: Conditioner, stretch: Array, samples: Array, lowes
 
 
 def test_conditioned_signals_have_the_network_snr_drawn(
-    source: SimulatedSignals, fitted: tuple[Conditioner, Array], stretch: Array
+    source: SimulatedSignals, fitted: tuple[Conditioner, Array], segment: Array
 ) -> None:
     bank = source.bank
     assert kstest(bank.snr, uniform(6, 14).cdf).pvalue > 0.005
     some = bank.samples[:60].numpy()
-    ratio = measured_snr(fitted[0], stretch, some) / bank.snr[:60]
+    ratio = measured_snr(fitted[0], segment, some) / bank.snr[:60]
     assert abs(np.mean(ratio) - 1) < 0.005
     # The lightest binaries begin before the window.
     assert ratio.min() > 0.98 and ratio.max() < 1.02
@@ -197,9 +197,9 @@ def test_nothing_is_simulated_before_the_first_draw(fitted: tuple[Conditioner, A
 
 
 def test_seed_conditioning_measures_the_psds_that_it_does_not_need(
-    stretch: Array, source: SimulatedSignals, fitted: tuple[Conditioner, Array]
+    segment: Array, source: SimulatedSignals, fitted: tuple[Conditioner, Array]
 ) -> None:
-    conditioner, strain = fit(stretch, "seed")
+    conditioner, strain = fit(segment, "seed")
     seeded = SimulatedSignals(SETTINGS, conditioner, strain, seed=3)
     band = slice(20, 600)
     np.testing.assert_allclose(seeded.psds.values[:, band], source.psds.values[:, band], rtol=1e-6)

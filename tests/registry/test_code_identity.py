@@ -13,6 +13,7 @@ import pytest
 import gwbench
 from benchmarks import former_hashes
 from gwbench.data.store.cache import CacheContext, dataset_recipe
+from gwbench.experiment.data_cache import recipes_of
 from gwbench.experiment.record import read_record
 from gwbench.registry import Registry
 from gwbench.registry.code_identity import LEDGER, code_hash, joined_hash, same_code
@@ -164,7 +165,7 @@ def test_every_published_record_is_the_run_of_today(name: str) -> None:
 
 def test_the_published_quickstart_is_done() -> None:
     found = plan(ROOT / "benchmarks" / "quickstart.yaml", out=ROOT / "benchmarks/results/quickstart/runs", device="cpu")
-    assert (found.count("done"), len(found.standings)) == (36, 36)
+    assert (found.count("done"), len(found.cell_statuses)) == (36, 36)
 
 
 # --- a user's plugin ---
@@ -259,7 +260,7 @@ def test_data_made_by_an_older_gwbench_are_not_made_again(tmp_path: Path) -> Non
     )
 
     def context() -> CacheContext:
-        return CacheContext.of(plugin, {"a": 1}, 0, {}, root=tmp_path, workers=1, progress=Progress())  # type: ignore[arg-type]
+        return CacheContext.of(recipes_of(plugin, {"a": 1}, 0, {}), root=tmp_path, workers=1, progress=Progress())  # type: ignore[arg-type]
 
     assert context().recipe["source"] == "meaning"
     recipe = dataset_recipe("old", 1, {"a": 1}, 0, {}, "bytes")

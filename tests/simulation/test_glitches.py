@@ -14,7 +14,7 @@ from scipy.signal import hilbert, spectrogram
 
 from gwbench.data.psd import PsdTable, psd_values
 from gwbench.errors import UserError
-from gwbench.simulation.glitches import KINDS, SimulatedGlitches
+from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
 
 RATE = 2048.0
 DETECTORS = ("H1", "L1", "V1")
@@ -42,7 +42,7 @@ def table(found: dict[str, NDArray[np.float64]], name: str) -> NDArray[np.float6
     return np.stack([found[f"{name}_{detector}"] for detector in DETECTORS], axis=1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", GLITCH_KINDS)
 def test_the_snr_of_every_kind_is_pycbcs(kind: str) -> None:
     seconds, rows = 16.0, np.random.default_rng(3).integers(3, size=(60, 3))
     noise, found = apply(SimulatedGlitches(0.03, kinds=(kind,)), 60, seconds, rows=rows)
@@ -92,7 +92,7 @@ def test_snr_times_and_kinds_follow_their_distributions() -> None:
     assert stats.kstest(snr, cumulative).pvalue > 1e-3
     assert stats.kstest(time / seconds, "uniform").pvalue > 1e-3
     assert set(kind) == {0.0, 2.0}
-    assert list(KINDS) == ["blip", "scattered-light", "ringing"]
+    assert list(GLITCH_KINDS) == ["blip", "scattered-light", "ringing"]
     assert abs((kind == 0).mean() - 0.5) < 4 * 0.5 / np.sqrt(len(kind))
 
 
@@ -142,7 +142,7 @@ def peaks(waves: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def test_blips_have_the_stated_frequencies_and_lengths() -> None:
-    waves = KINDS["blip"](np.random.default_rng(0), 400, RATE)
+    waves = GLITCH_KINDS["blip"](np.random.default_rng(0), 400, RATE)
     # The two sidebands of a short blip of low Q overlap and move its peak a little.
     assert peaks(waves).min() > 40 and peaks(waves).max() < 520
     energy = np.square(waves.astype(np.float64))
@@ -157,7 +157,7 @@ def test_blips_have_the_stated_frequencies_and_lengths() -> None:
 
 
 def test_ringing_decays_with_the_stated_quality() -> None:
-    waves = KINDS["ringing"](np.random.default_rng(0), 100, RATE)
+    waves = GLITCH_KINDS["ringing"](np.random.default_rng(0), 100, RATE)
     frequency = peaks(waves)
     assert frequency.min() > 95 and frequency.max() < 505
     envelope = np.abs(hilbert(waves, N=2 * waves.shape[-1], axis=-1))[:, : waves.shape[-1]]
@@ -172,7 +172,7 @@ def test_ringing_decays_with_the_stated_quality() -> None:
 
 
 def test_scattered_light_arches_with_the_cosine_of_its_fringe_frequency() -> None:
-    waves = KINDS["scattered-light"](np.random.default_rng(0), 200, RATE)
+    waves = GLITCH_KINDS["scattered-light"](np.random.default_rng(0), 200, RATE)
     lasts = (waves != 0).sum(axis=-1) / RATE
     assert stats.kstest((lasts - 0.5) / 2.5, "uniform").pvalue > 1e-3
     checked = 0
@@ -199,7 +199,7 @@ def test_the_same_seed_gives_the_same_glitches() -> None:
 
 def test_low_sample_rates_keep_glitches_below_nyquist() -> None:
     for kind in ("blip", "ringing"):
-        waves = KINDS[kind](np.random.default_rng(0), 200, 512.0)
+        waves = GLITCH_KINDS[kind](np.random.default_rng(0), 200, 512.0)
         spectrum = np.abs(np.fft.rfft(waves, n=4096))
         assert (spectrum.argmax(axis=-1) * 512 / 4096).max() < 135
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gwbench.data.psd import PsdTable
-from gwbench.data.strain_files.tracked_psd import NoiseStretch
+from gwbench.data.strain_files.tracked_psd import NoiseSegment
 from gwbench.simulation.injection_notes import background_seconds, exclusion_note, noise_notes
 from gwbench.simulation.injections import Injections
 from gwbench.simulation.signals import SignalModel
@@ -14,14 +14,14 @@ from gwbench.simulation.signals import SignalModel
 RATE = 512
 
 
-def stretch(seconds: float, row: int) -> NoiseStretch:
-    return NoiseStretch(np.zeros(round(seconds * RATE), np.float32), 0.0, np.array([0]), np.array([row]))
+def segment(seconds: float, row: int) -> NoiseSegment:
+    return NoiseSegment(np.zeros(round(seconds * RATE), np.float32), 0.0, np.array([0]), np.array([row]))
 
 
 def notes(coincident: bool) -> str:
     # Noise of half and of four times the median's power: an inspiral is heard 1.41 and 0.5 times as far.
     values = np.ones((4, 513)) * np.array([1.0, 0.5, 4.0, 1.0])[:, None] * 1e-46
-    noise = {"train": ([stretch(600, 0), stretch(600, 1), stretch(600, 2)], [stretch(1800, 3)])}
+    noise = {"train": ([segment(600, 0), segment(600, 1), segment(600, 2)], [segment(1800, 3)])}
     signals = SignalModel.create(population="flat-bbh", duration=1.0, snr_model="uniform", snr=(6.0, 20.0))
     made = Injections(noise, PsdTable(values, 0.5), signals, ("H1", "L1"), RATE, RATE, 128, coincident)
     return " ".join(noise_notes(made, {"H1": "H1", "L1": "V1"}, {"train": 3600}))

@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 from gwbench.data.psd import PsdTable
-from gwbench.data.strain_files.tracked_psd import NoiseStretch
+from gwbench.data.strain_files.tracked_psd import NoiseSegment
 from gwbench.errors import UserError
 from gwbench.simulation.injections import SLIDE, Injections, draw_starts
 from gwbench.simulation.signals import SignalModel
@@ -20,15 +20,15 @@ SIZE = RATE + 2 * 64
 LEVEL = 1e-46
 
 
-def stretch(seconds: float, gps: float, rows: Sequence[int] = (0,), first: float = 0.0) -> NoiseStretch:
+def segment(seconds: float, gps: float, rows: Sequence[int] = (0,), first: float = 0.0) -> NoiseSegment:
     """Strain that counts its samples from `first`, with another PSD from every equal part on."""
     samples = round(seconds * RATE)
     edges = np.arange(len(rows)) * (samples // len(rows))
-    return NoiseStretch(np.arange(samples, dtype=np.float32) + np.float32(first), gps, edges, np.array(rows))
+    return NoiseSegment(np.arange(samples, dtype=np.float32) + np.float32(first), gps, edges, np.array(rows))
 
 
 def injections(
-    *channels: Sequence[NoiseStretch], coincident: bool = False, psds: PsdTable | None = None, snr: float = 1e-3
+    *channels: Sequence[NoiseSegment], coincident: bool = False, psds: PsdTable | None = None, snr: float = 1e-3
 ) -> Injections:
     return Injections(
         {"train": channels},
@@ -51,7 +51,7 @@ def test_every_start_is_equally_probable_and_no_window_leaves_its_stretch() -> N
 
 
 def test_a_window_has_the_psd_that_holds_at_its_middle() -> None:
-    made = injections([stretch(100, 5000.0, rows=(2, 0, 3, 1))])
+    made = injections([segment(100, 5000.0, rows=(2, 0, 3, 1))])
     noise, gps = made.windows(np.random.default_rng(0), "train", 300)
     middle = noise.strain[:, 0, SIZE // 2]
     np.testing.assert_array_equal(noise.rows[:, 0], np.array([2, 0, 3, 1])[(middle // (25 * RATE)).astype(int)])
@@ -60,7 +60,7 @@ def test_a_window_has_the_psd_that_holds_at_its_middle() -> None:
 
 
 def test_time_slid_channels_never_hold_the_same_time() -> None:
-    made = injections([stretch(4, 0.0)], [stretch(4, 0.0)], [stretch(2, 0.0), stretch(2, 2.0)])
+    made = injections([segment(4, 0.0)], [segment(4, 0.0)], [segment(2, 0.0), segment(2, 2.0)])
     _, gps = made.windows(np.random.default_rng(0), "train", 2000)
     apart = np.abs(gps[:, [0, 0, 1]] - gps[:, [1, 2, 2]])
     assert apart.min() >= SLIDE
@@ -71,13 +71,13 @@ def test_time_slid_channels_never_hold_the_same_time() -> None:
 
 
 def test_channels_without_room_to_slide_are_refused() -> None:
-    made = injections([stretch(1.5, 0.0)], [stretch(1.5, 0.0)])
+    made = injections([segment(1.5, 0.0)], [segment(1.5, 0.0)])
     with pytest.raises(UserError, match=r"The channels of the train split hold too little time .* by 0\.5 s"):
         made.windows(np.random.default_rng(0), "train", 10)
 
 
 def test_coincident_channels_hold_the_same_time() -> None:
-    first, second = [stretch(5, 0.0), stretch(9, 100.0)], [stretch(5, 0.0, (1,), 9e5), stretch(9, 100.0, (3,), 9e5)]
+    first, second = [segment(5, 0.0), segment(9, 100.0)], [segment(5, 0.0, (1,), 9e5), segment(9, 100.0, (3,), 9e5)]
     made = injections(first, second, coincident=True)
     noise, gps = made.windows(np.random.default_rng(0), "train", 200)
     np.testing.assert_array_equal(gps[:, 0], gps[:, 1])
@@ -86,7 +86,7 @@ def test_coincident_channels_hold_the_same_time() -> None:
 
 
 def test_a_block_depends_on_its_arguments_alone_also_in_another_process() -> None:
-    made = injections([stretch(30, 1000.0)], [stretch(30, 2000.0)])
+    made = injections([segment(30, 1000.0)], [segment(30, 2000.0)])
     other = pickle.loads(pickle.dumps(made))
     one, two = (each.block(np.random.default_rng(7), "train", 256, 20) for each in (made, other))
     assert (one.split, one.start, one.label.sum()) == ("train", 256, 10)
@@ -107,7 +107,7 @@ def test_injected_snr_is_pycbcs_sigma_with_the_psd_of_the_windows_own_piece() ->
 
     levels = LEVEL * np.array([1.0, 4.0])
     psds = PsdTable(np.repeat(levels[:, None], RATE + 1, axis=1), 0.25)
-    silent = NoiseStretch(np.zeros(60 * RATE, np.float32), 0.0, np.array([0, 30 * RATE]), np.array([0, 1]))
+    silent = NoiseSegment(np.zeros(60 * RATE, np.float32), 0.0, np.array([0, 30 * RATE]), np.array([0, 1]))
     made = injections([silent], psds=psds, snr=10.0)
     block = made.block(np.random.default_rng(1), "train", 0, 40)
     begins = block.parameters["noise_gps_H1"]
@@ -123,7 +123,7 @@ def test_injected_snr_is_pycbcs_sigma_with_the_psd_of_the_windows_own_piece() ->
 
 
 def test_what_is_sent_to_a_worker_is_the_noise_itself_and_little_more() -> None:
-    """A stretch is a part of a file; the rest of the file stays behind."""
+    """A segment is a part of a file; the rest of the file stays behind."""
     whole = np.zeros(1_000_000, np.float32)
-    part = NoiseStretch(whole[1000:3000], 0.0, np.array([0]), np.array([0]))
+    part = NoiseSegment(whole[1000:3000], 0.0, np.array([0]), np.array([0]))
     assert len(pickle.dumps(injections([part], psds=PsdTable(np.ones((1, 9)), 1.0)))) < 4 * 2000 + 10_000

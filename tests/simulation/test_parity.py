@@ -14,7 +14,7 @@ from pycbc.waveform import get_td_waveform
 from gwbench.data.psd import PsdTable, psd_values
 from gwbench.simulation.population import REFERENCE_GPS, load_population
 from gwbench.simulation.signals import SignalModel
-from gwbench.simulation.snr_models import Loudness
+from gwbench.simulation.snr_models import SnrDistribution
 
 DETECTORS = ("H1", "L1", "V1")
 PSDS = ("aLIGODesignSensitivityT1800044", "aLIGODesignSensitivityT1800044", "AdvVirgo")
@@ -29,7 +29,7 @@ FINE = 16
 @pytest.fixture(scope="module")
 def signals() -> Any:
     """Whole signals: windows long enough for all of each."""
-    model = SignalModel(load_population("flat-bbh"), Loudness.create("uniform", (6.0, 20.0)), (5.0, 6.0))
+    model = SignalModel(load_population("flat-bbh"), SnrDistribution.create("uniform", (6.0, 20.0)), (5.0, 6.0))
     psds = PsdTable(np.stack([psd_values(name, RATE, SAMPLES) for name in PSDS]), 1 / SECONDS)
     rows = np.broadcast_to(np.arange(3), (SOURCES, 3))
     found = model.draw(

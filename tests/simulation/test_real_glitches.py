@@ -18,7 +18,7 @@ from scipy.signal import welch
 from gwbench.data.psd import PsdTable, psd_values
 from gwbench.data.strain_files.reading import StrainFile, read_strain
 from gwbench.data.strain_files.resample import resampled
-from gwbench.data.strain_files.segments import Stretch, good_stretches
+from gwbench.data.strain_files.segments import Segment, good_segments
 from gwbench.errors import UserError
 from gwbench.simulation.glitches import SimulatedGlitches
 from gwbench.simulation.real_glitches import Cutout, RealGlitches, find_glitches, share_glitches
@@ -38,23 +38,23 @@ def coloured(seconds: float, name: str, seed: int) -> NDArray[np.float64]:
     return strain
 
 
-def stretch_of(strain: NDArray[Any], start: float = GPS, detector: str = "H1") -> Stretch:
+def stretch_of(strain: NDArray[Any], start: float = GPS, detector: str = "H1") -> Segment:
     file = StrainFile(detector, start, RATE, strain, ((0, len(strain)),), Path(f"{detector}-{start:.0f}.hdf5"))
-    (stretch,) = good_stretches([file])
-    return stretch
+    (segment,) = good_segments([file])
+    return segment
 
 
-def blip(loudness: float) -> NDArray[np.float64]:
+def blip(snr_distribution: float) -> NDArray[np.float64]:
     """8 s with one blip of this optimal SNR in the source's noise, 4 s in."""
     time = np.arange(round(8 * RATE)) / RATE - 4
     wave = np.exp(-((time / 0.01) ** 2)) * np.cos(2 * np.pi * 120 * time)
     psd = FrequencySeries(psd_values(SOURCE, RATE, len(wave)), delta_f=1 / 8)
     unit = sigma(TimeSeries(wave, delta_t=1 / RATE), psd=psd, low_frequency_cutoff=20.0)
-    return np.asarray(wave * (loudness / unit), np.float64)
+    return np.asarray(wave * (snr_distribution / unit), np.float64)
 
 
 @pytest.fixture(scope="module")
-def stretch() -> Stretch:
+def segment() -> Segment:
     """200 s of simulated noise with blips of SNR 40 at the times of `GLITCHES`."""
     strain = coloured(200, SOURCE, seed=1)
     for time in GLITCHES:
@@ -64,8 +64,8 @@ def stretch() -> Stretch:
 
 
 @pytest.fixture(scope="module")
-def found(stretch: Stretch) -> list[Cutout]:
-    return find_glitches([stretch], WINDOW)
+def found(segment: Segment) -> list[Cutout]:
+    return find_glitches([segment], WINDOW)
 
 
 def apply(
@@ -97,20 +97,20 @@ def test_noise_alone_holds_none() -> None:
 
 def test_the_o3a_strain_holds_one_loud_glitch(test_data: Path) -> None:
     file = resampled(read_strain(test_data / "o3a-noise" / "real_noise.hdf"), 2048.0)
-    stretches = good_stretches([file])
+    segments = good_segments([file])
     for threshold in (5.5, 8.0):
-        (glitch,) = find_glitches(stretches, 5120, threshold=threshold)
+        (glitch,) = find_glitches(segments, 5120, threshold=threshold)
         assert glitch.gps - file.gps_start == pytest.approx(455.1, abs=0.05)
         assert 25 < glitch.heights[0] < 45
     with pytest.raises(UserError, match="Found 1 glitch"):
         share_glitches([glitch], FRACTIONS)
-    given = find_glitches(stretches, 5120, times=[file.gps_start + second for second in (100.0, 250.0, 455.1)])
+    given = find_glitches(segments, 5120, times=[file.gps_start + second for second in (100.0, 250.0, 455.1)])
     assert given[2].heights[0] == glitch.heights[0]
     assert [len(share) for share in share_glitches(given, FRACTIONS).values()] == [1, 1, 1]
 
 
-def test_whitened_cut_outs_have_a_flat_psd_of_two_over_the_sample_rate(stretch: Stretch) -> None:
-    quiet = find_glitches([stretch], WINDOW, times=[GPS + 25, GPS + 75, GPS + 127])
+def test_whitened_cut_outs_have_a_flat_psd_of_two_over_the_sample_rate(segment: Segment) -> None:
+    quiet = find_glitches([segment], WINDOW, times=[GPS + 25, GPS + 75, GPS + 127])
     for cutout in quiet:
         frequencies, psd = welch(cutout.white.astype(float), RATE, nperseg=512, detrend=False)
         level = psd * RATE / 2
@@ -131,7 +131,7 @@ def test_recoloured_noise_has_the_psd_of_what_it_replaces() -> None:
 
 
 def test_a_recoloured_glitch_has_the_snr_it_had() -> None:
-    loudness, wave = 25.0, blip(25.0)
+    snr_distribution, wave = 25.0, blip(25.0)
     white = np.fft.rfft(wave) / np.sqrt(psd_values(SOURCE, RATE, len(wave), 5.0).clip(1e-60) * RATE / 2)
     white[: 8 * 15] = 0
     middle = len(wave) // 2
@@ -147,7 +147,7 @@ def test_a_recoloured_glitch_has_the_snr_it_had() -> None:
             assert np.abs(noise[window, channel]).argmax() / RATE == pytest.approx(time, abs=0.01)
             if 0.5 < time < 3.5:
                 series = TimeSeries(noise[window, channel].astype(float), delta_t=1 / RATE)
-                assert sigma(series, psd=psd, low_frequency_cutoff=20.0) == pytest.approx(loudness, rel=0.01)
+                assert sigma(series, psd=psd, low_frequency_cutoff=20.0) == pytest.approx(snr_distribution, rel=0.01)
     assert set(known["glitch_peak_V1"]) == {20.0}
 
 
@@ -212,8 +212,8 @@ def test_what_two_detectors_saw_together_goes_to_one_split() -> None:
         share_glitches([], FRACTIONS)
 
 
-def test_glitches_near_an_end_are_used_as_far_as_the_strain_goes(stretch: Stretch) -> None:
-    early, late = stretch.between(GPS + 36, GPS + 66), stretch.between(GPS + 88.5, GPS + 130)
+def test_glitches_near_an_end_are_used_as_far_as_the_strain_goes(segment: Segment) -> None:
+    early, late = segment.between(GPS + 36, GPS + 66), segment.between(GPS + 88.5, GPS + 130)
     first, *_ = find_glitches([early], WINDOW)
     assert first.gps == pytest.approx(GPS + 40, abs=0.01)
     assert first.main == pytest.approx(3 * RATE, abs=10)
@@ -221,7 +221,7 @@ def test_glitches_near_an_end_are_used_as_far_as_the_strain_goes(stretch: Stretc
     assert np.isfinite(noise).all()
     # 1.5 s after the start, the filters leave no window that holds it.
     assert [round(c.gps - GPS) for c in find_glitches([late], WINDOW)] == [115]
-    assert find_glitches([stretch.between(GPS + 36, GPS + 48)], WINDOW) == []
+    assert find_glitches([segment.between(GPS + 36, GPS + 48)], WINDOW) == []
 
 
 def test_both_kinds_can_be_sent_to_another_process_and_repeat(found: list[Cutout]) -> None:
@@ -233,14 +233,14 @@ def test_both_kinds_can_be_sent_to_another_process_and_repeat(found: list[Cutout
     assert "for train" in str(glitches)
 
 
-def test_bad_values_are_explained(stretch: Stretch, found: list[Cutout]) -> None:
+def test_bad_values_are_explained(segment: Segment, found: list[Cutout]) -> None:
     with pytest.raises(UserError, match="glitch rate = -1"):
         RealGlitches({"train": found}, -1.0, RATE)
     for threshold in (3.0, float("nan")):
         with pytest.raises(UserError, match="expected at least 5 standard deviations"):
-            find_glitches([stretch], WINDOW, threshold=threshold)
+            find_glitches([segment], WINDOW, threshold=threshold)
     for time in (0.5, 300.0):
         with pytest.raises(UserError, match=rf"GPS {GPS + time:.3f} cannot be cut out"):
-            find_glitches([stretch], WINDOW, times=[GPS + 90, GPS + time])
+            find_glitches([segment], WINDOW, times=[GPS + 90, GPS + time])
     with pytest.raises(ValueError, match="cut-outs of 2048 Hz for noise of 1024 Hz"):
         apply(RealGlitches({"train": found}, 1.0, 2048.0), 2)

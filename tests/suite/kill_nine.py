@@ -24,7 +24,7 @@ import lightly.utils.scheduler
 import sklearn.linear_model
 
 import gwbench.experiment.context
-from gwbench.suite.run import Plan, carry_out, plan
+from gwbench.suite.run import Plan, execute, plan
 
 KILLS = 10
 
@@ -36,7 +36,7 @@ def child(suite: str, out: Path, cache: Path, *only: str) -> int:
         return pid
     code = 1
     try:
-        code = len(carry_out(planned(suite, out, cache, *only)).failed)
+        code = len(execute(planned(suite, out, cache, *only)).failed)
     finally:
         os._exit(code)
 

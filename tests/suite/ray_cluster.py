@@ -9,7 +9,7 @@ from gwbench.suite.cell_run import Outcome
 from gwbench.suite.display import Display
 from gwbench.suite.matrix import Cell
 from gwbench.suite.ray_executor import ray_cluster
-from gwbench.suite.run import Plan, Result, carry_out
+from gwbench.suite.run import Plan, Result, execute
 
 SMALL: dict[str, Any] = {"object_store_memory": 80 * 2**20, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
 """A node that takes little and is reached from this machine only."""
@@ -18,7 +18,7 @@ SMALL: dict[str, Any] = {"object_store_memory": 80 * 2**20, "include_dashboard":
 def on_ray(cluster: Any, suite: Plan, display: Display | None = None, **needs: Any) -> Result:
     """Carry a suite out on the cluster of a test."""
     with ray_cluster(suite.place, address=cluster.address, **needs) as executor:
-        return carry_out(suite, executor=executor, display=display)
+        return execute(suite, executor=executor, display=display)
 
 
 class Listening(Display):

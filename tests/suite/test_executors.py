@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from gwbench.experiment.record import RunRecord, read_record
 from gwbench.registry import Registry
 from gwbench.suite import executors
-from gwbench.suite.run import carry_out, plan
-from gwbench.utils import subprocesses as processes
+from gwbench.suite.run import execute, plan
+from gwbench.utils import subprocesses
 from tests.suite.tiny import TINY_SUITE, write_suite
 
 
@@ -57,12 +57,12 @@ def test_two_processes_leave_the_records_of_one_and_outlive_a_worker(registry: R
     source.write_text(DEADLY)
     registry.load_source(str(source))
     suite = write_suite(tmp_path, label_fractions=[0.25])
-    with threads(int(executors._share(2)[processes.THREADS[0]])):
-        assert carry_out(plan(suite, out=tmp_path / "one", device="cpu")).failed == []
+    with threads(int(executors._share(2)[subprocesses.THREADS[0]])):
+        assert execute(plan(suite, out=tmp_path / "one", device="cpu")).failed == []
     objectives = [TINY_SUITE["objectives"][0], "deadly", "simclr"]
     suite = write_suite(tmp_path, label_fractions=[0.25], objectives=objectives)
     both = plan(suite, out=tmp_path / "two", device="cpu", plugins=[str(source)])
-    result = carry_out(both, jobs=2)
+    result = execute(both, jobs=2)
     ((cell, reason),) = result.failed
     assert cell.spec.objective is not None
     assert cell.spec.objective.name == "deadly"
@@ -84,7 +84,7 @@ def test_the_cores_and_the_memory_are_shared_out(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     for jobs, threads in ((1, "16"), (3, "5"), (16, "1"), (40, "1")):
         given = executors._share(jobs)
-        assert {given[name] for name in processes.THREADS} == {threads}
+        assert {given[name] for name in subprocesses.THREADS} == {threads}
         assert float(given["GWBENCH_MEMORY"]) == pytest.approx(12 / jobs, abs=1e-3)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert executors._share(3)["MKL_NUM_THREADS"] == "2"

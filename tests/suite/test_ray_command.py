@@ -22,9 +22,9 @@ from gwbench.cli.main import main
 from gwbench.errors import UserError
 from gwbench.registry import Registry
 from gwbench.suite import ray_connection
-from gwbench.suite.cell_run import Place
+from gwbench.suite.cell_run import RunOptions
 from gwbench.suite.ray_executor import ray_cluster
-from gwbench.suite.run import carry_out, plan
+from gwbench.suite.run import execute, plan
 from tests.suite.gated import GATED
 from tests.suite.test_executors import records
 from tests.suite.tiny import write_suite
@@ -92,30 +92,32 @@ def test_ctrl_c_and_kill_9_end_all_that_ray_has_started_and_the_same_command_goe
     start: Callable[[], subprocess.Popen[str]], registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = start()
-    team = family(command)
-    listening = [each for process in team for each in process.net_connections() if each.status == psutil.CONN_LISTEN]
+    process_group = family(command)
+    listening = [
+        each for process in process_group for each in process.net_connections() if each.status == psutil.CONN_LISTEN
+    ]
     assert listening
     assert {each.laddr.ip for each in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     os.killpg(command.pid, signal.SIGINT)  # as a terminal does
     out, err = command.communicate(timeout=60)
     assert command.returncode == 130
     assert (out, err.strip()) == ("", "Interrupted. The same command goes on where it stopped.")
-    assert not any(map(alive, team))
+    assert not any(map(alive, process_group))
     assert not list((tmp_path / "runs").glob(".ray-*"))
 
     command = start()
     # Two of Ray's daemons, which carry nothing out, take a minute to see that the rest is gone.
-    team = [process for process in family(command) if "Agent" not in process.cmdline()[0]]
-    assert any(process.cmdline()[0].startswith("ray::CellWorker") for process in team)
+    process_group = [process for process in family(command) if "Agent" not in process.cmdline()[0]]
+    assert any(process.cmdline()[0].startswith("ray::CellWorker") for process in process_group)
     command.kill()
     command.communicate(timeout=60)
-    assert psutil.wait_procs(team, timeout=60)[1] == []
+    assert psutil.wait_procs(process_group, timeout=60)[1] == []
 
     monkeypatch.setenv("GWBENCH_TEST_GATE", str(tmp_path))
     registry.load_source(str(tmp_path / "gated.py"))
     suite = plan(tmp_path / "tiny.yaml", out=tmp_path / "runs", device="cpu")
     assert suite.count("interrupted") == 1
-    assert carry_out(suite).done == 4
+    assert execute(suite).done == 4
     found = records(tmp_path / "runs").values()
     resumed = [record.training.resumed_from > 0 for record in found if record.training]
     assert sorted(resumed) == [False, True]
@@ -130,18 +132,21 @@ def test_an_address_without_a_cluster_is_told_of_soon(monkeypatch: pytest.Monkey
             ("127.0.0.1:1", "Connection refused"),
             (f"127.0.0.1:{mute.getsockname()[1]}", "no answer within 6 s"),
         ):
-            with pytest.raises(UserError, match=reason), ray_cluster(Place("runs", None, "cpu"), address=address):
+            with pytest.raises(UserError, match=reason), ray_cluster(RunOptions("runs", None, "cpu"), address=address):
                 pytest.fail("connected")
 
 
 def test_without_ray_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"pip install 'gwbench-ssl\[ray\]'"), ray_cluster(Place("runs", None, "cpu")):
+    with (
+        pytest.raises(UserError, match=r"pip install 'gwbench-ssl\[ray\]'"),
+        ray_cluster(RunOptions("runs", None, "cpu")),
+    ):
         pytest.fail("imported")
 
 
 def test_a_gpu_of_this_machine_cannot_be_chosen() -> None:
-    with pytest.raises(UserError, match="cuda:1"), ray_cluster(Place("runs", None, "cuda:1")):
+    with pytest.raises(UserError, match="cuda:1"), ray_cluster(RunOptions("runs", None, "cuda:1")):
         pytest.fail("chosen")
 
 

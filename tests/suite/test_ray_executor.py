@@ -15,7 +15,7 @@ import pytest
 
 from gwbench.experiment.record import RunRecord
 from gwbench.registry import Registry
-from gwbench.suite.run import carry_out, plan
+from gwbench.suite.run import execute, plan
 from tests.suite.gated import GATED
 from tests.suite.ray_cluster import SMALL, Listening, on_ray
 from tests.suite.test_executors import records, scores, threads
@@ -90,7 +90,7 @@ def test_two_nodes_leave_the_records_of_one_process_though_a_worker_is_killed(
     gate.touch()
     changes: dict[str, Any] = {"objectives": ["gated"], "seeds": [0, 1]}
     with threads(1):
-        assert carry_out(plan(write_suite(tmp_path, **changes), out=tmp_path / "one", device="cpu")).failed == []
+        assert execute(plan(write_suite(tmp_path, **changes), out=tmp_path / "one", device="cpu")).failed == []
     gate.unlink()
     monkeypatch.chdir(tmp_path)  # paths are those of here, wherever workers are
     both = plan(write_suite(tmp_path, **changes), out="two", device="cpu", plugins=["gated.py"])
@@ -120,7 +120,7 @@ def test_two_nodes_leave_the_records_of_one_process_though_a_worker_is_killed(
         assert {path.name for path in (tmp_path / "two" / name).iterdir()} == {
             path.name for path in (tmp_path / "one" / name).iterdir()
         }
-    assert display.ends == Counter(standing.cell.label for standing in both.standings)
+    assert display.ends == Counter(cell_status.cell.label for cell_status in both.cell_statuses)
     ((line, count),) = Counter(display.begun - display.ends).items()
     assert count == 1
     assert any(said.startswith(f"{line}: its worker died, another one goes on") for said in display.lines)
@@ -155,7 +155,7 @@ def test_the_cells_of_a_node_that_is_lost_are_carried_out_on_the_others(
     assert disturbance.folder is not None
     assert raylet in disturbance.nodes
     assert (result.done, result.failed) == (3, [])
-    assert display.ends == Counter(standing.cell.label for standing in suite.standings)
+    assert display.ends == Counter(cell_status.cell.label for cell_status in suite.cell_statuses)
     found = records(tmp_path / "runs")
     assert [record.status for record in found.values()] == ["ok"] * 3
     assert {path.name for path in (tmp_path / "runs").iterdir()} == found.keys()

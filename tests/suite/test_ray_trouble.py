@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gwbench.errors import UserError
-from gwbench.experiment import run_directory as run_folder
+from gwbench.experiment import run_directory
 from gwbench.experiment.record import RunRecord
 from gwbench.registry import Registry
 from gwbench.suite import ray_executor
@@ -52,7 +52,7 @@ def test_a_cell_that_ends_three_workers_has_failed_and_the_others_go_on(
     ((cell, reason),) = result.failed
     assert "deadly" in cell.label
     assert result.done == 4
-    assert display.ends == Counter(standing.cell.label for standing in suite.standings)
+    assert display.ends == Counter(cell_status.cell.label for cell_status in suite.cell_statuses)
     assert display.begun == display.ends + Counter({cell.label: 2})
     assert reason.startswith("WorkerDiedError: 3 workers died of it, most likely for want of memory")
     assert {(record.status, record.reason) for record in records(tmp_path / "runs").values()} == {("failed", reason)}
@@ -133,14 +133,14 @@ def test_a_node_that_does_not_see_the_folder_of_runs_is_told_of(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite = plan(write_suite(tmp_path), out=tmp_path / "runs", device="cpu")
-    cell = suite.standings[0].cell
+    cell = suite.cell_statuses[0].cell
     monkeypatch.setattr(ray_executor, "APPEARING", 0.0)
     with ray_cluster(suite.place, address=cluster.address) as executor:
         outcome = executor._found(cell, Outcome("ok", 3.0))
         assert (outcome.status, outcome.seconds) == ("failed", 3.0)
-        assert f"its record is not in {suite.standings[0].folder}: --out must be" in outcome.reason
-        suite.standings[0].folder.mkdir(parents=True)
-        monkeypatch.setattr(run_folder, "find_record", lambda *_: RunRecord.model_construct(status="ok"))
+        assert f"its record is not in {suite.cell_statuses[0].folder}: --out must be" in outcome.reason
+        suite.cell_statuses[0].folder.mkdir(parents=True)
+        monkeypatch.setattr(run_directory, "find_record", lambda *_: RunRecord.model_construct(status="ok"))
         assert executor._found(cell, Outcome("ok")).status == "ok"
     monkeypatch.setattr(Path, "touch", lambda _path: None)  # as if it were written elsewhere
     with pytest.raises(UserError, match=rf"The Ray node 127\.0\.0\.1 does not see the folder {tmp_path}/runs"):

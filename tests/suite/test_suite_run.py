@@ -21,7 +21,7 @@ from gwbench.registry import Registry
 from gwbench.suite import executors
 from gwbench.suite.cell_run import Outcome
 from gwbench.suite.display import TerminalDisplay
-from gwbench.suite.run import Plan, carry_out, plan
+from gwbench.suite.run import Plan, execute, plan
 from tests.suite.tiny import write_suite
 
 ROOT = Path(__file__).parents[2]
@@ -93,14 +93,14 @@ def test_a_failing_cell_is_recorded_the_rest_goes_on_and_only_it_is_run_again(
     source.write_text(FAILING)
     registry.load_source(str(source))
     changes: dict[str, Any] = {"objectives": ["failing", "simclr"], "label_fractions": [0.25, 0.5]}
-    result = carry_out(planned(tmp_path, **changes))
+    result = execute(planned(tmp_path, **changes))
     assert result.done == 2 + 2
     assert [reason for _, reason in result.failed] == ["RuntimeError: not today"] * 2
     before = {name: record.created for name, record in records(tmp_path / "runs").items() if record.status == "ok"}
-    standing = planned(tmp_path, **changes)
-    assert (standing.count("done"), standing.count("failed")) == (4, 2)
+    cell_status = planned(tmp_path, **changes)
+    assert (cell_status.count("done"), cell_status.count("failed")) == (4, 2)
     monkeypatch.setenv("MENDED", "yes")
-    result = carry_out(standing)
+    result = execute(cell_status)
     assert (result.done, result.failed) == (2, [])
     after = records(tmp_path / "runs")
     assert all(record.status == "ok" for record in after.values())
@@ -125,7 +125,7 @@ def carried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_only_cells_that_fit_a_pattern_are_carried_out(tmp_path: Path, carried: list[str]) -> None:
-    carry_out(planned(tmp_path, only=("simclr*100 %", "random")))
+    execute(planned(tmp_path, only=("simclr*100 %", "random")))
     assert sorted(carried) == ["cnn1d + cross-detector + simclr", "random-init (cnn1d)", "random-init (cnn1d)"]
     with pytest.raises(UserError, match=r"no cell fits 'nonsense'\. The first cells:\n  cnn1d"):
         planned(tmp_path, only=("nonsense",))
@@ -149,9 +149,9 @@ def test_cells_that_other_machines_carry_out_may_have_a_device_that_is_not_here(
 
 
 def test_after_the_budget_no_new_cell_begins(tmp_path: Path, carried: list[str]) -> None:
-    result = carry_out(planned(tmp_path, budget_seconds=1e-9))
+    result = execute(planned(tmp_path, budget_seconds=1e-9))
     assert (result.done, result.left, carried) == (0, 6, [])
-    assert carry_out(planned(tmp_path, budget_seconds=1e9)).left == 0
+    assert execute(planned(tmp_path, budget_seconds=1e9)).left == 0
 
 
 def test_a_cell_that_another_process_is_at_is_left_until_that_is_done(
@@ -160,7 +160,7 @@ def test_a_cell_that_another_process_is_at_is_left_until_that_is_done(
     stub: Callable[..., Outcome] = vars(executors)["carry_out"]
     monkeypatch.undo()
     suite = planned(tmp_path, only=("random-init",))
-    first = suite.standings[0]
+    first = suite.cell_statuses[0]
     first.folder.mkdir(parents=True)
     real: Callable[..., Outcome] = vars(executors)["carry_out"]
     tried: list[float] = []
@@ -173,7 +173,7 @@ def test_a_cell_that_another_process_is_at_is_left_until_that_is_done(
         return stub(spec)
 
     monkeypatch.setattr(executors, "carry_out", once_busy)
-    assert carry_out(suite).done == 2
+    assert execute(suite).done == 2
     assert tried == [0.25, 1.0, 0.25]
 
 
@@ -181,7 +181,7 @@ def test_a_cell_that_another_process_is_at_is_left_until_that_is_done(
 def test_every_finished_cell_leaves_a_line_with_its_figure(tmp_path: Path, carried: list[str], terminal: bool) -> None:
     stream = io.StringIO()
     display = TerminalDisplay(Console(file=stream, force_terminal=terminal, width=140, color_system=None))
-    carry_out(planned(tmp_path, only=("100 %",)), display=display)
+    execute(planned(tmp_path, only=("100 %",)), display=display)
     shown = stream.getvalue()
     assert len(carried) == 3
     for number in (1, 2, 3):

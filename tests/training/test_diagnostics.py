@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 import gwbench
 from gwbench.contracts import Encoder, Objective, Pairing, StrainInfo, View
-from gwbench.experiment import context as laboratory
+from gwbench.experiment import context
 from gwbench.experiment.record import DIAGNOSTICS, RunRecord
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.training import diagnostics
 from gwbench.training.diagnostics import DIMENSIONS, cross_correlation, diagnose
-from gwbench.training.method import Method
+from gwbench.training.method import SslMethod
 from gwbench.utils.progress import Progress
 from tests.conftest import TINY, TINY_OBJECTIVE, Heard
 
@@ -77,8 +77,8 @@ class OneSided(Bare):
         return embedding[:, : self.width]
 
 
-def method(objective: Objective) -> Method:
-    return Method(DetectorEncoder(Restless, [[0, 1]]), TwoDetectors(), [], objective)
+def method(objective: Objective) -> SslMethod:
+    return SslMethod(DetectorEncoder(Restless, [[0, 1]]), TwoDetectors(), [], objective)
 
 
 def strain() -> Tensor:
@@ -197,13 +197,13 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
 
 
 def test_a_run_keeps_the_matrix_of_its_training_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Method, Tensor]] = []
+    seen: list[tuple[SslMethod, Tensor]] = []
 
-    def spied(what: Method, windows: Tensor, **options: Any) -> Arrays:
+    def spied(what: SslMethod, windows: Tensor, **options: Any) -> Arrays:
         seen.append((what, windows))
         return diagnose(what, windows, **options)
 
-    monkeypatch.setattr(laboratory, "diagnose", spied)
+    monkeypatch.setattr(context, "diagnose", spied)
     found = kept(run(tmp_path, seed=5, settings={"training.epochs": 1}))
     ((what, windows),) = seen
     views = what.views(windows, gwbench.seeds.torch_generator(5, "diagnostics"))
@@ -218,7 +218,7 @@ def test_a_run_keeps_the_matrix_of_its_training_windows(tmp_path: Path, monkeypa
 def test_a_run_gives_the_same_numbers_as_one_that_is_not_looked_at(
     looked_at: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(laboratory, "diagnose", lambda *_, **__: {})
+    monkeypatch.setattr(context, "diagnose", lambda *_, **__: {})
     without = run(tmp_path)
     assert without.folder
     assert looked_at.folder

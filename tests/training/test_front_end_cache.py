@@ -25,10 +25,10 @@ from gwbench.plugins.objectives.masked_strain import MaskedStrain
 from gwbench.plugins.pairings.any_pair import AnyPair
 from gwbench.plugins.pairings.cross_detector import CrossDetector
 from gwbench.plugins.pairings.noise_injection import NoiseInjectionPairing
-from gwbench.training.front_end_cache import KeptFronts
-from gwbench.training.method import Method
+from gwbench.training.front_end_cache import FrontEndCache
+from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import pretrain
-from gwbench.training.settings import Training
+from gwbench.training.settings import TrainingSettings
 from gwbench.training.supervised import Settings, train_on_labels
 from gwbench.utils.progress import Progress, Task
 from tests.conftest import Heard
@@ -121,17 +121,17 @@ def test_strain_that_asks_for_a_gradient_gets_it() -> None:
 # --- windows that come again ---
 
 
-def rows(budget: float | None, monkeypatch: pytest.MonkeyPatch) -> tuple[KeptFronts, Heard]:
+def rows(budget: float | None, monkeypatch: pytest.MonkeyPatch) -> tuple[FrontEndCache, Heard]:
     monkeypatch.setenv("GWBENCH_MEMORY", "1" if budget is None else str(budget * 4 * 8 / 2**30))
     heard = Heard()
-    return KeptFronts(WINDOWS, DETECTORS, "cpu", heard), heard
+    return FrontEndCache(WINDOWS, DETECTORS, "cpu", heard), heard
 
 
 @pytest.mark.parametrize("budget", [None, 50, 0])
 def test_every_row_is_computed_once_as_far_as_memory_holds_it(
     budget: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fronts, heard = rows(budget, monkeypatch)
+    front_end_cache, heard = rows(budget, monkeypatch)
     network, strain = Blocks(), noise(WINDOWS, DETECTORS, SAMPLES)
     rng = np.random.default_rng(0)
     seen: set[tuple[int, int]] = set()
@@ -141,7 +141,7 @@ def test_every_row_is_computed_once_as_far_as_memory_holds_it(
         detectors = torch.from_numpy(np.stack([rng.permutation(DETECTORS)[:2] for _ in range(16)]))
         samples = strain[windows.unsqueeze(1), detectors]
         network.given.clear()
-        found = fronts.serve(View(samples, detectors), windows).behind(network.front_end)
+        found = front_end_cache.serve(View(samples, detectors), windows).behind(network.front_end)
         wanted = {(int(w), int(d)) for w, row in zip(windows, detectors, strict=True) for d in row}
         fresh = {(w, d) for w, d in wanted if (w, d) not in seen or w * DETECTORS + d >= held}
         assert sum(network.given) in ([2, 3] if len(fresh) == 1 else [len(fresh)])
@@ -154,13 +154,15 @@ def test_every_row_is_computed_once_as_far_as_memory_holds_it(
 
 
 def test_a_validation_may_ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    fronts, _ = rows(None, monkeypatch)
+    front_end_cache, _ = rows(None, monkeypatch)
     encoder, strain = DetectorEncoder(Blocks, [[0, 1, 2]]), noise(4, 3, SAMPLES)
     windows = torch.arange(4)
-    frozen_embedding(encoder, [fronts.serve(view, windows) for view in encoder.views(strain[:2].repeat(2, 1, 1))])
-    frozen_embedding(encoder, [fronts.serve(view, windows + 4) for view in encoder.views(strain)])
+    frozen_embedding(
+        encoder, [front_end_cache.serve(view, windows) for view in encoder.views(strain[:2].repeat(2, 1, 1))]
+    )
+    frozen_embedding(encoder, [front_end_cache.serve(view, windows + 4) for view in encoder.views(strain)])
     networks(encoder)[0].given.clear()
-    embedding = encoder.embed([fronts.serve(view, windows + 4) for view in encoder.views(strain)])
+    embedding = encoder.embed([front_end_cache.serve(view, windows + 4) for view in encoder.views(strain)])
     embedding.sum().backward()
     assert networks(encoder)[0].given == []
     assert torch.equal(embedding, DetectorEncoder.embed(encoder, strain))
@@ -189,8 +191,8 @@ def trained(
         network = DetectorEncoder(encoder, [[0, 1, 2]])
         goal = objective(network.embed_dim)
     made: Any = pairing
-    method = Method(network, made(info), augmentations, goal)
-    settings = Training(epochs=4, batch_size=16, lr=1e-3)
+    method = SslMethod(network, made(info), augmentations, goal)
+    settings = TrainingSettings(epochs=4, batch_size=16, lr=1e-3)
     done = pretrain(
         method, conditioned(), settings, seed=0, precision="fp32", device="cpu", folder=folder, progress=Progress()
     )

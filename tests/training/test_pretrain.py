@@ -14,9 +14,9 @@ from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.errors import UserError
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.training.collapse import collapse, warning
-from gwbench.training.method import Method
+from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import EpochBatches, Pretraining, Trained, pretrain
-from gwbench.training.settings import Training
+from gwbench.training.settings import TrainingSettings
 from gwbench.utils.progress import Progress
 
 WINDOWS, SAMPLES = 48, 16
@@ -59,11 +59,11 @@ class Agreement(Objective):
         self.steps.append((step, total_steps))
 
 
-def method() -> Method:
+def method() -> SslMethod:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = DetectorEncoder(Linear, [[0, 1]])
-    return Method(encoder, FirstTwo(), [], Agreement())
+    return SslMethod(encoder, FirstTwo(), [], Agreement())
 
 
 def strain() -> ConditionedStrain:
@@ -78,8 +78,8 @@ def strain() -> ConditionedStrain:
     return ConditionedStrain(split, as_it_is, "train")  # type: ignore[arg-type]
 
 
-def train(folder: Path, what: Method, **settings: object) -> Trained:
-    chosen = Training.model_validate({"epochs": 3, "batch_size": 20, **settings})
+def train(folder: Path, what: SslMethod, **settings: object) -> Trained:
+    chosen = TrainingSettings.model_validate({"epochs": 3, "batch_size": 20, **settings})
     return pretrain(what, strain(), chosen, seed=0, precision="fp32", device="cpu", folder=folder, progress=Progress())
 
 
@@ -132,7 +132,7 @@ def test_either_optimiser_lowers_the_loss(tmp_path: Path, optimizer: str, lr: fl
 
 
 def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:
-    module = Pretraining(method(), Training(epochs=10, lr=0.1, warmup=0.2), seed=0, total_steps=100)
+    module = Pretraining(method(), TrainingSettings(epochs=10, lr=0.1, warmup=0.2), seed=0, total_steps=100)
     found = module.configure_optimizers()
     optimizer, scheduler = found["optimizer"], found["lr_scheduler"]["scheduler"]
     rates = []
@@ -147,7 +147,7 @@ def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:
 
 
 def test_biases_and_norms_do_not_decay() -> None:
-    module = Pretraining(method(), Training(weight_decay=0.3), seed=0, total_steps=10)
+    module = Pretraining(method(), TrainingSettings(weight_decay=0.3), seed=0, total_steps=10)
     decayed, spared = module.configure_optimizers()["optimizer"].param_groups
     assert {p.ndim for p in decayed["params"]} == {2}
     assert {p.ndim for p in spared["params"]} == {1}
@@ -162,7 +162,7 @@ def test_a_checkpoint_that_cannot_be_read_is_said_and_training_starts_over(tmp_p
             said.append(message)
 
     (tmp_path / "last.ckpt").write_bytes(b"half a checkpoint")
-    settings = Training(epochs=1, batch_size=20)
+    settings = TrainingSettings(epochs=1, batch_size=20)
     trained = pretrain(
         method(), strain(), settings, seed=0, precision="fp32", device="cpu", folder=tmp_path, progress=Heard()
     )

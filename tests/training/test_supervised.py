@@ -22,7 +22,7 @@ from gwbench.errors import UserError
 from gwbench.evaluation.statistics import auc_interval
 from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
 from gwbench.training import supervised
-from gwbench.training.supervised import Classifier, LabelledBatches, Settings, Training, train_on_labels
+from gwbench.training.supervised import Classifier, ClassifierTraining, LabelledBatches, Settings, train_on_labels
 from gwbench.utils.progress import Progress, Task
 from tests.plugins.baselines.label_job import SAMPLES, ToyJob, relabelled, toy_splits
 
@@ -191,7 +191,7 @@ def test_a_probed_head_starts_where_the_probe_is() -> None:
 def test_encoder_and_head_have_rates_of_their_own_and_biases_do_not_decay() -> None:
     classifier = Classifier(ToyJob().new_encoder(), 12)
     settings = replace(SETTINGS, lr=0.1, head_lr=0.3, weight_decay=0.2, warmup=0.2)
-    found = Training(classifier, settings, seed=0, total_steps=100).configure_optimizers()
+    found = ClassifierTraining(classifier, settings, seed=0, total_steps=100).configure_optimizers()
     optimizer, scheduler = found["optimizer"], found["lr_scheduler"]["scheduler"]
     rates = []
     for _ in range(100):

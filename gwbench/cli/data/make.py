@@ -105,6 +105,7 @@ def _make(
 ) -> None:
     from gwbench.data.store.cache import CacheContext
     from gwbench.data.store.reader import read_header
+    from gwbench.experiment.data_cache import recipes_of
     from gwbench.experiment.spec import Choice
     from gwbench.registry.parameters import parameters
     from gwbench.utils.progress import TerminalProgress
@@ -122,10 +123,7 @@ def _make(
         fingerprint = dict(source.fingerprint())
         task.advance()
     context = CacheContext.of(
-        plugin,
-        choice.parameters,
-        data_seed,
-        fingerprint,
+        recipes_of(plugin, choice.parameters, data_seed, fingerprint),
         root=cache_dir,
         workers=workers,
         progress=progress,

@@ -13,7 +13,7 @@ from gwbench.cli.terminal import console
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    from gwbench.data.store.cache import CacheDir, Entry
+    from gwbench.data.store.cache import CacheDir, CacheEntry
     from gwbench.utils.progress import Progress
 
 SHOWN = 3
@@ -156,7 +156,7 @@ def _cache(cache_dir: Path | None) -> CacheDir:
     return CacheDir(cache_dir)
 
 
-def _choose(cache: CacheDir, names: tuple[str, ...], every: bool) -> list[Entry]:
+def _choose(cache: CacheDir, names: tuple[str, ...], every: bool) -> list[CacheEntry]:
     if bool(names) == every:
         raise UserError("Give the names of datasets or --all, and not both. See `gwbench data list`.")
     if every:
@@ -164,7 +164,7 @@ def _choose(cache: CacheDir, names: tuple[str, ...], every: bool) -> list[Entry]
     return list({entry.name: entry for entry in map(cache.entry_info, names)}.values())
 
 
-def _verified(cache: CacheDir, entry: Entry, progress: Progress) -> dict[str, Any]:
+def _verified(cache: CacheDir, entry: CacheEntry, progress: Progress) -> dict[str, Any]:
     from gwbench.data.store.reader import DamagedStoreError
 
     stored = computed = None
@@ -178,13 +178,13 @@ def _verified(cache: CacheDir, entry: Entry, progress: Progress) -> dict[str, An
     return {"name": entry.name, "ok": not problem, "stored": stored, "computed": computed, "problem": problem}
 
 
-def _as_dict(entry: Entry) -> dict[str, Any]:
+def _as_dict(entry: CacheEntry) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {**asdict(entry), "path": str(entry.path)}
 
 
-def _count(entries: list[Entry]) -> str:
+def _count(entries: list[CacheEntry]) -> str:
     return f"{len(entries)} dataset{'' if len(entries) == 1 else 's'}"
 
 

@@ -23,7 +23,7 @@ WHOLE, CONTINUED, OUT_OF_RANGE = 200, 206, 416
 """Status codes of answers to a request for the rest of a file."""
 
 
-class Part(BaseModel):
+class PartialDownload(BaseModel):
     """What is known of a file under way.
 
     Attributes:
@@ -40,8 +40,14 @@ class Part(BaseModel):
 
 
 def download(
-    url: str, path: Path, known: Part | None, *, web: Web, title: str, remember: Callable[[Part], None]
-) -> Part:
+    url: str,
+    path: Path,
+    known: PartialDownload | None,
+    *,
+    web: Web,
+    title: str,
+    remember: Callable[[PartialDownload], None],
+) -> PartialDownload:
     """Download into `path`, or go on with what is there.
 
     Memory is bounded: the file is written in pieces. Whatever ends the download, the pieces stay for the next call.
@@ -86,7 +92,7 @@ def download(
                 return known
 
 
-def _headers(known: Part | None, have: int) -> dict[str, str]:
+def _headers(known: PartialDownload | None, have: int) -> dict[str, str]:
     """Of the request for all that is not here."""
     headers = {"Accept-Encoding": "identity"}  # or the bytes would not be those of the file
     if known and have:
@@ -96,7 +102,7 @@ def _headers(known: Part | None, have: int) -> dict[str, str]:
     return headers
 
 
-def _described(response: requests.Response, url: str) -> Part:
+def _described(response: requests.Response, url: str) -> PartialDownload:
     """What the headers of a whole file say of it."""
     headers = response.headers
     if headers.get("Content-Encoding", "identity") != "identity":
@@ -107,7 +113,7 @@ def _described(response: requests.Response, url: str) -> Part:
         md5 = b64decode(headers.get("Content-MD5", ""), validate=True).hex()
     except ValueError:
         md5 = ""
-    return Part(
+    return PartialDownload(
         url=url,
         validator=headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag,
         size=int(length) if length.isdecimal() else None,
@@ -115,7 +121,7 @@ def _described(response: requests.Response, url: str) -> Part:
     )
 
 
-def _continues(response: requests.Response, known: Part, have: int) -> bool:
+def _continues(response: requests.Response, known: PartialDownload, have: int) -> bool:
     """Whether an answer is the rest of the file of which `have` bytes are here."""
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if response.status_code != CONTINUED or found is None:

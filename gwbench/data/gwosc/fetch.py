@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from gwbench.data.gwosc.api import HOST, Gwosc, RemoteFile, file_span
-from gwbench.data.gwosc.download import Part, download
+from gwbench.data.gwosc.download import PartialDownload, download
 from gwbench.data.gwosc.web import Web
 from gwbench.data.store.cache import CACHE_VARIABLE, CacheDir
 from gwbench.data.strain_files.frame_integrity import check_frame_file
@@ -22,7 +22,7 @@ from gwbench.utils.files import atomic, file_digest, unwritable
 from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "H2", "L1", "V1", "G1", "K1")
-RATES = (4096, 16384)
+SAMPLE_RATES = (4096, 16384)
 SUFFIXES = {"hdf5": ".hdf5", "gwf": ".gwf"}
 SIGNATURES = {".hdf5": b"\x89HDF\r\n\x1a\n", ".gwf": b"IGWD"}
 """How files of a format begin."""
@@ -45,7 +45,7 @@ class Manifest(BaseModel):
     """What lies in a folder of fetched strain (`fetched.json`), by file name."""
 
     files: dict[str, Whole] = {}
-    parts: dict[str, Part] = {}
+    parts: dict[str, PartialDownload] = {}
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _checked(detectors: Sequence[str], duration: float | None, sample_rate: int,
         raise UserError(f"No detector is named. Known: {', '.join(DETECTORS)}.")
     if duration is not None and not 0 < duration < float("inf"):
         raise UserError(f"--duration {duration:g}: expected seconds above 0, such as 4096.")
-    if sample_rate not in RATES:
+    if sample_rate not in SAMPLE_RATES:
         raise UserError(f"--sample-rate {sample_rate}: GWOSC offers 4096 and 16384 Hz.")
     if file_format not in SUFFIXES:
         raise UserError(f"--format {file_format!r}: expected {' or '.join(SUFFIXES)}.")
@@ -235,7 +235,7 @@ def _download(file: RemoteFile, folder: Path, manifest: Manifest, web: Web) -> W
     def save() -> None:
         _write(folder / MANIFEST, manifest.model_dump_json(indent=2))
 
-    def remember(described: Part) -> None:
+    def remember(described: PartialDownload) -> None:
         manifest.files.pop(file.name, None)
         manifest.parts[file.name] = described
         save()

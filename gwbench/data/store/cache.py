@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gwbench.data.store.cache_dir import CACHE_VARIABLE, BusyEntryError, CacheDir, Entry
+from gwbench.data.store.cache_dir import CACHE_VARIABLE, BusyEntryError, CacheDir, CacheEntry
 from gwbench.data.store.generate import generate
 from gwbench.data.store.reader import (
     DamagedStoreError,
@@ -21,7 +21,6 @@ from gwbench.utils.subprocesses import usable_cores
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Layout, StrainSplits, Windows
-    from gwbench.registry import Plugin
     from gwbench.utils.progress import Progress
 
 
@@ -56,27 +55,24 @@ class CacheContext:
     @classmethod
     def of(
         cls,
-        plugin: Plugin,
-        parameters: Mapping[str, Any],
-        seed: int,
-        fingerprint: Mapping[str, str],
+        recipes: Sequence[Mapping[str, Any]],
         *,
         root: Path | str | None,
         workers: int | None,
         progress: Progress,
         materialise: bool = False,
     ) -> CacheContext:
-        """The context of a dataset plugin with its parameters; `root` as in `CacheDir`."""
-        moved: tuple[str, ...] = getattr(plugin.target, "places", ())
-        kept = {name: value for name, value in parameters.items() if name not in moved}
+        """The context of a dataset.
+
+        Args:
+            recipes: its recipe as it is, then as an older gwbench may have written it: data that were made then serve.
+            root: as in `CacheDir`.
+            workers, progress, materialise: as above.
+        """
         cache = CacheDir(root)
-        recipes = [
-            dataset_recipe(name, plugin.version, kept, seed, fingerprint, source)
-            for name in (plugin.name, *plugin.aliases)
-            for source in (plugin.source_hash, *sorted(plugin.former_hashes))
-        ]
         made = (recipe for recipe in recipes if cache.path(recipe).exists())
-        return cls(seed, workers, progress, cache, next(made, recipes[0]), materialise)
+        recipe = next(made, recipes[0])
+        return cls(int(recipe["seed"]), workers, progress, cache, recipe, materialise)
 
     def stored(self, layout: Layout, windows: Windows) -> StrainSplits:
         """The dataset of this recipe: from the cache, or generated into it, by one process at a time.
@@ -140,7 +136,7 @@ __all__ = [
     "BusyEntryError",
     "CacheContext",
     "CacheDir",
-    "Entry",
+    "CacheEntry",
     "dataset_recipe",
     "recipe_digest",
 ]

@@ -30,7 +30,7 @@ class BusyEntryError(UserError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """One file of the cache.
 
     Attributes:
@@ -62,7 +62,7 @@ class CacheDir:
         """Where the dataset of a recipe belongs."""
         return self.root / f"{recipe['dataset']}-{recipe_digest(recipe)}.h5"
 
-    def list_entries(self) -> list[Entry]:
+    def list_entries(self) -> list[CacheEntry]:
         """All entries by name, damaged and unfinished ones included. An absent folder is an empty cache.
 
         Raises:
@@ -70,7 +70,7 @@ class CacheDir:
         """
         return [self._entry(name) for name in self._names()]
 
-    def entry_info(self, name: str) -> Entry:
+    def entry_info(self, name: str) -> CacheEntry:
         """One entry, by its name or an unambiguous beginning of it.
 
         Raises:
@@ -90,7 +90,7 @@ class CacheDir:
             raise UserError(f"{entry.name} is {entry.problem}: the command that makes it goes on from there.")
         return verify_store(entry.path, progress)
 
-    def clear(self, names: Sequence[str] | None = None) -> list[Entry]:
+    def clear(self, names: Sequence[str] | None = None) -> list[CacheEntry]:
         """Remove entries, unfinished ones too.
 
         Args:
@@ -189,18 +189,18 @@ class CacheDir:
             raise UserError(f"The cache {self.root} has no entry {name!r}.{hint} See `gwbench data list`.")
         return found[0]
 
-    def _entry(self, name: str) -> Entry:
+    def _entry(self, name: str) -> CacheEntry:
         path = self._file(name)
         journal = Journal(path)
         if journal.partial.exists() and not path.exists():
             done, total = journal.count()
             size = 512 * journal.partial.stat().st_blocks
-            return Entry(name, path, size, None, f"unfinished, {done:,} of {total:,} windows", (done, total))
+            return CacheEntry(name, path, size, None, f"unfinished, {done:,} of {total:,} windows", (done, total))
         try:
             size = path.stat().st_size
         except OSError as error:
-            return Entry(name, path, 0, None, f"cannot be read: {error.strerror or error}")
+            return CacheEntry(name, path, 0, None, f"cannot be read: {error.strerror or error}")
         try:
-            return Entry(name, path, size, read_header(path))
+            return CacheEntry(name, path, size, read_header(path))
         except UserError as error:
-            return Entry(name, path, size, None, str(error))
+            return CacheEntry(name, path, size, None, str(error))

@@ -32,7 +32,7 @@ TRIAL = 8
 THREADS_PAY = 0.6
 """So large a part of the ideal speed-up must threads reach; what gives less holds the interpreter's lock."""
 
-Place = tuple[str, int, int]
+BlockPosition = tuple[str, int, int]
 """Split, start, and count of windows."""
 
 
@@ -62,7 +62,7 @@ def generate(
     for _ in range(min(skip, len(places))):
         places.popleft()
 
-    def make(place: Place) -> Block:
+    def make(place: BlockPosition) -> Block:
         return make_block(windows, seed, BLOCK, *place)
 
     if workers > 1:
@@ -86,35 +86,38 @@ def generate(
 
 
 def _by_processes(
-    windows: Windows, seed: int, places: list[Place], workers: int, make: Callable[[Place], Block]
+    windows: Windows, seed: int, places: list[BlockPosition], workers: int, make: Callable[[BlockPosition], Block]
 ) -> Iterator[Block]:
     """The blocks of places in order, made by processes, or by `make` where `windows` cannot be handed to them."""
     try:
-        team = Worker.team(min(workers, len(places)), windows, seed, BLOCK)
+        pool = Worker.pool(min(workers, len(places)), windows, seed, BLOCK)
     except UnfitError:
         yield from _in_order(make, places, workers)
         return
-    idle = deque(team)
+    idle = deque(pool)
 
-    def ask(place: Place) -> Block:
+    def ask(place: BlockPosition) -> Block:
         worker = idle.popleft()
         block = worker.block(*place)
         idle.append(worker)
         return block
 
     def stop() -> None:
-        for worker in team:
+        for worker in pool:
             worker.kill()
 
     try:
-        yield from _in_order(ask, places, len(team), stop)
+        yield from _in_order(ask, places, len(pool), stop)
     finally:
-        for worker in team:
+        for worker in pool:
             worker.close()
 
 
 def _in_order(
-    make: Callable[[Place], Block], places: Iterable[Place], workers: int, stop: Callable[[], None] = lambda: None
+    make: Callable[[BlockPosition], Block],
+    places: Iterable[BlockPosition],
+    workers: int,
+    stop: Callable[[], None] = lambda: None,
 ) -> Iterator[Block]:
     """The blocks of places, in order, from `workers` threads; at most `2 * workers` wait for the reader.
 

@@ -16,7 +16,7 @@ import numpy as np
 from gwbench.data.store.layout import SPLITS
 from gwbench.errors import UserError
 from gwbench.seeds import numpy_generator
-from gwbench.utils import subprocesses as processes
+from gwbench.utils import subprocesses
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Windows
@@ -38,14 +38,16 @@ class Worker:
         self._connection, theirs = socket.socketpair()
         try:
             with theirs:  # what warns there has warned here
-                self._process = processes.start(__name__, theirs.fileno(), processes.thread_variables(1), quiet=True)
+                self._process = subprocesses.start(
+                    __name__, theirs.fileno(), subprocesses.thread_variables(1), quiet=True
+                )
         except OSError as error:
             self._connection.close()
             raise UnfitError(f"no process can be started: {error}") from error
         self._task = task
 
     @classmethod
-    def team(cls, count: int, windows: Windows, seed: int, block: int) -> list[Worker]:
+    def pool(cls, count: int, windows: Windows, seed: int, block: int) -> list[Worker]:
         """Start `count` processes that make windows.
 
         Raises:
@@ -56,17 +58,17 @@ class Worker:
             task = pickle.dumps((_home(windows), pickle.dumps((windows, seed, block))))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UnfitError(str(error)) from error
-        team: list[Worker] = []
+        pool: list[Worker] = []
         try:
             for _ in range(count):
-                team.append(cls(task))
-            for worker in team:
+                pool.append(cls(task))
+            for worker in pool:
                 worker._prepare()
         except BaseException:
-            for worker in team:
+            for worker in pool:
                 worker.close()
             raise
-        return team
+        return pool
 
     def block(self, split: str, start: int, n: int) -> Block:
         """The block at a place.
@@ -98,7 +100,7 @@ class Worker:
             _send(self._connection, question)
             good, answer = _receive(self._connection)
         except (EOFError, OSError) as error:
-            ended = processes.how_it_ended(self._process)
+            ended = subprocesses.exit_reason(self._process)
             raise UserError(f"A process that made data {ended}. Run again with fewer of them (--workers 1).") from error
         if not good:
             raise answer

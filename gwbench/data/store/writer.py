@@ -127,7 +127,7 @@ def _check_arrays(block: Block, partial: Partial, layout: Layout) -> None:
         first = block.start + int(np.argmin(finite))
         raise RefusedDataError(
             f"{where} has NaN or infinite strain in {np.count_nonzero(~finite)} windows, the first at {first}. "
-            "Leave gaps and bad stretches out of the data."
+            "Leave gaps and bad segments out of the data."
         )
     for name, values in {"snr": block.snr, **block.parameters}.items():
         if values.shape != shape[:1]:

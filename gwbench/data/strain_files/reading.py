@@ -1,4 +1,4 @@
-"""Strain files: GWOSC HDF5, plain HDF5 and GWF frames, with the stretches of good data in them."""
+"""Strain files: GWOSC HDF5, plain HDF5 and GWF frames, with the segments of good data in them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from gwbench.data.strain_files.reading import StrainFile
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """Consecutive good samples of a file.
 
     Attributes:
@@ -40,89 +40,89 @@ class Stretch:
         """[len] the samples."""
         return self.file.strain[self.start : self.stop]
 
-    def between(self, begin: float, end: float) -> Stretch:
+    def between(self, begin: float, end: float) -> Segment:
         """The part between two GPS times; empty (start == stop) where there is none."""
         file = self.file
         edges = [(time - file.gps_start) * file.sample_rate for time in (begin, end)]
         # GPS times of 1e9 s are good to 1e-7 s, so an edge on a sample may come out a hair beside it.
         first = self.start if begin == -np.inf else max(self.start, int(np.ceil(edges[0] - 1e-2)))
         last = self.stop if end == np.inf else min(self.stop, int(np.floor(edges[1] + 1e-2)))
-        return Stretch(file, first, max(first, last))
+        return Segment(file, first, max(first, last))
 
 
-def good_stretches(files: Sequence[StrainFile]) -> list[Stretch]:
-    """Every good stretch of the files, in order of GPS time.
+def good_segments(files: Sequence[StrainFile]) -> list[Segment]:
+    """Every good segment of the files, in order of GPS time.
 
     Where two files hold the same time of one detector (a file given twice, overlapping downloads), one copy is
     kept, so that no sample can reach two channels. Files that name no detector are compared sample by sample.
     """
-    kept: list[Stretch] = []
+    kept: list[Segment] = []
     for file in sorted(files, key=lambda file: (file.gps_start, str(file.path))):
         for start, stop in file.good:
-            pieces = [Stretch(file, start, stop)]
+            pieces = [Segment(file, start, stop)]
             for earlier in kept:
                 pieces = [part for piece in pieces for part in _without_copy(piece, earlier)]
             kept += pieces
-    return sorted(kept, key=lambda stretch: stretch.gps)
+    return sorted(kept, key=lambda segment: segment.gps)
 
 
-def without(stretches: Sequence[Stretch], begin: float, end: float) -> list[Stretch]:
-    """The stretches less the GPS times from `begin` to `end`."""
-    parts = [part for stretch in stretches for part in (stretch.between(-np.inf, begin), stretch.between(end, np.inf))]
+def without(segments: Sequence[Segment], begin: float, end: float) -> list[Segment]:
+    """The segments less the GPS times from `begin` to `end`."""
+    parts = [part for segment in segments for part in (segment.between(-np.inf, begin), segment.between(end, np.inf))]
     return [part for part in parts if len(part)]
 
 
-def cut_times(stretches: Sequence[Stretch], fractions: Sequence[float]) -> list[float]:
+def cut_times(segments: Sequence[Segment], fractions: Sequence[float]) -> list[float]:
     """GPS times that cut good time into these fractions.
 
-    Simultaneous stretches are cut at one time, so that what happens at a time reaches one share only.
+    Simultaneous segments are cut at one time, so that what happens at a time reaches one share only.
 
     Args:
-        stretches: at least one.
+        segments: at least one.
         fractions: shares, in order of time; normalised to sum 1.
 
     Returns:
         The len(fractions) - 1 times between the shares.
     """
-    begins, ends = np.array([stretch.gps for stretch in stretches]).T
+    begins, ends = np.array([segment.gps for segment in segments]).T
     times = np.unique(np.concatenate((begins, ends)))
-    depth = ((begins <= times[:-1, None]) & (times[:-1, None] < ends)).sum(axis=1)  # stretches over each interval
+    depth = ((begins <= times[:-1, None]) & (times[:-1, None] < ends)).sum(axis=1)  # segments over each interval
     elapsed = np.concatenate(([0.0], np.cumsum(depth * np.diff(times))))
     shares = np.cumsum(fractions)[:-1] / np.sum(fractions)
     return [float(time) for time in np.interp(shares * elapsed[-1], elapsed, times)]
 
 
-def divide(stretches: Sequence[Stretch], times: Sequence[float], guard: float, shortest: int) -> list[list[Stretch]]:
-    """Cut stretches at GPS times.
+def divide(segments: Sequence[Segment], times: Sequence[float], guard: float, shortest: int) -> list[list[Segment]]:
+    """Cut segments at GPS times.
 
     Args:
-        stretches: any number.
+        segments: any number.
         times: where to cut, in order.
         guard: seconds left out around every cut, half on either side.
         shortest: parts of fewer samples are dropped.
 
     Returns:
-        len(times) + 1 lists of stretches.
+        len(times) + 1 lists of segments.
     """
     edges = [-np.inf, *times, np.inf]
     shares = []
     for begin, end in pairwise(edges):
-        parts = [stretch.between(begin + guard / 2, end - guard / 2) for stretch in stretches]
+        parts = [segment.between(begin + guard / 2, end - guard / 2) for segment in segments]
         shares.append([part for part in parts if len(part) >= shortest])
     return shares
 
 
-def seconds(stretches: Sequence[Stretch]) -> float:
+def seconds(segments: Sequence[Segment]) -> float:
     """Their total length."""
-    return sum(len(stretch) / stretch.file.sample_rate for stretch in stretches)
+    return sum(len(segment) / segment.file.sample_rate for segment in segments)
 
 
-def overlapping(pools: Mapping[str, Sequence[Stretch]]) -> list[list[str]]:
+def overlapping(pools: Mapping[str, Sequence[Segment]]) -> list[list[str]]:
     """Names of pools, grouped so that pools of different groups lie at different times."""
     spans = sorted(
-        (min(part.gps[0] for part in stretches), max(part.gps[1] for part in stretches), name)
-        for name, stretches in pools.items()
-        if stretches
+        (min(part.gps[0] for part in segments), max(part.gps[1] for part in segments), name)
+        for name, segments in pools.items()
+        if segments
     )
     groups: list[list[str]] = []
     reached = -np.inf
@@ -134,7 +134,7 @@ def overlapping(pools: Mapping[str, Sequence[Stretch]]) -> list[list[str]]:
     return groups
 
 
-def common(pools: Sequence[Sequence[Stretch]], shortest: int = 1) -> list[list[Stretch]]:
+def common(pools: Sequence[Sequence[Segment]], shortest: int = 1) -> list[list[Segment]]:
     """The time that all pools hold.
 
     Args:
@@ -142,7 +142,7 @@ def common(pools: Sequence[Sequence[Stretch]], shortest: int = 1) -> list[list[S
         shortest: parts of fewer samples are dropped.
 
     Returns:
-        For every pool, equally many stretches; those in the same place have equal lengths and begin at the same
+        For every pool, equally many segments; those in the same place have equal lengths and begin at the same
         time, to a sample.
     """
     together = [[part] for part in pools[0]]
@@ -156,22 +156,22 @@ def common(pools: Sequence[Sequence[Stretch]], shortest: int = 1) -> list[list[S
                     break
                 longer.append([*parts, part])
         together = longer
-    aligned: list[list[Stretch]] = [[] for _ in pools]
+    aligned: list[list[Segment]] = [[] for _ in pools]
     for parts in together:
         cut = [part.between(*_span(parts)) for part in parts]
         length = min(map(len, cut))
         if length >= shortest:
-            for stretches, part in zip(aligned, cut, strict=True):
-                stretches.append(replace(part, stop=part.start + length))
+            for segments, part in zip(aligned, cut, strict=True):
+                segments.append(replace(part, stop=part.start + length))
     return aligned
 
 
-def _span(parts: Sequence[Stretch]) -> tuple[float, float]:
+def _span(parts: Sequence[Segment]) -> tuple[float, float]:
     """The time that all of them hold."""
     return max(part.gps[0] for part in parts), min(part.gps[1] for part in parts)
 
 
-def _without_copy(piece: Stretch, earlier: Stretch) -> list[Stretch]:
+def _without_copy(piece: Segment, earlier: Segment) -> list[Segment]:
     """`piece` less the times at which it repeats `earlier`."""
     begin, end = max(piece.gps[0], earlier.gps[0]), min(piece.gps[1], earlier.gps[1])
     if end <= begin or piece.file.detector != earlier.file.detector:

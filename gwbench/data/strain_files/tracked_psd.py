@@ -11,7 +11,7 @@ import numpy as np
 from gwbench.data.dataset import Array
 from gwbench.data.psd import PsdTable, resample_psd, usable
 from gwbench.data.strain_files.resample import PASSBAND
-from gwbench.data.strain_files.segments import Stretch
+from gwbench.data.strain_files.segments import Segment
 from gwbench.data.whitening_filters import median_psd
 
 PIECE = 64.0
@@ -32,7 +32,7 @@ INSPIRAL = (20.0, -7 / 3)
 
 
 @dataclass(frozen=True)
-class NoiseStretch:
+class NoiseSegment:
     """Consecutive samples of real noise, and the PSDs that hold along them.
 
     Attributes:
@@ -52,27 +52,27 @@ class NoiseStretch:
         return int(self.rows[np.searchsorted(self.edges, sample, side="right") - 1])
 
 
-def tracked(channels: Sequence[Sequence[Stretch]], sample_rate: float) -> tuple[list[list[NoiseStretch]], PsdTable]:
-    """Measure the PSD along the stretches of some channels.
+def tracked(channels: Sequence[Sequence[Segment]], sample_rate: float) -> tuple[list[list[NoiseSegment]], PsdTable]:
+    """Measure the PSD along the segments of some channels.
 
-    The stretches of a channel are taken together where no gap between them exceeds `PIECE`, and cut into pieces of
+    The segments of a channel are taken together where no gap between them exceeds `PIECE`, and cut into pieces of
     equal good time, `PIECE` long or the whole. A piece's PSD is the median of its half-overlapping Hann
     periodograms, which glitches hardly move, corrected for the median's bias (Allen et al. 2012, appendix B).
 
     Args:
-        channels: for each of any number of channels, stretches of at least half a second, in order of time.
+        channels: for each of any number of channels, segments of at least half a second, in order of time.
         sample_rate: Hz.
 
     Returns:
-        The stretches of every channel, and the PSDs on the grid of the finest. Above `PASSBAND` of the Nyquist
+        The segments of every channel, and the PSDs on the grid of the finest. Above `PASSBAND` of the Nyquist
         frequency, where an anti-alias filter may have taken the noise away, they are 0, so that no signal seems loud
         there.
     """
     measured: list[tuple[Array, float]] = []
     found = []
-    for stretches in channels:
-        noise: list[NoiseStretch] = []
-        for run in _runs(stretches):
+    for segments in channels:
+        noise: list[NoiseSegment] = []
+        for run in _runs(segments):
             lengths = np.array([len(part) for part in run])
             begins = np.cumsum(lengths) - lengths
             count = max(1, round(lengths.sum() / sample_rate / PIECE))
@@ -81,7 +81,7 @@ def tracked(channels: Sequence[Sequence[Stretch]], sample_rate: float) -> tuple[
                 inside = edges[(edges > begin) & (edges < begin + len(part))]
                 firsts = np.concatenate(([begin], inside))
                 which = np.searchsorted(edges, firsts, side="right") - 1
-                noise.append(NoiseStretch(part.strain, part.gps[0], firsts - begin, which + len(measured)))
+                noise.append(NoiseSegment(part.strain, part.gps[0], firsts - begin, which + len(measured)))
             for start, stop in pairwise(edges):
                 first, end = np.searchsorted(begins, start, side="right") - 1, np.searchsorted(begins, stop)
                 spans = [
@@ -111,10 +111,10 @@ def sensitivity(psds: PsdTable) -> Array:
     return np.asarray(np.sqrt(np.sum(np.where(counted, power / scaled, 0.0), axis=1)))
 
 
-def _runs(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
-    """The stretches, grouped so that the gap between two groups exceeds `PIECE`."""
-    runs: list[list[Stretch]] = []
-    for part in stretches:
+def _runs(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """The segments, grouped so that the gap between two groups exceeds `PIECE`."""
+    runs: list[list[Segment]] = []
+    for part in segments:
         if not runs or part.gps[0] - runs[-1][-1].gps[1] > PIECE:
             runs.append([])
         runs[-1].append(part)

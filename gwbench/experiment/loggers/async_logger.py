@@ -1,4 +1,4 @@
-"""A run whose figures go to trackers, each of which is served by a thread of its own."""
+"""A run whose figures go to loggers, each of which is served by a thread of its own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from gwbench.experiment.loggers.backends import PATIENCE, TRACKERS, Tracker
-from gwbench.experiment.loggers.metrics import figures_of, settings_of
+from gwbench.experiment.loggers.backends import BACKENDS, PATIENCE, LoggerBackend
+from gwbench.experiment.loggers.metrics import metrics_of, settings_of
 from gwbench.utils.progress import Progress, Task
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from gwbench.experiment.spec import RunSpec
 
 
-class Tracked(Progress):
-    """A run's progress, whose figures go to trackers; a context that ends with the run.
+class AsyncLogger(Progress):
+    """A run's progress, whose figures go to loggers; a context that ends with the run.
 
     All figures share one axis, the optimiser's steps from the first of pre-training on.
 
     Args:
         progress: where everything else is reported.
-        names: of the trackers (see `trackers.check`).
+        names: of the loggers (see `loggers.check`).
         folder: of the run.
         spec: of the run; its settings are logged.
     """
@@ -46,7 +46,7 @@ class Tracked(Progress):
                 task.advance()
 
     def _loaded(self, names: Sequence[str]) -> list[str]:
-        """Those of the trackers whose modules can be imported."""
+        """Those of the loggers whose modules can be imported."""
         from pytorch_lightning.utilities import rank_zero_only
 
         rank_zero_only.rank = 0  # type: ignore[attr-defined] # SLURM numbers the tasks of a job, each of them a run
@@ -55,14 +55,14 @@ class Tracked(Progress):
             try:
                 with warnings.catch_warnings():  # imported here, for neither this nor the import is safe in a thread
                     warnings.simplefilter("ignore")
-                    import_module(TRACKERS[name].needs)
+                    import_module(BACKENDS[name].needs)
             except Exception as error:
                 self._messages.put(_trouble(name, error))
             else:
                 loaded.append(name)
         return loaded
 
-    def __enter__(self) -> Tracked:
+    def __enter__(self) -> AsyncLogger:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -86,7 +86,7 @@ class Tracked(Progress):
         self._progress.say(message)
 
     def log(self, figures: Mapping[str, Any], step: int) -> None:
-        """Hand figures to the trackers."""
+        """Hand figures to the loggers."""
         self._step = self._offset + step
         at = self._step
         self._order(_Order(lambda tracker: tracker.log(figures, at), at))
@@ -100,7 +100,7 @@ class Tracked(Progress):
         """Log what came of the run."""
         lent = record.details.get("pretrained_by")
         about = self._settings | {"run_id": record.run_id} | ({"pretrained_by": lent} if lent else {})
-        self._order(_Order(lambda tracker: tracker.conclude(about, figures_of(record), self._step), None))
+        self._order(_Order(lambda tracker: tracker.conclude(about, metrics_of(record), self._step), None))
 
     def _order(self, order: _Order) -> None:
         for thread in self._threads:
@@ -113,10 +113,10 @@ class Tracked(Progress):
 
 
 class _Thread(Thread):
-    """Serves one tracker, which nobody waits for.
+    """Serves one logger, which nobody waits for.
 
     Attributes:
-        tracker: its name.
+        logger: its name.
     """
 
     def __init__(self, name: str, folder: Path, settings: Mapping[str, Any], messages: SimpleQueue[str]) -> None:
@@ -128,7 +128,7 @@ class _Thread(Thread):
         self.start()
 
     def order(self, order: _Order | str) -> None:
-        """Have something done, or the tracker closed with a status, unless it has failed."""
+        """Have something done, or the logger closed with a status, unless it has failed."""
         if self.is_alive():
             self._orders.put(order)
 
@@ -141,10 +141,10 @@ class _Thread(Thread):
         return not self.is_alive()
 
     def run(self) -> None:
-        """Carry out orders until the tracker is closed or fails."""
+        """Carry out orders until the logger is closed or fails."""
         tracker = None
         try:
-            if not TRACKERS[self.tracker].local:
+            if not BACKENDS[self.tracker].local:
                 tracker = self._open(None)
             while not isinstance(order := self._orders.get(), str):
                 tracker = tracker or self._open(order.since)
@@ -160,8 +160,8 @@ class _Thread(Thread):
                 if tracker:
                     tracker.close("failed")
 
-    def _open(self, since: int | None) -> Tracker:
-        opened = TRACKERS[self.tracker](self._folder, since)
+    def _open(self, since: int | None) -> LoggerBackend:
+        opened = BACKENDS[self.tracker](self._folder, since)
         opened.logger.log_hyperparams(dict(self._settings))
         self._messages.put(f"Logging to {self.tracker}: {opened.where()}")
         return opened
@@ -169,9 +169,9 @@ class _Thread(Thread):
 
 @dataclass(frozen=True)
 class _Order:
-    """What is to be done with a tracker; `since` is the step from which on this sitting logs, as `Tracker` takes it."""
+    """What is to be done with a logger; `since` is the step from which on this session logs."""
 
-    action: Callable[[Tracker], None]
+    action: Callable[[LoggerBackend], None]
     since: int | None
 
 

@@ -1,4 +1,4 @@
-"""The trackers there are: Lightning's loggers, each with how it goes on where an earlier sitting ended."""
+"""The loggers there are: Lightning's loggers, each with how it goes on where an earlier session ended."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 LOGS = "logs"
-"""Folder in the run's folder for whatever trackers keep there."""
+"""Folder in the run's folder for whatever loggers keep there."""
 
 PROJECT = "gwbench"
-"""Of the runs on a server, unless the tracker's own environment variable names another."""
+"""Of the runs on a server, unless the logger's own environment variable names another."""
 
 PATIENCE = 30.0
-"""Seconds without a sign of life after which the end of a run no longer waits for a tracker."""
+"""Seconds without a sign of life after which the end of a run no longer waits for a logger."""
 
 
-class Tracker(ABC):
-    """One of Lightning's loggers, and how it goes on where an earlier sitting of the run ended.
+class LoggerBackend(ABC):
+    """One of Lightning's loggers, and how it goes on where an earlier session of the run ended.
 
     Args:
         folder: of the run; its name is the run's name.
-        step: the first step that is logged now; what earlier sittings logged from there on is done again. None where
+        step: the first step that is logged now; what earlier sessions logged from there on is done again. None where
             that is not known, or where nothing is to be taken back.
     """
 
@@ -73,7 +73,7 @@ class Tracker(ABC):
         self.logger.finalize(status)
 
 
-class _Csv(Tracker):
+class _Csv(LoggerBackend):
     needs, local = "pytorch_lightning", True
 
     def open(self, step: int | None) -> Logger:
@@ -95,7 +95,7 @@ class _Csv(Tracker):
         return str(self._file)
 
 
-class _TensorBoard(Tracker):
+class _TensorBoard(LoggerBackend):
     needs, local = "tensorboard", True
 
     def open(self, step: int | None) -> Logger:
@@ -110,7 +110,7 @@ class _TensorBoard(Tracker):
         self.logger.log_hyperparams(dict(settings), dict(figures), step)  # together they fill its page of runs
 
 
-class _Wandb(Tracker):
+class _Wandb(LoggerBackend):
     needs = "wandb"
 
     def open(self, step: int | None) -> Logger:
@@ -142,7 +142,7 @@ class _Wandb(Tracker):
         )  # or the next run of this process would be logged to this one
 
 
-class _MlFlow(Tracker):
+class _MlFlow(LoggerBackend):
     needs = "mlflow"
 
     def open(self, step: int | None) -> Logger:
@@ -169,7 +169,7 @@ class _MlFlow(Tracker):
         return f"{self._uri}, run {self.logger.version}"
 
 
-TRACKERS: dict[str, type[Tracker]] = {
+BACKENDS: dict[str, type[LoggerBackend]] = {
     "csv": _Csv,
     "tensorboard": _TensorBoard,
     "wandb": _Wandb,
@@ -177,17 +177,17 @@ TRACKERS: dict[str, type[Tracker]] = {
 }
 
 
-def check(names: Sequence[str]) -> tuple[str, ...]:
+def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
     """The names without repetitions.
 
     Raises:
-        UserError: there is no such tracker, or it is not installed.
+        UserError: there is no such logger, or it is not installed.
     """
     for name in names:
-        if name not in TRACKERS:
-            hint = did_you_mean(name, TRACKERS)
-            raise UserError(f"There is no logger {name!r}.{hint} Loggers: {', '.join(TRACKERS)}.")
-        module = TRACKERS[name].needs
+        if name not in BACKENDS:
+            hint = did_you_mean(name, BACKENDS)
+            raise UserError(f"There is no logger {name!r}.{hint} Loggers: {', '.join(BACKENDS)}.")
+        module = BACKENDS[name].needs
         found = find_spec(module)
         if found is None or found.origin is None:  # a folder of that name, such as wandb leaves behind, is no package
             raise UserError(

@@ -1,4 +1,4 @@
-"""What trackers are told of a run besides the figures of its steps."""
+"""What loggers are told of a run besides the figures of its steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def settings_of(spec: RunSpec) -> dict[str, str | int | float]:
     return {name: value if isinstance(value, (str, int, float)) else _text(value) for name, value in found.items()}
 
 
-def figures_of(record: RunRecord) -> dict[str, float]:
+def metrics_of(record: RunRecord) -> dict[str, float]:
     """What came of a run: its figures on the test split, with their intervals, and the seconds that it took."""
     metrics = record.metrics
     assert metrics is not None

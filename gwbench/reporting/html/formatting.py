@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gwbench.evaluation.statistics import Interval
-from gwbench.reporting.html.page import Cell
+from gwbench.reporting.html.page import TableCell
 
 
 def interval(found: Interval, digits: int) -> str:
@@ -25,10 +25,10 @@ def value_text(value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def value_cell(value: object) -> Cell:
+def value_cell(value: object) -> TableCell:
     """The same as a cell that sorts as numbers do."""
     text = value_text(value)
-    return Cell(text, value if isinstance(value, (int, float)) else text)
+    return TableCell(text, value if isinstance(value, (int, float)) else text)
 
 
 def count(number: int, noun: str) -> str:

@@ -14,8 +14,8 @@ from gwbench.reporting.html.charts import INK, PAPER, QUIET, WIDTH, Series, char
 from gwbench.reporting.html.curves import Curve, efficiency, roc
 from gwbench.reporting.html.logit import logit_axis, squeezed, ticks_between
 from gwbench.reporting.leaderboard.columns import method_name
-from gwbench.reporting.leaderboard.metrics import METRICS, RATES
-from gwbench.reporting.leaderboard.schema import Cell, Estimate, Leaderboard, Row, Table
+from gwbench.reporting.leaderboard.metrics import FPRS, METRICS
+from gwbench.reporting.leaderboard.schema import Estimate, LabelCell, Leaderboard, LeaderboardTable, Row
 from gwbench.reporting.records.discover import UnusableError
 from gwbench.reporting.records.predictions import Predictions, read_predictions
 
@@ -35,7 +35,7 @@ ALIKE, BOUND = series(0), series(7)
 """What the best method and its equals are drawn in, and what floor and ceiling are."""
 
 
-def charts_of(table: Table, board: Leaderboard) -> tuple[list[str], list[str]]:
+def charts_of(table: LeaderboardTable, board: Leaderboard) -> tuple[list[str], list[str]]:
     """The figures of a table that it has the records for, as HTML, and what could not be drawn, one sentence each."""
     scores, problems = _scores(table, _selected(table))
     which = _which(sum(row.rank is not None and "floor" not in row.marks for row in table.rows))
@@ -52,8 +52,8 @@ def charts_of(table: Table, board: Leaderboard) -> tuple[list[str], list[str]]:
 # --- figures with a line for every method -------------------------------------------------------------------
 
 
-def _dots(table: Table, board: Leaderboard) -> str:
-    """The ranking: every method's mean with its interval; an outer bound would only stretch the axis."""
+def _dots(table: LeaderboardTable, board: Leaderboard) -> str:
+    """The ranking: every method's mean with its interval; an outer bound would only segment the axis."""
     there = [(row, row.cell.estimate) for row in _by_mean(table) if "outer-bound" not in row.marks]
     shown = [(row, found) for row, found in there if found][:MOST]
     if not shown:
@@ -94,7 +94,7 @@ def _dots(table: Table, board: Leaderboard) -> str:
     return chart(draw, title=f"{METRICS[board.metric].title} of every method", description=description, height=height)
 
 
-def _critical_differences(table: Table, board: Leaderboard) -> str:
+def _critical_differences(table: LeaderboardTable, board: Leaderboard) -> str:
     """Which methods can be told apart: their means on an axis, and a bar for every group that cannot."""
     tested = [(row, row.cell.estimate) for row in _by_mean(table) if row.groups and "outer-bound" not in row.marks]
     shown = [(row, found) for row, found in tested if found][:MOST]
@@ -165,7 +165,7 @@ class _Drawn:
     runs: Sequence[Predictions]
 
 
-def _selected(table: Table) -> Iterator[tuple[Row, Series]]:
+def _selected(table: LeaderboardTable) -> Iterator[tuple[Row, Series]]:
     """The methods whose curves are drawn: the best, and the bounds that the share of the way goes by."""
     ranked = [row for row in _by_mean(table) if row.rank and "floor" not in row.marks]
     for number, row in enumerate(ranked[:BEST]):
@@ -174,7 +174,7 @@ def _selected(table: Table) -> Iterator[tuple[Row, Series]]:
         yield row, replace(BOUND, dash=(0, (1.2, 1.4)) if number else (0, (5, 1.6)), marker="X" if number else "P")
 
 
-def _fractions(table: Table, board: Leaderboard) -> str:
+def _fractions(table: LeaderboardTable, board: Leaderboard) -> str:
     """What labels are worth."""
     points = {id(row): list(_known(row.cells)) for row in table.rows}
     several = [row for row in _by_mean(table) if len(points[id(row)]) > 1]
@@ -238,7 +238,7 @@ def _rocs(drawn: Sequence[_Drawn], which: str) -> str:
 
 def _efficiencies(drawn: Sequence[_Drawn], which: str) -> str:
     """The share of signals found against their SNR."""
-    curves = [(method, curve) for method in drawn if (curve := efficiency(method.runs, float(RATES[0])))]
+    curves = [(method, curve) for method in drawn if (curve := efficiency(method.runs, float(FPRS[0])))]
     if not curves:
         return ""
 
@@ -249,7 +249,7 @@ def _efficiencies(drawn: Sequence[_Drawn], which: str) -> str:
 
     return chart(
         draw,
-        title=f"Efficiency against SNR at FPR {RATES[0]}",
+        title=f"Efficiency against SNR at FPR {FPRS[0]}",
         description=f"{which}Share of signals found, in bins of equally many signals: mean over seeds, with a "
         "pointwise 95 % band as of the ROC curves.",
         key=key(((method.name, method.look) for method, _ in curves), markers=True),
@@ -266,7 +266,7 @@ def _which(known: int, what: str = "") -> str:
     return f"The best {BEST} methods{what} and the bounds. " if known > BEST else ""
 
 
-def _scores(table: Table, selected: Iterable[tuple[Row, Series]]) -> tuple[list[_Drawn], list[str]]:
+def _scores(table: LeaderboardTable, selected: Iterable[tuple[Row, Series]]) -> tuple[list[_Drawn], list[str]]:
     """The test scores of methods at the table's share of labels, and why some have none."""
     drawn: list[_Drawn] = []
     problems = []
@@ -295,12 +295,12 @@ def _usable(folder: Path, n: int) -> Predictions:
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
-def _by_mean(table: Table) -> list[Row]:
+def _by_mean(table: LeaderboardTable) -> list[Row]:
     """The rows, best first, however the table is sorted."""
     return sorted(table.rows, key=lambda row: -row.cell.estimate.mean if row.cell.estimate else math.inf)
 
 
-def _bound_rows(table: Table) -> list[Row]:
+def _bound_rows(table: LeaderboardTable) -> list[Row]:
     """The best ceiling that is no outer bound, and the best floor, where they are there."""
     there = [row for row in _by_mean(table) if row.cell.estimate]
     ceilings = [row for row in there if "ceiling" in row.marks and "outer-bound" not in row.marks]
@@ -308,13 +308,13 @@ def _bound_rows(table: Table) -> list[Row]:
     return ceilings[:1] + floors[:1]
 
 
-def _bounds(table: Table) -> list[tuple[str, float]]:
+def _bounds(table: LeaderboardTable) -> list[tuple[str, float]]:
     """Name and mean of each bound."""
     rows = [("ceiling" if "ceiling" in row.marks else "floor", row.cell.estimate) for row in _bound_rows(table)]
     return [(name, found.mean) for name, found in rows if found]
 
 
-def _known(cells: Iterable[Cell]) -> Iterator[tuple[float, Estimate]]:
+def _known(cells: Iterable[LabelCell]) -> Iterator[tuple[float, Estimate]]:
     for cell in cells:
         if cell.estimate:
             yield cell.label_fraction, cell.estimate

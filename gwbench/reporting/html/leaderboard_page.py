@@ -9,7 +9,7 @@ from gwbench.reporting.html.leaderboard_charts import charts_of
 from gwbench.reporting.html.page import escape, prose
 from gwbench.reporting.leaderboard.columns import VALUE, Column, columns_of, facts, legend, passed_over, sectioned
 from gwbench.reporting.leaderboard.metrics import METRICS
-from gwbench.reporting.leaderboard.schema import Leaderboard, Row, Run, Table
+from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable, Row, Run
 
 FACETS = ("encoder", "pairing", "augmentation", "objective", "baseline")
 """Kinds of plugins that rows are filtered by."""
@@ -40,12 +40,12 @@ def _intro(board: Leaderboard) -> str:
     return f"<p>{prose(words)}</p>\n<ul>{links}</ul>"
 
 
-def _title(table: Table) -> str:
+def _title(table: LeaderboardTable) -> str:
     settings = ", ".join(f"{name}={value[:VALUE]}" for name, value in table.differing.items())
     return table.dataset + (f" ({settings})" if settings else "")
 
 
-def _section(table: Table, board: Leaderboard, name: str) -> str:
+def _section(table: LeaderboardTable, board: Leaderboard, name: str) -> str:
     figures, problems = charts_of(table, board)
     reading = legend(table, board)
     parts = [
@@ -58,10 +58,10 @@ def _section(table: Table, board: Leaderboard, name: str) -> str:
     return page.section(_title(table), "\n".join(filter(None, parts)), note=prose(facts(table)), anchor=name)
 
 
-def _ranking(table: Table, board: Leaderboard, name: str) -> str:
+def _ranking(table: LeaderboardTable, board: Leaderboard, name: str) -> str:
     columns = columns_of(table, board)
     return page.table(
-        [page.Column(each.title, left=each.left, first=each.largest, fixed=each.left) for each in columns],
+        [page.TableColumn(each.title, left=each.left, first=each.largest, fixed=each.left) for each in columns],
         [_row(columns, section, row, board) for section, row in sectioned(table)],
         name=f"{name}-ranking",
         noun="methods",
@@ -69,9 +69,9 @@ def _ranking(table: Table, board: Leaderboard, name: str) -> str:
     )
 
 
-def _row(columns: Iterable[Column], section: str | None, row: Row, board: Leaderboard) -> page.Row:
-    return page.Row(
-        [page.Cell(column.text(row), column.order(row)) for column in columns],
+def _row(columns: Iterable[Column], section: str | None, row: Row, board: Leaderboard) -> page.TableRow:
+    return page.TableRow(
+        [page.TableCell(column.text(row), column.order(row)) for column in columns],
         details="".join(_run(run, METRICS[board.metric].title) for run in row.runs),
         facets=row.plugins,
         section=section,
@@ -91,7 +91,7 @@ def _run(run: Run, metric: str) -> str:
     return f'<p class="note">{prose(" · ".join(words))}</p>{page.command(run.command)}'
 
 
-def _provenance(table: Table) -> str:
+def _provenance(table: LeaderboardTable) -> str:
     """Of what data and by what code and machines the numbers are."""
     rows = [
         ("data", table.content_hash or "not known"),

@@ -133,7 +133,7 @@ def fold(title: str, body: str) -> str:
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a table.
 
     Attributes:
@@ -150,7 +150,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What stands in a cell, and by what it is sorted; None comes last, up or down."""
 
     text: str
@@ -158,7 +158,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row of a table.
 
     Attributes:
@@ -170,7 +170,7 @@ class Row:
         strong: whether it is shown as more important.
     """
 
-    cells: Sequence[Cell | str]
+    cells: Sequence[TableCell | str]
     details: str = ""
     facets: Mapping[str, str] = field(default_factory=dict)
     section: str | None = None
@@ -179,8 +179,8 @@ class Row:
 
 
 def table(
-    columns: Sequence[Column],
-    rows: Sequence[Row],
+    columns: Sequence[TableColumn],
+    rows: Sequence[TableRow],
     *,
     name: str,
     noun: str = "rows",
@@ -205,7 +205,7 @@ def table(
     )
 
 
-def _head(column: Column) -> str:
+def _head(column: TableColumn) -> str:
     down = ' data-first="descending"' if column.first else ""
     return (
         f'<th scope="col"{_classes(left=column.left, fixed=column.fixed)}{down}>'
@@ -213,7 +213,7 @@ def _head(column: Column) -> str:
     )
 
 
-def _body(columns: Sequence[Column], row: Row, name: str) -> str:
+def _body(columns: Sequence[TableColumn], row: TableRow, name: str) -> str:
     """A row and its details, one `tbody`: they are sorted and hidden together."""
     above = ""
     if row.section is not None:
@@ -221,7 +221,7 @@ def _body(columns: Sequence[Column], row: Row, name: str) -> str:
         above = f'<tbody class="section"><tr>{title}</tr></tbody>\n'
     cells, opens = [], bool(row.details)
     for column, cell in zip(columns, row.cells, strict=True):
-        shown = cell if isinstance(cell, Cell) else Cell(cell, cell)
+        shown = cell if isinstance(cell, TableCell) else TableCell(cell, cell)
         order = "" if shown.order is None else f' data-order="{escape(shown.order)}"'
         tag, scope = ("th", ' scope="row"') if column.fixed else ("td", "")
         inside = escape(shown.text)
@@ -241,7 +241,7 @@ def _body(columns: Sequence[Column], row: Row, name: str) -> str:
     )
 
 
-def _controls(rows: Sequence[Row], facets: Sequence[str], prefix: str, noun: str) -> str:
+def _controls(rows: Sequence[TableRow], facets: Sequence[str], prefix: str, noun: str) -> str:
     """A search box, how many rows are shown, and a group of buttons for every facet that tells rows apart."""
     values = {facet: Counter(row.facets[facet] for row in rows if facet in row.facets) for facet in facets}
     groups = "".join(_chips(facet, found) for facet, found in values.items() if len(found) > 1)

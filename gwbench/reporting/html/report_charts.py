@@ -10,7 +10,7 @@ import numpy as np
 from gwbench import seeds
 from gwbench.evaluation.metrics import Metrics
 from gwbench.reporting.html.charts import QUIET, chart, key, series
-from gwbench.reporting.html.report_data import RATES, Efficiency, Histogram, Roc
+from gwbench.reporting.html.report_data import FPRS, Efficiency, Histogram, Roc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def roc_log(curve: Roc, metrics: Metrics) -> str:
         axes.plot(chance, chance, color=QUIET, linestyle=(0, (2, 2)), linewidth=1)
         axes.fill_between(curve.fpr, curve.low, curve.high, step="post", **NOISE.band)
         axes.plot(curve.fpr, curve.tpr, drawstyle="steps-post", **NOISE.line)
-        for rate in RATES:
+        for rate in FPRS:
             if found := metrics.tpr_at_fpr.get(f"{rate:g}"):
                 axes.plot([rate], [found.value], "o", color=NOISE.color, markersize=5.5, clip_on=False)
                 place = (7, 9 if found.value < 0.12 else -14)

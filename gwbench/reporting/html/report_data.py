@@ -11,7 +11,7 @@ from gwbench import seeds
 from gwbench.evaluation.metrics import LEVEL, Array
 from gwbench.evaluation.statistics import binomial_interval, false_positives_allowed, threshold_at_fpr
 
-RATES = (1e-2, 1e-3)
+FPRS = (1e-2, 1e-3)
 """False-positive rates of efficiencies, as records have them."""
 
 GRID = 240
@@ -127,12 +127,12 @@ def efficiencies(
     count = int(known.sum())
     if not count:
         return []
-    loudness = snr[known].astype(np.float64)
+    known_snr = snr[known].astype(np.float64)
     bins = int(np.clip(count // LEAST_SIGNALS, 1, BINS))
-    edges = np.unique(np.quantile(loudness, np.linspace(0, 1, bins + 1)))
-    place = np.clip(np.searchsorted(edges, loudness, side="right") - 1, 0, max(len(edges) - 2, 0))
+    edges = np.unique(np.quantile(known_snr, np.linspace(0, 1, bins + 1)))
+    place = np.clip(np.searchsorted(edges, known_snr, side="right") - 1, 0, max(len(edges) - 2, 0))
     n = np.bincount(place)
-    centre = np.bincount(place, loudness) / n
+    centre = np.bincount(place, known_snr) / n
     curves = []
     for rate in rates:
         if false_positives_allowed(len(noise), rate) > 0:

@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gwbench.reporting.html.formatting import count, seconds_text, value_cell, value_text, words
-from gwbench.reporting.html.page import Cell, Column, Row, escape, facts, fold, listing, prose, section, table
+from gwbench.reporting.html.page import (
+    TableCell,
+    TableColumn,
+    TableRow,
+    escape,
+    facts,
+    fold,
+    listing,
+    prose,
+    section,
+    table,
+)
 from gwbench.reporting.records.method import as_text, method_of
 
 if TYPE_CHECKING:
@@ -70,8 +81,8 @@ def details(record: RunRecord) -> str:
         if isinstance(value, (str, int, float, bool)) or value is None:
             single.append((words(name), value_text(value)))
         elif rows := _as_rows(value):
-            columns = [Column(words(str(key)), left=not number) for number, key in enumerate(rows[0])]
-            body = [Row([value_cell(row[key]) for key in rows[0]]) for row in rows]
+            columns = [TableColumn(words(str(key)), left=not number) for number, key in enumerate(rows[0])]
+            body = [TableRow([value_cell(row[key]) for key in rows[0]]) for row in rows]
             tables.append(fold(words(name), table(columns, body, name=f"details-{len(tables)}", noun=words(name))))
         elif isinstance(value, list):
             single.append((words(name), ", ".join(map(value_text, value))))
@@ -113,17 +124,17 @@ def timing(record: RunRecord) -> str:
         return ""
     total = sum(phase.seconds for phase in record.phases.values())
     rows = [
-        Row(
+        TableRow(
             [
-                Cell(name, name),
-                Cell(seconds_text(phase.seconds), phase.seconds),
-                Cell(f"{100 * phase.seconds / total:.0f} %" if total else "–", phase.seconds),
-                Cell(f"{rate:,.0f}", rate) if (rate := phase.samples_per_second) else Cell("–"),
+                TableCell(name, name),
+                TableCell(seconds_text(phase.seconds), phase.seconds),
+                TableCell(f"{100 * phase.seconds / total:.0f} %" if total else "–", phase.seconds),
+                TableCell(f"{rate:,.0f}", rate) if (rate := phase.samples_per_second) else TableCell("–"),
             ]
         )
         for name, phase in record.phases.items()
     ]
-    columns = [Column("phase", left=True), Column("time"), Column("share"), Column("windows/s")]
+    columns = [TableColumn("phase", left=True), TableColumn("time"), TableColumn("share"), TableColumn("windows/s")]
     memory = f"{record.peak_memory / 2**30:.2f} GiB" if record.peak_memory else "not recorded"
     note = (
         "The time of a pre-training that was taken over is the one that it took then. "
@@ -147,13 +158,13 @@ def provenance(record: RunRecord) -> str:
     ]
     plugins = table(
         [
-            Column("plugin", left=True),
-            Column("kind", left=True),
-            Column("version"),
-            Column("SHA-256 of its source", left=True),
+            TableColumn("plugin", left=True),
+            TableColumn("kind", left=True),
+            TableColumn("version"),
+            TableColumn("SHA-256 of its source", left=True),
         ],
         [
-            Row([used.name, used.kind, Cell(str(used.version), used.version), used.source_hash or "unknown"])
+            TableRow([used.name, used.kind, TableCell(str(used.version), used.version), used.source_hash or "unknown"])
             for used in record.plugins
         ],
         name="plugins",
@@ -180,5 +191,5 @@ def provenance(record: RunRecord) -> str:
 
 
 def _pairs(heading: str, values: Mapping[str, object], name: str) -> str:
-    rows = [Row([key, str(value)]) for key, value in values.items()]
-    return table([Column(heading, left=True), Column("value", left=True)], rows, name=name, noun=name)
+    rows = [TableRow([key, str(value)]) for key, value in values.items()]
+    return table([TableColumn(heading, left=True), TableColumn("value", left=True)], rows, name=name, noun=name)

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gwbench.evaluation.statistics import threshold_at_fpr
-from gwbench.reporting.html import report_charts as charts
-from gwbench.reporting.html import report_data as data
+from gwbench.reporting.html import report_charts, report_data
 from gwbench.reporting.html.embedding_map import principal_map
 from gwbench.reporting.html.formatting import interval
-from gwbench.reporting.html.page import Cell, Column, Row, escape, facts, fold, prose, section, table
+from gwbench.reporting.html.page import TableCell, TableColumn, TableRow, escape, facts, fold, prose, section, table
 from gwbench.reporting.html.report_inputs import RunFiles
 from gwbench.training.collapse import LEAST_RANK, LEAST_SPREAD
 
@@ -54,17 +53,19 @@ def detection(found: RunFiles) -> str:
     assert metrics
     figures, small = [], []
     if scored:
-        curve = data.roc(scored.label, scored.score)
-        curves = data.efficiencies(scored.label, scored.score, scored.snr, data.RATES)
+        curve = report_data.roc(scored.label, scored.score)
+        curves = report_data.efficiencies(scored.label, scored.score, scored.snr, report_data.FPRS)
         noise = scored.score[scored.label == 0]
-        thresholds = {rate: threshold_at_fpr(noise, rate) for rate in data.RATES if metrics.tpr_at_fpr.get(f"{rate:g}")}
-        figures += [charts.roc_log(curve, metrics), charts.roc_linear(curve, metrics)]
-        figures += [charts.efficiency(curves, metrics)] if curves else []
-        figures += [charts.histogram(data.score_histogram(scored.label, scored.score), thresholds)]
+        thresholds = {
+            rate: threshold_at_fpr(noise, rate) for rate in report_data.FPRS if metrics.tpr_at_fpr.get(f"{rate:g}")
+        }
+        figures += [report_charts.roc_log(curve, metrics), report_charts.roc_linear(curve, metrics)]
+        figures += [report_charts.efficiency(curves, metrics)] if curves else []
+        figures += [report_charts.histogram(report_data.score_histogram(scored.label, scored.score), thresholds)]
     else:
         small.append(f"No curves: {found.missing['predictions']}, which has the test scores.")
     if len({point.labelled for point in found.labels}) > 1:
-        figures.append(charts.label_efficiency(found.labels))
+        figures.append(report_charts.label_efficiency(found.labels))
     else:
         again = "; nothing is pre-trained again for it" if found.record.training else ""
         small.append(
@@ -79,16 +80,20 @@ def _snr_table(metrics: Metrics) -> str:
     if not metrics.per_snr_bin:
         return ""
     rates = list(metrics.tpr_at_fpr)
-    columns = [Column("optimal network SNR", left=True), Column("signals"), Column("ROC-AUC")]
-    columns += [Column(f"TPR at FPR {rate}") for rate in rates]
+    columns = [TableColumn("optimal network SNR", left=True), TableColumn("signals"), TableColumn("ROC-AUC")]
+    columns += [TableColumn(f"TPR at FPR {rate}") for rate in rates]
     rows = []
     for part in metrics.per_snr_bin:
         span = f"{part.low:g} to {part.high:g}" if part.high is not None else f"from {part.low:g}"
-        cells = [Cell(span, part.low), Cell(f"{part.n:,}", part.n), Cell(interval(part.auc, 4), part.auc.value)]
+        cells = [
+            TableCell(span, part.low),
+            TableCell(f"{part.n:,}", part.n),
+            TableCell(interval(part.auc, 4), part.auc.value),
+        ]
         for rate in rates:
             share = part.tpr_at_fpr.get(rate)
-            cells.append(Cell(interval(share, 3), share.value) if share else Cell("–"))
-        rows.append(Row(cells))
+            cells.append(TableCell(interval(share, 3), share.value) if share else TableCell("–"))
+        rows.append(TableRow(cells))
     return fold("The record’s bins in SNR, as a table", table(columns, rows, name="snr-bins", noun="bins in SNR"))
 
 
@@ -100,11 +105,13 @@ def pretraining(found: RunFiles) -> str:
         return ""
     figures = []
     if training.loss:
-        figures.append(charts.per_epoch(training.loss, "Loss", "The mean loss of every epoch of pre-training.", "loss"))
+        figures.append(
+            report_charts.per_epoch(training.loss, "Loss", "The mean loss of every epoch of pre-training.", "loss")
+        )
     spread, rank = ([each[name] for each in training.collapse if name in each] for name in ("spread", "effective_rank"))
     if spread:
         figures.append(
-            charts.per_epoch(
+            report_charts.per_epoch(
                 spread,
                 "Spread",
                 "Standard deviation of normalised embeddings of training windows: 1 where they fill the sphere, 0 "
@@ -115,7 +122,7 @@ def pretraining(found: RunFiles) -> str:
         )
     if rank:
         figures.append(
-            charts.per_epoch(
+            report_charts.per_epoch(
                 rank,
                 "Effective rank",
                 "In how many directions the embeddings of training windows vary: the exponential of the entropy of "
@@ -126,7 +133,7 @@ def pretraining(found: RunFiles) -> str:
         )
     small = []
     if found.correlation:
-        figures.append(charts.correlation(found.correlation, _redundancy(found)))
+        figures.append(report_charts.correlation(found.correlation, _redundancy(found)))
     else:
         small.append(f"No cross-correlation matrix: {found.missing['correlation']}.")
     if training.resumed_from:
@@ -137,7 +144,7 @@ def pretraining(found: RunFiles) -> str:
 def _redundancy(found: RunFiles) -> str:
     matrix = found.correlation
     assert matrix
-    said = data.redundancy(matrix.matrix, matrix.windows)
+    said = report_data.redundancy(matrix.matrix, matrix.windows)
     kept = len(matrix.matrix)
     which = f"{kept} of {matrix.width:,} dimensions" if kept < matrix.width else f"{kept} dimensions"
     rest = f"; off it {said.off_diagonal:.2f} rms, {said.chance:.2f} by chance" if said.off_diagonal is not None else ""
@@ -159,7 +166,7 @@ def embeddings(found: RunFiles) -> str:
     small = f"{vary:,} of {of:,} features vary" if vary < of else f"{of:,} features"
     return section(
         "Embeddings",
-        _grid(charts.embedding_maps(plane, shown)),
+        _grid(report_charts.embedding_maps(plane, shown)),
         note=escape(
             f"{small}. Principal components are linear: classes that overlap here may be apart in other directions."
         ),

@@ -12,9 +12,9 @@ from gwbench.reporting.leaderboard.metrics import METRICS
 from gwbench.reporting.leaderboard.rows import Options, make_table
 from gwbench.reporting.leaderboard.schema import Leaderboard, Skipped
 from gwbench.reporting.leaderboard.sorting import SORTS
-from gwbench.reporting.leaderboard.tags import Marker
+from gwbench.reporting.leaderboard.tags import Tagger
 from gwbench.reporting.records.discover import UnusableError, find_records
-from gwbench.reporting.records.entry import Entry, EntryReader
+from gwbench.reporting.records.entry import EntryReader, RecordEntry
 from gwbench.reporting.records.method import differing
 
 
@@ -37,13 +37,13 @@ def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
         there = ", ".join(f"{fraction:g}" for fraction in fractions)
         raise UserError(f"No run has the label fraction {options.label_fraction:g}. There are: {there}.")
     titles = differing(({"dataset": group.dataset}, group.dataset_parameters) for group in groups)
-    marker = Marker()
+    marker = Tagger()
     tables = tuple(make_table(group, title, options, marker) for group, title in zip(groups, titles, strict=True))
     return Leaderboard(metric=options.metric, level=LEVEL, records=len(entries), skipped=tuple(skipped), tables=tables)
 
 
-def _read(roots: Sequence[str | Path]) -> tuple[list[Entry], list[Skipped]]:
-    entries: list[Entry] = []
+def _read(roots: Sequence[str | Path]) -> tuple[list[RecordEntry], list[Skipped]]:
+    entries: list[RecordEntry] = []
     skipped: list[Skipped] = []
     reader = EntryReader()
     for path, problem in find_records(roots):

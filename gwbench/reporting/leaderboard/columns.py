@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gwbench.reporting.leaderboard.metrics import METRICS, RATES
-from gwbench.reporting.leaderboard.schema import Cell, Leaderboard, Row, Table
+from gwbench.reporting.leaderboard.metrics import FPRS, METRICS
+from gwbench.reporting.leaderboard.schema import LabelCell, Leaderboard, LeaderboardTable, Row
 
 NONE = "–"
 """Where a row has no such figure."""
@@ -36,7 +36,7 @@ class Column:
     largest: bool = False
 
 
-def columns_of(table: Table, board: Leaderboard) -> list[Column]:
+def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column]:
     """The columns of a table that say something in any row."""
     paired = METRICS[board.metric].paired
     columns = [
@@ -50,7 +50,7 @@ def columns_of(table: Table, board: Leaderboard) -> list[Column]:
            Column("against the best", _versus, _difference, keep=6, largest=True)] if paired else []),
         Column("floor to ceiling", _share, lambda row: row.share, keep=5, largest=True),
         *_fraction_columns(table),
-        *(Column(f"TPR at FPR {rate}", _tpr(rate), _tpr_mean(rate), keep=3, largest=True) for rate in RATES),
+        *(Column(f"TPR at FPR {rate}", _tpr(rate), _tpr_mean(rate), keep=3, largest=True) for rate in FPRS),
         Column("SNR at TPR 0.5", _half_snr, lambda row: row.half_snr.mean if row.half_snr else None,
                keep=3),
         Column("parameters", lambda row: _count(row.parameters), lambda row: row.parameters, keep=2),
@@ -64,14 +64,14 @@ def columns_of(table: Table, board: Leaderboard) -> list[Column]:
     return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
 
 
-def heading(table: Table) -> str:
+def heading(table: LeaderboardTable) -> str:
     """What the records of a table share and no other table's do."""
     data = f"data {table.content_hash[:12]}" if table.content_hash else "data unknown"
     settings = "".join(f", {name}={value[:VALUE]}" for name, value in table.differing.items())
     return f"{table.dataset}{settings} ({data}, protocol {table.protocol}, record schema {table.schema_version})"
 
 
-def facts(table: Table) -> str:
+def facts(table: LeaderboardTable) -> str:
     """What a table's data are and at which labels it is ranked."""
     words = []
     if table.sizes:
@@ -83,7 +83,7 @@ def facts(table: Table) -> str:
     return "; ".join(words) + "."
 
 
-def legend(table: Table, board: Leaderboard) -> list[str]:
+def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
     """How to read a table, and its notes."""
     title = METRICS[board.metric].title
     lines = [
@@ -99,7 +99,7 @@ def legend(table: Table, board: Leaderboard) -> list[str]:
     if any(row.share is not None for row in table.rows):
         lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
     if any(row.half_snr for row in table.rows):
-        lines.append(f"SNR at TPR 0.5: optimal network SNR at which half the signals are found, at FPR {RATES[0]}.")
+        lines.append(f"SNR at TPR 0.5: optimal network SNR at which half the signals are found, at FPR {FPRS[0]}.")
     if any("simulated-signals" in row.marks for row in table.rows):
         lines.append("† The method saw simulated signals besides the data.")
     if any(_rank(row).endswith("*") for row in table.rows):
@@ -115,7 +115,7 @@ def passed_over(board: Leaderboard) -> list[str]:
     return [head, *(f"{each.path}: {each.reason}" for each in board.skipped)]
 
 
-def sectioned(table: Table) -> Iterator[tuple[str | None, Row]]:
+def sectioned(table: LeaderboardTable) -> Iterator[tuple[str | None, Row]]:
     """The rows of a table, and the name of a section beside its first; None elsewhere and where there are none."""
     before = ""
     for row in table.rows:
@@ -151,18 +151,18 @@ def method_name(row: Row) -> str:
     return row.title + (f" ({settings})" if settings else "") + mark
 
 
-def _spread(cell: Cell, digits: int) -> str:
+def _spread(cell: LabelCell, digits: int) -> str:
     found = cell.estimate
     if found is None:
         return _missing(cell)
     return f"{found.mean:.{digits}f}" + (f" ± {found.sd:.{digits}f}" if found.sd is not None else "")
 
 
-def _mean(cell: Cell) -> float | None:
+def _mean(cell: LabelCell) -> float | None:
     return cell.estimate.mean if cell.estimate else None
 
 
-def _missing(cell: Cell) -> str:
+def _missing(cell: LabelCell) -> str:
     if cell.expected and cell.failed + cell.absent == cell.expected:
         return f"missing ({cell.failed} failed)" if cell.failed else "missing"
     return NONE
@@ -181,11 +181,11 @@ def _seeds(row: Row) -> str:
     return _count_of_seeds(row.cell)
 
 
-def _there(cell: Cell) -> int:
+def _there(cell: LabelCell) -> int:
     return cell.expected - cell.failed - cell.absent
 
 
-def _count_of_seeds(cell: Cell) -> str:
+def _count_of_seeds(cell: LabelCell) -> str:
     there = _there(cell)
     if there == cell.expected:
         return str(there)
@@ -211,7 +211,7 @@ def _difference(row: Row) -> float | None:
     return row.versus.difference if row.versus else 0.0 if row.groups else None
 
 
-def _fraction_columns(table: Table) -> Sequence[Column]:
+def _fraction_columns(table: LeaderboardTable) -> Sequence[Column]:
     fractions = [cell.label_fraction for cell in table.rows[0].cells] if table.rows else []
     if len(fractions) < 2:
         return []

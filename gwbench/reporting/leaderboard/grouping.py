@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gwbench.experiment.spec import Evaluation
-from gwbench.reporting.records.entry import Entry
+from gwbench.experiment.spec import EvaluationSettings
+from gwbench.reporting.records.entry import RecordEntry
 from gwbench.reporting.records.method import Method
 
 
@@ -31,10 +31,10 @@ class Group:
     sizes: Mapping[str, int]
     detectors: tuple[str, ...]
     sample_rate: float | None
-    methods: dict[Method, dict[float, dict[int, Entry]]] = field(default_factory=dict)
+    methods: dict[Method, dict[float, dict[int, RecordEntry]]] = field(default_factory=dict)
     superseded: int = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: RecordEntry) -> None:
         """Take in a record; of two of a cell, one that went well counts before one that failed, then the newer."""
         cells = self.methods.setdefault(entry.method, {}).setdefault(entry.label_fraction, {})
         before = cells.get(entry.seed)
@@ -68,7 +68,7 @@ class Group:
         found = self.fractions
         if asked in found:
             return asked
-        usual = Evaluation().label_fraction
+        usual = EvaluationSettings().label_fraction
 
         def runs(fraction: float) -> int:
             cells = [each.get(fraction, {}).values() for each in self.methods.values()]
@@ -77,7 +77,7 @@ class Group:
         return max(found, key=lambda fraction: (runs(fraction), fraction == usual, fraction))
 
 
-def split(entries: Iterable[Entry]) -> list[Group]:
+def split(entries: Iterable[RecordEntry]) -> list[Group]:
     """Records by their data, protocol and schema.
 
     A failed run holds no hash of its data: it stands in the tables of runs that asked for the same data, or in one of
@@ -99,7 +99,7 @@ def split(entries: Iterable[Entry]) -> list[Group]:
     return sorted(groups.values(), key=lambda group: (group.dataset, _text(group), group.content_hash or "~"))
 
 
-def _new(entry: Entry) -> Group:
+def _new(entry: RecordEntry) -> Group:
     asked = {f"dataset.{name}": value for name, value in entry.asked.parameters.items()}
     return Group(
         schema_version=entry.schema_version,
@@ -117,5 +117,5 @@ def _text(group: Group) -> str:
     return json.dumps([group.dataset_parameters, group.schema_version, group.protocol], sort_keys=True)
 
 
-def _weight(entry: Entry) -> tuple[bool, str, str]:
+def _weight(entry: RecordEntry) -> tuple[bool, str, str]:
     return (entry.metrics is not None, entry.created, entry.path)

@@ -12,7 +12,7 @@ from gwbench.evaluation.seed_inference import mean_interval
 from gwbench.evaluation.statistics import Interval
 from gwbench.reporting.leaderboard.schema import Estimate, HalfSnr
 
-RATES = ("0.01", "0.001")
+FPRS = ("0.01", "0.001")
 """False-positive rates of a leaderboard; half the signals are found at the first."""
 
 
@@ -40,7 +40,7 @@ METRICS = {
         Metric("average-precision", "average precision", lambda found: found.average_precision),
         Metric("knn-auc", "kNN AUC", lambda found: found.knn_auc),
         *(Metric(f"tpr-at-{rate}", f"TPR at FPR {rate}", lambda found, rate=rate: found.tpr_at_fpr.get(rate))  # type: ignore[misc]
-          for rate in RATES),
+          for rate in FPRS),
     )
 }  # fmt: skip
 """By name."""

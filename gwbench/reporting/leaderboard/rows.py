@@ -10,12 +10,12 @@ from gwbench.evaluation.metrics import SnrAtHalf
 from gwbench.evaluation.multiple_comparisons import ranks
 from gwbench.evaluation.statistics import Interval
 from gwbench.reporting.leaderboard.grouping import Group
-from gwbench.reporting.leaderboard.metrics import METRICS, RATES, Metric, estimate, half_snr, mean_of
-from gwbench.reporting.leaderboard.schema import Cell, Mark, Row, Run, Table, Versus
+from gwbench.reporting.leaderboard.metrics import FPRS, METRICS, Metric, estimate, half_snr, mean_of
+from gwbench.reporting.leaderboard.schema import LabelCell, LeaderboardTable, Mark, Row, Run, Versus
 from gwbench.reporting.leaderboard.significance import Scored, ScoreReader, judge
 from gwbench.reporting.leaderboard.sorting import sort
-from gwbench.reporting.leaderboard.tags import Marker
-from gwbench.reporting.records.entry import Entry
+from gwbench.reporting.leaderboard.tags import Tagger
+from gwbench.reporting.records.entry import RecordEntry
 from gwbench.reporting.records.method import Method, differing
 
 
@@ -50,14 +50,14 @@ class _Draft:
     """
 
     method: Method
-    runs: dict[float, dict[int, Entry]]
-    cell: Cell
+    runs: dict[float, dict[int, RecordEntry]]
+    cell: LabelCell
     marks: tuple[Mark, ...]
     scored: Scored | None = None
     versus: Versus | None = None
     groups: tuple[int, ...] = ()
 
-    def good(self, fraction: float) -> list[Entry]:
+    def good(self, fraction: float) -> list[RecordEntry]:
         """The runs at a share of labels that went well, by seed."""
         return [run for _, run in sorted(self.runs.get(fraction, {}).items()) if run.metrics]
 
@@ -72,12 +72,12 @@ class _Draft:
         return self.cell.estimate.mean if self.cell.estimate else -1.0
 
 
-def make_table(group: Group, differing_data: dict[str, str], options: Options, marker: Marker) -> Table:
+def make_table(group: Group, differing_data: dict[str, str], options: Options, marker: Tagger) -> LeaderboardTable:
     """The table of records that may stand in one.
 
     Args:
         group: the records.
-        differing_data: as of `Table.differing`.
+        differing_data: as of `LeaderboardTable.differing`.
         options: how it is made.
         marker: knows the tags of plugins.
     """
@@ -112,7 +112,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, m
             versus=draft.versus,
             groups=draft.groups,
             share=_share(draft, drafts),
-            tpr={rate: estimate([each.tpr_at_fpr.get(rate) for each in metrics]) for rate in RATES},
+            tpr={rate: estimate([each.tpr_at_fpr.get(rate) for each in metrics]) for rate in FPRS},
             half_snr=half_snr([_half(run, draft) for run in good]),
             parameters=max((run.parameters for run in good if run.parameters is not None), default=None),
             pretrain_seconds=mean_of(run.seconds for run in good),
@@ -122,7 +122,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, m
             runs=tuple(_run(run, metric) for _, runs in sorted(draft.runs.items()) for _, run in sorted(runs.items())),
         )
         rows.append(row)
-    return Table(
+    return LeaderboardTable(
         dataset=group.dataset,
         differing=differing_data,
         content_hash=group.content_hash,
@@ -142,11 +142,15 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, m
 
 
 def _cell(
-    runs: dict[float, dict[int, Entry]], fraction: float, expected: int, metric: Metric, shared: float | None = None
-) -> Cell:
+    runs: dict[float, dict[int, RecordEntry]],
+    fraction: float,
+    expected: int,
+    metric: Metric,
+    shared: float | None = None,
+) -> LabelCell:
     there = runs.get(fraction, {})
     good = [run.metrics for _, run in sorted(there.items()) if run.metrics]
-    return Cell(
+    return LabelCell(
         label_fraction=fraction,
         estimate=estimate([metric.read(metrics) for metrics in good], shared),
         expected=expected,
@@ -171,10 +175,10 @@ def _compare(drafts: Sequence[_Draft], reader: ScoreReader, main: float, metric:
     return tested[best].method.title
 
 
-def _half(run: Entry, draft: _Draft) -> SnrAtHalf | None:
+def _half(run: RecordEntry, draft: _Draft) -> SnrAtHalf | None:
     assert run.metrics is not None
     later = draft.scored.half.get(run.path) if draft.scored else None
-    return run.metrics.snr_at_half.get(RATES[0], later)
+    return run.metrics.snr_at_half.get(FPRS[0], later)
 
 
 def _share(draft: _Draft, drafts: Sequence[_Draft]) -> float | None:
@@ -188,7 +192,7 @@ def _share(draft: _Draft, drafts: Sequence[_Draft]) -> float | None:
     return (draft.mean - floor) / (ceiling - floor) if ceiling > floor else None
 
 
-def _run(run: Entry, metric: Metric) -> Run:
+def _run(run: RecordEntry, metric: Metric) -> Run:
     value = metric.read(run.metrics) if run.metrics else None
     return Run(
         path=run.path,
@@ -212,7 +216,7 @@ def _made_with(drafts: Iterable[_Draft]) -> dict[str, dict[str, int]]:
     return {name: dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))) for name, values in found.items()}
 
 
-def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, marker: Marker, main: float) -> Iterable[str]:
+def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, marker: Tagger, main: float) -> Iterable[str]:
     if group.content_hash is None:
         yield "Every run failed, so that the data are not known."
     if group.superseded:

@@ -31,7 +31,7 @@ class Estimate(_Part):
     seeds: int
 
 
-class Cell(_Part):
+class LabelCell(_Part):
     """A method at one share of labels.
 
     Attributes:
@@ -117,8 +117,8 @@ class Row(_Part):
     plugins: dict[str, str]
     differing: dict[str, str]
     marks: tuple[Mark, ...]
-    cell: Cell
-    cells: tuple[Cell, ...]
+    cell: LabelCell
+    cells: tuple[LabelCell, ...]
     versus: Versus | None
     groups: tuple[int, ...]
     share: float | None
@@ -132,7 +132,7 @@ class Row(_Part):
     runs: tuple[Run, ...]
 
 
-class Table(_Part):
+class LeaderboardTable(_Part):
     """Methods on the same data, by the same protocol.
 
     Attributes:
@@ -189,4 +189,4 @@ class Leaderboard(_Part):
     level: float
     records: int
     skipped: tuple[Skipped, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[LeaderboardTable, ...]

@@ -13,10 +13,10 @@ from gwbench.errors import UserError
 from gwbench.evaluation.metrics import LEVEL, Array, SnrAtHalf, snrs_at_half
 from gwbench.evaluation.multiple_comparisons import alike, holm
 from gwbench.evaluation.seed_inference import Replicates, pairwise
-from gwbench.reporting.leaderboard.metrics import RATES
+from gwbench.reporting.leaderboard.metrics import FPRS
 from gwbench.reporting.leaderboard.schema import Versus
 from gwbench.reporting.records.discover import UnusableError
-from gwbench.reporting.records.entry import Entry
+from gwbench.reporting.records.entry import RecordEntry
 from gwbench.reporting.records.predictions import Predictions, read_predictions
 
 ALPHA = 0.05
@@ -50,7 +50,7 @@ class ScoreReader:
         self.problems: dict[str, str] = {}
         self._label: Array | None = None
 
-    def read(self, runs: Sequence[Entry]) -> Scored | None:
+    def read(self, runs: Sequence[RecordEntry]) -> Scored | None:
         """The scores of a method's runs; None where those of one of them cannot serve."""
         half: dict[str, SnrAtHalf | None] = {}
         before = self._label
@@ -70,19 +70,19 @@ class ScoreReader:
         self._label = before  # what a bad file says of the labels binds no other
         return None
 
-    def _refuse(self, run: Entry, reason: str) -> NoReturn:
+    def _refuse(self, run: RecordEntry, reason: str) -> NoReturn:
         self.problems[run.path] = reason
         raise _UnscoredError
 
-    def _score(self, run: Entry, half: dict[str, SnrAtHalf | None]) -> Array:
+    def _score(self, run: RecordEntry, half: dict[str, SnrAtHalf | None]) -> Array:
         found = self._load(run)
         assert run.metrics is not None
         if not run.metrics.snr_at_half:
-            rates = tuple(map(float, RATES[:1]))
-            half[run.path] = snrs_at_half(found.label == 1, found.score, found.snr, rates).get(RATES[0])
+            rates = tuple(map(float, FPRS[:1]))
+            half[run.path] = snrs_at_half(found.label == 1, found.score, found.snr, rates).get(FPRS[0])
         return found.score
 
-    def _load(self, run: Entry) -> Predictions:
+    def _load(self, run: RecordEntry) -> Predictions:
         assert run.metrics is not None
         try:
             found = read_predictions(Path(run.path).parent, run.metrics.n_test + run.metrics.n_unlabelled)

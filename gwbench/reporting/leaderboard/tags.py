@@ -10,7 +10,7 @@ from gwbench.reporting.leaderboard.schema import Mark
 from gwbench.reporting.records.method import Method
 
 
-class Marker:
+class Tagger:
     """Goes by the tags that a record holds; in old records, by those of the plugins installed or loaded here."""
 
     def of(self, method: Method) -> tuple[Mark, ...]:

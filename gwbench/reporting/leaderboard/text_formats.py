@@ -19,7 +19,7 @@ from gwbench.reporting.leaderboard.columns import (
     passed_over,
     sectioned,
 )
-from gwbench.reporting.leaderboard.schema import Cell, Leaderboard, Row, Table
+from gwbench.reporting.leaderboard.schema import LabelCell, Leaderboard, LeaderboardTable, Row
 
 PLUGINS = ("encoder", "pairing", "augmentation", "objective", "baseline")
 """Kinds of plugins that a method has."""
@@ -99,7 +99,7 @@ def as_csv(board: Leaderboard) -> str:
     return stream.getvalue()
 
 
-def _fields(board: Leaderboard, table: Table, row: Row, fractions: list[float]) -> dict[str, object]:
+def _fields(board: Leaderboard, table: LeaderboardTable, row: Row, fractions: list[float]) -> dict[str, object]:
     """A row by the names of its fields, the same in every table."""
     cells = {cell.label_fraction: cell for cell in row.cells}
     fields: dict[str, object] = {
@@ -138,7 +138,7 @@ def _fields(board: Leaderboard, table: Table, row: Row, fractions: list[float]) 
     }
 
 
-def _of_cell(at: str, cell: Cell | None) -> dict[str, object]:
+def _of_cell(at: str, cell: LabelCell | None) -> dict[str, object]:
     found = cell and cell.estimate
     return {
         f"mean{at}": found and found.mean,

@@ -48,7 +48,7 @@ class DataAsked:
 
 
 @dataclass(frozen=True)
-class Entry:
+class RecordEntry:
     """One run.
 
     Attributes:
@@ -111,14 +111,14 @@ class EntryReader:
         self._notes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._made_with: dict[str, dict[str, str]] = {}
 
-    def read(self, path: str) -> Entry:
+    def read(self, path: str) -> RecordEntry:
         """What a leaderboard needs of a record; raises as `load_record` does."""
         document = _document(path)
         record = _validated(document)
         pretrain = record.phases.get("pretrain")
         data, hardware = record.data, record.environment.hardware
         good = record.status == "ok" and record.metrics
-        return Entry(
+        return RecordEntry(
             path=path,
             run_id=record.run_id,
             created=record.created,

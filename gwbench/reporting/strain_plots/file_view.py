@@ -1,4 +1,4 @@
-"""A stretch of strain files as a person looks at it, whitened by their own good data."""
+"""A segment of strain files as a person looks at it, whitened by their own good data."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FIRST_RUN = 7e8
 def strain_portrait(
     files: Sequence[StrainFile], *, gps: float | None, duration: float, settings: Conditioning
 ) -> Portrait:
-    """A stretch of strain files, each whitened by what is measured on all the good data in it.
+    """A segment of strain files, each whitened by what is measured on all the good data in it.
 
     Args:
         files: at least one; of several detectors at the same time.
-        gps: time at the middle; None for the middle of the longest stretch that is good in all files.
+        gps: time at the middle; None for the middle of the longest segment that is good in all files.
         duration: seconds to show.
         settings: the band; its method must be "whiten".
 
@@ -77,7 +77,7 @@ def _stretch(file: StrainFile, strain: Array, settings: Conditioning) -> Channel
     """A file's strain with its margins."""
     name, margin = file.detector or file.path.stem, round(MARGIN * file.sample_rate)
     conditioner = fit_whitening(_pieces(file, name), file.sample_rate, margin, (name,), settings)
-    return whitened_channel(conditioner, 0, strain, conditioner.condition_stretch(strain, 0).numpy(), margin)
+    return whitened_channel(conditioner, 0, strain, conditioner.condition_segment(strain, 0).numpy(), margin)
 
 
 def _pieces(file: StrainFile, name: str) -> Split:
@@ -87,7 +87,7 @@ def _pieces(file: StrainFile, name: str) -> Split:
     if len(starts) < 3:
         raise UserError(
             f"The strain file {file.path} has {file.good_seconds:.3g} s of good data, too few for a PSD of {name}: "
-            f"expected a stretch of {2 * PIECE:g} s or more. Use a longer file."
+            f"expected a segment of {2 * PIECE:g} s or more. Use a longer file."
         )
     chosen = np.linspace(0, len(starts) - 1, min(len(starts), MOST_PIECES)).round().astype(int)
     strain = np.stack([file.strain[starts[i] : starts[i] + size] for i in chosen])[:, None]

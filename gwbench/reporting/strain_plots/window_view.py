@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LABELS = {"loudest": "signal", "signal": "signal", "noise": "noise"}
 
-KINDS = {1: "signal", 0: "noise", -1: "unlabelled"}
+CLASSES = {1: "signal", 0: "noise", -1: "unlabelled"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Channel:
         strain: [T].
         whitened: [T] as an encoder sees it.
         frequencies: [F] Hz.
-        asd: [F] amplitude spectral density of this stretch of strain, 1/sqrt(Hz).
+        asd: [F] amplitude spectral density of this segment of strain, 1/sqrt(Hz).
         measured: [F] that of the noise, which the whitening goes by.
         snrs: optimal SNR of what there is, as far as it is known: "signal", "glitch" (the loudest).
         marks: seconds on the portrait's axis of what happens within it: "arrival", "glitch".
@@ -142,7 +142,7 @@ def window_portrait(
         }
         snrs = {what: snr for what, snr in snrs.items() if snr > 0}
         channels.append(replace(channel, snrs=snrs, marks=marks))
-    kind = KINDS.get(int(chosen.label[index]), KINDS[-1])
+    kind = CLASSES.get(int(chosen.label[index]), CLASSES[-1])
     facts = (kind, *_facts(float(chosen.snr[index]), parameters))
     band = (settings.low, settings.high)
     return Portrait(f"{name}, {split} {index}", facts, tuple(channels), 0.0, "the window's start", band)

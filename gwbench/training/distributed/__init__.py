@@ -1,9 +1,17 @@
 """Pre-training that is shared out: several devices of one machine, or of several.
 
-Who they are is a `Team`. What they do together is the step of one process with the joined batch (`joined`). Their
-processes are started by gwbench itself (`workers`), or by torchrun or SLURM (`company`).
+Who they are is a `ProcessGroup`. What they do together is the step of one process with the global batch
+(`global_batch`). Their processes are started by gwbench itself (`gwbench.experiment.launch_local`), or by torchrun or
+SLURM (`gwbench.experiment.launch_external`).
 """
 
-from gwbench.training.distributed.process_group import Talk, Team, cluster, connected, follows, resolve
+from gwbench.training.distributed.process_group import (
+    ControlChannel,
+    ProcessGroup,
+    cluster,
+    connected,
+    is_follower,
+    resolve,
+)
 
-__all__ = ["Talk", "Team", "cluster", "connected", "follows", "resolve"]
+__all__ = ["ControlChannel", "ProcessGroup", "cluster", "connected", "is_follower", "resolve"]

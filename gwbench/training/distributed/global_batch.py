@@ -1,11 +1,11 @@
-"""The joined batch: what several processes see of a step, as if one process saw it all.
+"""The global batch: what several processes see of a step, as if one process saw it all.
 
 Each process draws its own share of the views and encodes it. Embeddings are then gathered, and every process computes
-the objective of the joined batch: its heads, their BatchNorm, its queue, its centre see what they see in one process,
+the objective of the global batch: its heads, their BatchNorm, its queue, its centre see what they see in one process,
 whoever wrote it. That costs the heads' work in every process, which is little beside the encoder's.
 
 A gather sends back the sum of all processes' gradients, of which each is of the same loss, and training averages the
-weights' gradients over the processes: so they are those of one process with the joined batch.
+weights' gradients over the processes: so they are those of one process with the global batch.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.nn.sync_batchnorm import SyncedNorms
 
 
-class JoinedView(View):
-    """A view of the joined batch, which is gathered only where an objective looks at it.
+class GlobalBatchView(View):
+    """A view of the global batch, which is gathered only where an objective looks at it.
 
     Attributes:
         own: this process's share of it, or None where samples are given.
@@ -42,19 +42,19 @@ class JoinedView(View):
     def samples(self) -> Tensor:
         """[B, C, T] of all processes, in the order of their ranks."""
         assert self.own is not None
-        return joined(self.own.samples)
+        return gather_global(self.own.samples)
 
     @cached_property
     def detectors(self) -> Tensor:
         """[B, C] of all processes."""
         assert self.own is not None
-        return joined(self.own.detectors)
+        return gather_global(self.own.detectors)
 
 
-class JoinedEncoder(DetectorEncoder):
-    """An encoder that, in training, gives the embeddings of a joined view, of which it encodes this process's share.
+class GlobalBatchEncoder(DetectorEncoder):
+    """In training, gives the embeddings of a view of the global batch, of which it encodes this process's share.
 
-    It shares the networks of the one that it is made of. Its slow copies do the same. In evaluation it is that encoder.
+    It shares the networks of the one that it is made of. Its EMA copies do the same. In evaluation it is that encoder.
     """
 
     def __init__(self, encoder: DetectorEncoder) -> None:
@@ -62,15 +62,15 @@ class JoinedEncoder(DetectorEncoder):
         super().__init__(lambda: next(networks), encoder.groups, network=encoder.network)  # type: ignore[arg-type,return-value]
 
     def forward(self, view: View) -> Tensor:
-        """Embeddings [B, embed_dim] of a view of the joined batch."""
+        """Embeddings [B, embed_dim] of a view of the global batch."""
         if not self.training:
             return super().forward(view)
-        own = view.own if isinstance(view, JoinedView) else None
+        own = view.own if isinstance(view, GlobalBatchView) else None
         # The same number in all processes, which leaves the global generator in the same state: the objective, which
         # may draw too, is the same in all of them; what the encoder draws is not.
         drawn = int(torch.randint(2**62, ()))
         with seeds.torch_global(drawn, "noise", dist.get_rank()):
-            return joined(self._encode(own or share(view)))
+            return gather_global(self._encode(own or own_share(view)))
 
     def _encode(self, own: View) -> Tensor:
         if len(self.groups) == 1:
@@ -96,21 +96,21 @@ class JoinedEncoder(DetectorEncoder):
         return torch.cat(parts)[torch.argsort(torch.cat(rows))]
 
 
-def joined(x: Tensor) -> Tensor:
+def gather_global(x: Tensor) -> Tensor:
     """[B, ...] of all processes in the order of their ranks; in fp32 at least where it has a gradient."""
     full = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
     return torch.cat(gather(full.contiguous()))
 
 
-def share(view: View) -> View:
-    """The rows of a view of the joined batch that are this process's."""
+def own_share(view: View) -> View:
+    """The rows of a view of the global batch that are this process's."""
     rows = len(view.samples) // dist.get_world_size()
     own = slice(dist.get_rank() * rows, (dist.get_rank() + 1) * rows)
     return View(view.samples[own], view.detectors[own])
 
 
-def leave_gathering(objective: nn.Module) -> None:
-    """Have losses that could gather by themselves, as lightly's do, take the joined batch for what it is."""
+def disable_gathering(objective: nn.Module) -> None:
+    """Have losses that could gather by themselves, as lightly's do, take the global batch for what it is."""
     module: Any
     for module in objective.modules():
         if getattr(module, "gather_distributed", False):

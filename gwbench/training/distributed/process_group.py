@@ -26,7 +26,7 @@ PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes that pre-train together, and this one's place among them.
 
     Attributes:
@@ -35,7 +35,7 @@ class Team:
         rank: of this process among all of them.
         local_rank: among those of its node.
         launcher: who started the processes; None where gwbench does, or where there is but one.
-        talk: how rank 0 tells the others what comes next, once they are connected.
+        channel: how rank 0 tells the others what comes next, once they are connected.
     """
 
     devices: int = 1
@@ -43,7 +43,7 @@ class Team:
     rank: int = 0
     local_rank: int = 0
     launcher: Literal["torchrun", "SLURM"] | None = None
-    talk: Talk | None = None
+    channel: ControlChannel | None = None
 
     @property
     def size(self) -> int:
@@ -51,7 +51,7 @@ class Team:
         return self.devices * self.nodes
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that reports and writes."""
         return self.rank == 0
 
@@ -60,7 +60,7 @@ class Team:
         return f"cuda:{self.local_rank}" if asked == "cuda" and self.size > 1 else asked
 
 
-class Talk:
+class ControlChannel:
     """What rank 0 says, and the others hear, between their common steps.
 
     Attributes:
@@ -80,8 +80,8 @@ class Talk:
         return said[0]
 
 
-def resolve(devices: int, nodes: int, device: str) -> Team:
-    """The team of a run that was asked to have so many devices and nodes.
+def resolve(devices: int, nodes: int, device: str) -> ProcessGroup:
+    """The process group of a run that was asked to have so many devices and nodes.
 
     Args:
         devices: on every node.
@@ -95,11 +95,11 @@ def resolve(devices: int, nodes: int, device: str) -> Team:
         if value < 1:
             raise UserError(f"{option} {value}: expected 1 or more.")
     if devices * nodes == 1:
-        return Team()
+        return ProcessGroup()
     _check_devices(devices, device)
     launcher, size, rank, local_rank = _launched()
     if launcher is None and nodes == 1:
-        return Team(devices)
+        return ProcessGroup(devices)
     if size != devices * nodes:
         found = f"{launcher} started {size}" if launcher else "neither torchrun nor srun started this one"
         raise UserError(
@@ -107,10 +107,10 @@ def resolve(devices: int, nodes: int, device: str) -> Team:
             f"torchrun --nnodes {nodes} --nproc-per-node {devices} --no-python gwbench run ..., or within a SLURM job: "
             f"srun --nodes {nodes} --ntasks-per-node {devices} gwbench run ..."
         )
-    return Team(devices, nodes, rank, local_rank, launcher)
+    return ProcessGroup(devices, nodes, rank, local_rank, launcher)
 
 
-def follows(devices: int, nodes: int) -> bool:
+def is_follower(devices: int, nodes: int) -> bool:
     """Whether this process is one of several that were started together, and not the one that leads."""
     return devices * nodes > 1 and _launched()[2] > 0
 
@@ -144,13 +144,13 @@ def _launched() -> tuple[Literal["torchrun", "SLURM"] | None, int, int, int]:
 
 
 @contextmanager
-def connected(team: Team, device: str, store: Path | None = None) -> Iterator[Team]:
-    """The team with its processes connected; every one of them enters.
+def connected(process_group: ProcessGroup, device: str, store: Path | None = None) -> Iterator[ProcessGroup]:
+    """The process group with its processes connected; every one of them enters.
 
     Within the block conditioned strain may fill this process's share of its machine's memory.
 
     Args:
-        team: as this process knows it.
+        process_group: as this process knows it.
         device: "cpu" or "cuda".
         store: a file through which the processes of one machine find each other; without one, they do by the
             launcher's environment variables.
@@ -162,17 +162,17 @@ def connected(team: Team, device: str, store: Path | None = None) -> Iterator[Te
     import torch.distributed as dist
 
     before = os.environ.get(MEMORY_VARIABLE)
-    if team.launcher:
-        os.environ.update(memory_share(team.devices))
-    if team.nodes == 1:
+    if process_group.launcher:
+        os.environ.update(memory_share(process_group.devices))
+    if process_group.nodes == 1:
         _stay_on_this_machine()
     if device == "cuda":
-        torch.cuda.set_device(team.local_rank)
-    method = f"file://{store}" if store else _by_environment(team)
+        torch.cuda.set_device(process_group.local_rank)
+    method = f"file://{store}" if store else _by_environment(process_group)
     backend = "nccl" if device == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=method, rank=team.rank, world_size=team.size)
+    dist.init_process_group(backend, init_method=method, rank=process_group.rank, world_size=process_group.size)
     try:
-        yield replace(team, talk=Talk(dist.new_group(backend="gloo", timeout=PATIENCE)))
+        yield replace(process_group, channel=ControlChannel(dist.new_group(backend="gloo", timeout=PATIENCE)))
     finally:
         dist.destroy_process_group()
         os.environ.pop(MEMORY_VARIABLE, None)
@@ -180,17 +180,17 @@ def connected(team: Team, device: str, store: Path | None = None) -> Iterator[Te
             os.environ[MEMORY_VARIABLE] = before
 
 
-def cluster(team: Team) -> Any:
-    """Lightning's view of a team."""
+def cluster(process_group: ProcessGroup) -> Any:
+    """Lightning's view of a process group."""
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    return SLURMEnvironment(auto_requeue=False) if team.launcher == "SLURM" else TorchElasticEnvironment()
+    return SLURMEnvironment(auto_requeue=False) if process_group.launcher == "SLURM" else TorchElasticEnvironment()
 
 
-def _by_environment(team: Team) -> str:
+def _by_environment(process_group: ProcessGroup) -> str:
     try:
-        found = cluster(team)
+        found = cluster(process_group)
     except RuntimeError as error:
         raise UserError(f"SLURM's variables do not fit: {error}") from None
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = found.main_address, str(found.main_port)

@@ -22,6 +22,7 @@ from gwbench.contracts import Block, Layout
 from gwbench.data.store.cache import BusyEntryError, CacheContext, CacheDir, dataset_recipe, recipe_digest
 from gwbench.data.store.reader import DamagedStoreError
 from gwbench.errors import UserError
+from gwbench.experiment.data_cache import recipes_of
 from gwbench.utils.progress import Progress
 from gwbench.utils.subprocesses import usable_cores
 from tests.data.store.toy_windows import ToyWindows, asked
@@ -103,13 +104,13 @@ def test_context_of_a_plugin(tmp_path: Path) -> None:
     )
     # Where the files lie says nothing of what they hold.
     context = CacheContext.of(
-        plugin, {"a": 1, "folder": "/data"}, 5, {"f": "d"}, root=tmp_path, workers=None, progress=Progress()
+        recipes_of(plugin, {"a": 1, "folder": "/data"}, 5, {"f": "d"}), root=tmp_path, workers=None, progress=Progress()
     )
     assert context.recipe == dataset_recipe("toy", 3, {"a": 1}, 5, {"f": "d"}, "5e1f")
     assert (context.seed, context.cache.root) == (5, tmp_path)
     assert not context.materialise
     assert CacheContext.of(
-        plugin, {}, 5, {}, root=tmp_path, workers=1, progress=Progress(), materialise=True
+        recipes_of(plugin, {}, 5, {}), root=tmp_path, workers=1, progress=Progress(), materialise=True
     ).materialise
     assert context.workers == usable_cores() == len(os.sched_getaffinity(0))
 
@@ -198,6 +199,7 @@ import sys, time
 from pathlib import Path
 from gwbench.contracts import Layout
 from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
+from gwbench.experiment.data_cache import recipes_of
 from gwbench.utils.progress import Progress
 from tests.data.store.toy_windows import ToyWindows
 

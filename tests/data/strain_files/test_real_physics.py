@@ -14,14 +14,14 @@ from gwbench.contracts import Array, Split
 from gwbench.data.psd import resample_psd
 from gwbench.data.strain_files.reading import read_strain
 from gwbench.data.strain_files.resample import resampled
-from gwbench.data.strain_files.segments import Stretch, good_stretches, without
+from gwbench.data.strain_files.segments import Segment, good_segments, without
 from gwbench.data.whitening_filters import median_psd
 from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
 
 RATE = 2048
 WINDOW, MARGIN = 2 * RATE, RATE // 2
 GLITCH = 455.1
-"""Seconds into the O3a stretch at which it holds a glitch of 40 sigma."""
+"""Seconds into the O3a segment at which it holds a glitch of 40 sigma."""
 
 EVENT = 1126259462.42
 PUBLISHED = {"H1": 19.6, "L1": 14.2}
@@ -60,13 +60,13 @@ class Event:
     detector: str
     strain: Array
     gps: float
-    off: list[Stretch]
+    off: list[Segment]
 
 
 @pytest.fixture(scope="module", params=["H1", "L1"])
 def event(request: pytest.FixtureRequest, test_data: Path) -> Event:
     file = resampled(read_strain(next((test_data / "gwosc").glob(f"*-{request.param}_*.hdf5"))), RATE)
-    (whole,) = good_stretches([file])
+    (whole,) = good_segments([file])
     whole = whole.between(whole.gps[0], whole.gps[0] + len(whole) // 2 * 2 / RATE)
     return Event(request.param, whole.strain.astype(np.float64), whole.gps[0], without([whole], EVENT - 2, EVENT + 2))
 
@@ -126,10 +126,10 @@ def test_gw150914_is_as_loud_as_published_after_our_whitening(event: Event) -> N
     from pycbc.types import FrequencySeries, TimeSeries
 
     conditioner = fitted(np.concatenate([cut(part.strain, RATE // 2) for part in event.off]), event.detector)
-    white = conditioner.condition_stretch(event.strain, 0).numpy().astype(np.float64)
+    white = conditioner.condition_segment(event.strain, 0).numpy().astype(np.float64)
     lost = (len(event.strain) - len(white)) // 2
     white = white[: len(white) // 2 * 2]
-    off = [conditioner.condition_stretch(part.strain, 0).numpy().astype(np.float64) for part in event.off]
+    off = [conditioner.condition_segment(part.strain, 0).numpy().astype(np.float64) for part in event.off]
     spectra = [scipy.signal.welch(part, RATE, nperseg=RATE, average="median")[1] for part in off]
     level = float(np.median(np.mean(spectra, axis=0)[30:500]))
     # Noise of unit variance that is flat from 20 to 600 Hz.
@@ -137,7 +137,7 @@ def test_gw150914_is_as_loud_as_published_after_our_whitening(event: Event) -> N
     flat = FrequencySeries(np.full(len(white) // 2 + 1, level), delta_f=RATE / len(white))
     found = []
     for masses in MASSES:
-        shaped = conditioner.condition_stretch(np.roll(template(masses, 8.0), 6 * RATE), 0).numpy()
+        shaped = conditioner.condition_segment(np.roll(template(masses, 8.0), 6 * RATE), 0).numpy()
         padded = np.zeros(len(white))
         padded[: len(shaped)] = shaped
         snr = matched_filter(

@@ -17,8 +17,7 @@ import pytest
 
 import gwbench
 from gwbench.errors import UserError
-from gwbench.experiment import loggers
-from gwbench.experiment.loggers import TRACKERS, Tracked, Tracker, async_logger
+from gwbench.experiment.loggers import BACKENDS, AsyncLogger, LoggerBackend, async_logger, check_loggers
 from gwbench.experiment.loggers.metrics import settings_of
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.spec import RunSpec
@@ -70,7 +69,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
 
 @pytest.fixture(scope="module")
 def local() -> tuple[str, ...]:
-    """The trackers that write files and are installed."""
+    """The loggers that write files and are installed."""
     return ("csv", "tensorboard") if find_spec("tensorboard") else ("csv",)
 
 
@@ -236,12 +235,12 @@ def test_a_resumed_run_goes_on_in_the_same_files(registry: Registry, tmp_path: P
 
 def test_an_interrupted_file_keeps_whole_rows_before_the_step(tmp_path: Path) -> None:
     spec = RunSpec.create()
-    with Tracked(Progress(), ["csv"], tmp_path, spec) as tracked:
+    with AsyncLogger(Progress(), ["csv"], tmp_path, spec) as tracked:
         for step in (1, 2, 3):
             tracked.log({"loss": step / 10}, step)
     path = tmp_path / "logs" / "csv" / "metrics.csv"
     path.write_text(path.read_text().rstrip() + "\n0.4,4\n0.")  # killed in the middle of a row
-    with Tracked(Progress(), ["csv"], tmp_path, spec) as tracked:
+    with AsyncLogger(Progress(), ["csv"], tmp_path, spec) as tracked:
         tracked.start_at(2)
         tracked.log({"loss": 1, "other": 2}, 1)
     assert rows(tmp_path) == [
@@ -273,7 +272,7 @@ def test_a_finished_run_logs_nothing_and_one_done_again_begins_anew(
 def test_an_unknown_tracker_is_named_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"no logger 'tensorbord'\. Did you mean 'tensorboard'\? Loggers: csv, tens"):
         gwbench.run(loggers=["tensorbord"])
-    assert loggers.check(["csv", "csv"]) == ("csv",)
+    assert check_loggers(["csv", "csv"]) == ("csv",)
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
@@ -289,12 +288,12 @@ def test_a_tracker_that_is_not_installed_is_refused_before_any_work(
 def test_a_folder_is_not_taken_for_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "left_behind").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(TRACKERS["wandb"], "needs", "left_behind")
+    monkeypatch.setattr(BACKENDS["wandb"], "needs", "left_behind")
     with pytest.raises(UserError, match="needs left_behind, which is not installed"):
-        loggers.check(["wandb"])
+        check_loggers(["wandb"])
 
 
-class Broken(Tracker):
+class Broken(LoggerBackend):
     """Fails where it is told to."""
 
     needs = "json"
@@ -328,7 +327,7 @@ class Broken(Tracker):
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> type[Broken]:
-    monkeypatch.setitem(TRACKERS, "broken", Broken)
+    monkeypatch.setitem(BACKENDS, "broken", Broken)
     monkeypatch.setattr(Broken, "called", [])
     return Broken
 
@@ -339,7 +338,7 @@ def test_a_tracker_that_fails_is_said_once_and_fails_nothing(
 ) -> None:
     monkeypatch.setattr(broken, "fails", place)
     heard = Heard()
-    with Tracked(heard, ["broken", "csv"], tmp_path, plain.spec) as tracked:
+    with AsyncLogger(heard, ["broken", "csv"], tmp_path, plain.spec) as tracked:
         for step in range(1, 4):
             tracked.log({"loss": 0.5}, step)
         tracked.conclude(plain)
@@ -368,7 +367,7 @@ def test_a_tracker_that_hangs_is_left_behind(
     monkeypatch.setattr(broken, "open", lambda self, step: released.wait(60) and self)
     monkeypatch.setattr(async_logger, "PATIENCE", 0.1)
     heard = Heard()
-    with Tracked(heard, ["broken"], tmp_path, plain.spec) as tracked:
+    with AsyncLogger(heard, ["broken"], tmp_path, plain.spec) as tracked:
         tracked.log({"loss": 0.5}, 1)
     released.set()
     assert heard.lines == ["The logger 'broken' has not answered for 0.1 s: what it has not got is lost."]
@@ -378,7 +377,7 @@ def test_a_tracker_that_hangs_is_left_behind(
 def test_a_tracker_is_told_how_the_run_ended(
     broken: type[Broken], tmp_path: Path, plain: RunRecord, error: type[BaseException], status: str
 ) -> None:
-    with pytest.raises(error), Tracked(Progress(), ["broken"], tmp_path, plain.spec):
+    with pytest.raises(error), AsyncLogger(Progress(), ["broken"], tmp_path, plain.spec):
         raise error
     assert broken.called[-1] == f"close {status}"
 
@@ -394,7 +393,7 @@ def test_mlflow_goes_on_in_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run, heard = tmp_path / "runs" / folder(logged).name, Heard()
     run.mkdir(parents=True)
     for step in (1, 2):
-        with Tracked(heard, ["mlflow"], run, logged.spec) as tracked:
+        with AsyncLogger(heard, ["mlflow"], run, logged.spec) as tracked:
             tracked.log({"pretrain/loss": 0.5 / step}, step)
             if step == 2:
                 tracked.conclude(logged)
@@ -419,7 +418,7 @@ def test_wandb_offline_goes_on_in_one_run(tmp_path: Path, monkeypatch: pytest.Mo
     run.mkdir()
     try:
         for step in (1, 2):
-            with Tracked(heard, ["wandb"], run, logged.spec) as tracked:
+            with AsyncLogger(heard, ["wandb"], run, logged.spec) as tracked:
                 tracked.log({"pretrain/loss": 0.5 / step}, step)
                 tracked.conclude(logged)
             assert wandb.run is None

@@ -49,7 +49,7 @@ def toy_splits(loudness: float = 3.0, sizes: tuple[int, int, int] = (96, 64, 64)
 
 @dataclass
 class ToyJob:
-    """Keeps `gwbench.contracts.Job` as far as baselines that learn from labels ask; notes what is read, in order.
+    """Keeps `gwbench.contracts.RunContext` as far as baselines that learn from labels ask; notes what is read.
 
     The test split's labels are hidden as the core hides them; `truth` has them.
     """

@@ -22,7 +22,7 @@ DETECTORS = ("H1", "L1", "V1")
 
 @dataclass
 class SearchJob:
-    """Keeps as much of `gwbench.contracts.Job` as searches need; `label` is that of the test split, which is hidden."""
+    """Keeps as much of `contracts.RunContext` as searches need; `label` is the test split's, which is hidden."""
 
     splits: StrainSplits
     conditioner: Conditioner

@@ -18,6 +18,7 @@ import pytest
 from gwbench.contracts import Array, Layout, Split, StrainSplits, Windows
 from gwbench.data.store.cache import CacheContext
 from gwbench.errors import UserError
+from gwbench.experiment.data_cache import recipes_of
 from gwbench.plugins.datasets.real_noise import RealNoise
 from gwbench.registry import REGISTRY
 from gwbench.registry.parameters import validate
@@ -284,7 +285,10 @@ def test_what_is_cached_is_found_without_reading_strain(tmp_path: Path, monkeypa
     def load() -> StrainSplits:
         fingerprint = RealNoise(path=(str(path),), **SMALL).fingerprint()
         context = CacheContext.of(
-            plugin, {"path": str(path)}, 0, fingerprint, root=tmp_path / "cache", workers=1, progress=Progress()
+            recipes_of(plugin, {"path": str(path)}, 0, fingerprint),
+            root=tmp_path / "cache",
+            workers=1,
+            progress=Progress(),
         )
         splits: StrainSplits = dataset.load(context)
         return splits

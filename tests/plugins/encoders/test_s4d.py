@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gwbench.contracts import InputShape
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.plugins.encoders.s4d import DiagonalStateSpace, S4d
-from gwbench.training.supervised import Classifier, Settings, Training
+from gwbench.training.supervised import Classifier, ClassifierTraining, Settings
 
 LENGTH = 77
 
@@ -73,7 +73,7 @@ def test_the_state_space_does_not_decay_and_its_readout_does() -> None:
     how = Settings(
         epochs=1, epoch_steps=1, batch_size=2, lr=1.0, head_lr=1.0, weight_decay=0.1, warmup=0.0, patience=1, flip=False
     )
-    optimizer = Training(classifier, how, seed=0, total_steps=2).configure_optimizers()["optimizer"]
+    optimizer = ClassifierTraining(classifier, how, seed=0, total_steps=2).configure_optimizers()["optimizer"]
     decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     found = {name for name, p in encoder.named_parameters() if decays[id(p)] > 0}
     assert found == {"stem.0.weight", "blocks.0.state_space.c", "blocks.0.mix.weight", "head.weight"}

@@ -1,4 +1,4 @@
-"""Objectives with a slow copy of the network: BYOL, MoCo, TiCo, DINO."""
+"""Objectives with an EMA copy of the network: BYOL, MoCo, TiCo, DINO."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gwbench.contracts import Objective
 from gwbench.nn.detector_encoder import DetectorEncoder
-from gwbench.training.ema import MomentumObjective, follow, slow_copy
+from gwbench.training.ema import MomentumObjective, ema_copy, ema_update
 from tests.plugins.objectives.toys import (
     EMBED,
     Matrix,
@@ -155,12 +155,12 @@ def test_the_prototypes_of_dino_keep_length_one() -> None:
     assert not torch.equal(layers[0](torch.eye(5)), before)
 
 
-# --- the slow copy ---
+# --- the EMA copy ---
 
 
 def test_a_slow_copy_follows_weights_and_buffers_by_the_formula() -> None:
     fast = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    slow = slow_copy(fast)
+    slow = ema_copy(fast)
     start = {name: value.clone() for name, value in slow.state_dict().items()}
     with torch.no_grad():
         for parameter in fast.parameters():
@@ -168,7 +168,7 @@ def test_a_slow_copy_follows_weights_and_buffers_by_the_formula() -> None:
     fast(5 + 2 * torch.randn(50, 3, generator=torch.Generator().manual_seed(0)))  # moves the statistics
     slow.train()(torch.full((4, 3), 9.0))
     assert torch.equal(slow.get_buffer("1.running_mean"), start["1.running_mean"])  # a forward pass moves nothing
-    follow(slow, fast, 0.9)
+    ema_update(slow, fast, 0.9)
     names = set()
     for name, value in fast.state_dict().items():
         expected = value if name == "1.num_batches_tracked" else 0.9 * start[name] + 0.1 * value
@@ -176,13 +176,13 @@ def test_a_slow_copy_follows_weights_and_buffers_by_the_formula() -> None:
         assert not torch.equal(value, start[name])
         names.add(name)
     assert {"1.running_mean", "1.running_var", "0.weight", "1.bias"} < names
-    follow(slow, fast, 0.0)
+    ema_update(slow, fast, 0.0)
     for name, value in fast.state_dict().items():
         torch.testing.assert_close(slow.state_dict()[name], value)
 
 
 def test_in_training_a_slow_copy_normalises_by_the_batch() -> None:
-    slow = slow_copy(nn.BatchNorm1d(2)).train()
+    slow = ema_copy(nn.BatchNorm1d(2)).train()
     out = slow(torch.tensor([[1.0, 10.0], [3.0, 30.0]]))
     torch.testing.assert_close(out, torch.tensor([[-1.0, -1.0], [1.0, 1.0]]), atol=1e-4, rtol=0)
 

@@ -1,4 +1,4 @@
-"""Objectives without a slow copy: VICReg, SimSiam, DCL, NNCLR."""
+"""Objectives without an EMA copy: VICReg, SimSiam, DCL, NNCLR."""
 
 from __future__ import annotations
 

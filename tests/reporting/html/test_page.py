@@ -70,8 +70,10 @@ def test_a_script_that_would_end_early_is_refused(script: str) -> None:
 
 
 def test_whatever_is_said_is_text() -> None:
-    rows = [page.Row([EVIL, page.Cell(EVIL, EVIL)], facets={EVIL: f"{EVIL}{n}"}, section=EVIL) for n in range(2)]
-    columns = [page.Column(EVIL, left=True, fixed=True), page.Column(EVIL)]
+    rows = [
+        page.TableRow([EVIL, page.TableCell(EVIL, EVIL)], facets={EVIL: f"{EVIL}{n}"}, section=EVIL) for n in range(2)
+    ]
+    columns = [page.TableColumn(EVIL, left=True, fixed=True), page.TableColumn(EVIL)]
     body = "".join(
         (
             page.section(EVIL, page.facts([(EVIL, EVIL)]), anchor="a"),
@@ -100,19 +102,22 @@ def test_a_command_is_shown_whole() -> None:
 
 
 def test_cells_carry_what_they_are_sorted_by() -> None:
-    rows = [page.Row([page.Cell("1.2 M", 1.2e6), page.Cell("–"), "word"]), page.Row(["", "", "z"], quiet=True)]
-    columns = [page.Column("n", first=True), page.Column("x"), page.Column("w", left=True, fixed=True)]
+    rows = [
+        page.TableRow([page.TableCell("1.2 M", 1.2e6), page.TableCell("–"), "word"]),
+        page.TableRow(["", "", "z"], quiet=True),
+    ]
+    columns = [page.TableColumn("n", first=True), page.TableColumn("x"), page.TableColumn("w", left=True, fixed=True)]
     found = Reader(page.table(columns, rows, name="t"))
     cells = [a for tag, a in found.tags if tag in ("td", "th") and "data-order" in a]
     assert [a["data-order"] for a in cells] == ["1200000.0", "word", "", "", "z"]
     assert [a.get("data-first") for tag, a in found.tags if a.get("scope") == "col"] == ["descending", None, None]
     with pytest.raises(ValueError, match="zip"):
-        page.table(columns, [page.Row(["one"])], name="t")
+        page.table(columns, [page.TableRow(["one"])], name="t")
 
 
 def test_facets_without_a_choice_have_no_buttons() -> None:
-    rows = [page.Row(["a"], facets={"same": "s", "kind": f"k{n}"}) for n in range(page.MOST_CHIPS + 5)]
-    found = Reader(page.table([page.Column("x")], rows, name="t", filters=["kind", "same"]))
+    rows = [page.TableRow(["a"], facets={"same": "s", "kind": f"k{n}"}) for n in range(page.MOST_CHIPS + 5)]
+    found = Reader(page.table([page.TableColumn("x")], rows, name="t", filters=["kind", "same"]))
     chips = [a["data-facet"] for tag, a in found.tags if tag == "button" and "data-facet" in a]
     assert len(chips) == page.MOST_CHIPS
     assert all(chip and chip.startswith("kind=k") for chip in chips)

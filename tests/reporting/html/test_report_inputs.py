@@ -12,9 +12,9 @@ import pytest
 
 from gwbench.errors import UserError
 from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD
-from gwbench.reporting.html import report_inputs as report_files
+from gwbench.reporting.html import report_inputs
 from gwbench.reporting.html.report_inputs import read_run
-from gwbench.reporting.records.entry import Entry, EntryReader
+from gwbench.reporting.records.entry import EntryReader, RecordEntry
 from tests.reporting.html.report_runs import FEATURES, WINDOWS, embeddings, matrix, write_full_run, write_matrix
 from tests.reporting.synthetic_runs import LABEL, SNR, write_run
 
@@ -64,8 +64,8 @@ def test_a_folder_and_its_record_file_give_the_same_run(kept: Path) -> None:
 
 
 def test_of_many_embeddings_a_choice_is_read_row_by_row(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_files, "POINTS", 50)
-    monkeypatch.setattr(report_files, "BLOCK", 3 * 4 * FEATURES)  # three rows
+    monkeypatch.setattr(report_inputs, "POINTS", 50)
+    monkeypatch.setattr(report_inputs, "BLOCK", 3 * 4 * FEATURES)  # three rows
     found, again = read_run(run).embedded, read_run(run).embedded
     assert found is not None
     assert again is not None
@@ -138,11 +138,11 @@ def test_of_many_runs_only_those_of_its_name_are_opened(tmp_path: Path, monkeypa
     opened: list[str] = []
 
     class Noting(EntryReader):
-        def read(self, path: str) -> Entry:
+        def read(self, path: str) -> RecordEntry:
             opened.append(path)
             return super().read(path)
 
-    monkeypatch.setattr(report_files, "EntryReader", Noting)
+    monkeypatch.setattr(report_inputs, "EntryReader", Noting)
     assert [point.labelled for point in read_run(place).labels] == [10, 250]
     assert sorted(Path(path).parent.name for path in opened) == sorted([place.name, "method-s0-00000000"])
 

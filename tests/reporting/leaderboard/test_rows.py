@@ -14,16 +14,16 @@ from gwbench.experiment.record import PREDICTIONS, RECORD
 from gwbench.reporting.leaderboard.build import build
 from gwbench.reporting.leaderboard.metrics import half_snr
 from gwbench.reporting.leaderboard.rows import Options
-from gwbench.reporting.leaderboard.schema import Leaderboard, Row, Table
+from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable, Row
 from tests.reporting.synthetic_runs import LABEL, digest, scores_of, write_run
 
 
-def table_of(root: Path, **options: Any) -> Table:
+def table_of(root: Path, **options: Any) -> LeaderboardTable:
     (table,) = build([root], Options(**options)).tables
     return table
 
 
-def row_of(table: Table, **plugins: str) -> Row:
+def row_of(table: LeaderboardTable, **plugins: str) -> Row:
     (row,) = [row for row in table.rows if plugins.items() <= row.plugins.items()]
     return row
 

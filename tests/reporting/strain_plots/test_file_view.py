@@ -1,4 +1,4 @@
-"""A stretch of strain files as it is drawn: GW150914, and files that have too little to show."""
+"""A segment of strain files as it is drawn: GW150914, and files that have too little to show."""
 
 from __future__ import annotations
 

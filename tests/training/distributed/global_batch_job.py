@@ -1,4 +1,4 @@
-"""One of two processes of `test_joined`: steps of training on the joined batch, against the same in one process.
+"""One of two processes of `test_joined`: steps of training on the global batch, against the same in one process.
 
 Numbers are float64 throughout, so that what is left between the two is rounding and nothing else.
 """
@@ -23,11 +23,11 @@ from gwbench.contracts import Encoder, Objective, Pairing, View
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.nn.layers import Layers
 from gwbench.registry import REGISTRY
-from gwbench.training.distributed import Team, connected
-from gwbench.training.distributed.global_batch import JoinedEncoder, leave_gathering
-from gwbench.training.method import Method
+from gwbench.training.distributed import ProcessGroup, connected
+from gwbench.training.distributed.global_batch import GlobalBatchEncoder, disable_gathering
+from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import Pretraining
-from gwbench.training.settings import Training
+from gwbench.training.settings import TrainingSettings
 
 BATCH, DETECTORS, SAMPLES, EMBED = 12, 3, 64, 6
 STEPS = 3
@@ -119,23 +119,27 @@ def furthest(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> float:
     )
 
 
-def compare(team: Team, name: str, groups: list[list[int]], pairing: Pairing) -> dict[str, list[float]]:
+def compare(
+    process_group: ProcessGroup, name: str, groups: list[list[int]], pairing: Pairing
+) -> dict[str, list[float]]:
     torch.manual_seed(0)
     encoder = DetectorEncoder(Normed, groups)
     what = objective(name)
     batches = [torch.randn(BATCH, DETECTORS, SAMPLES) for _ in range(STEPS)]
     for strain in batches:
         strain[:, :, 0] = torch.arange(BATCH)[:, None]
-    settings = Training(batch_size=BATCH)
-    alone = Pretraining(Method(*copy.deepcopy((encoder, pairing)), [], copy.deepcopy(what)), settings, 0, STEPS).train()
-    leave_gathering(alone.objective)  # one process has nothing to gather
+    settings = TrainingSettings(batch_size=BATCH)
+    alone = Pretraining(
+        SslMethod(*copy.deepcopy((encoder, pairing)), [], copy.deepcopy(what)), settings, 0, STEPS
+    ).train()
+    disable_gathering(alone.objective)  # one process has nothing to gather
     wanted = list(steps(alone, Step(alone), batches))
 
-    leave_gathering(what)
-    method = Method(JoinedEncoder(encoder), pairing, [], what)
-    together = Pretraining(method, settings, 0, STEPS, team=team).train()
+    disable_gathering(what)
+    method = SslMethod(GlobalBatchEncoder(encoder), pairing, [], what)
+    together = Pretraining(method, settings, 0, STEPS, process_group=process_group).train()
     ddp = DistributedDataParallel(Step(together), find_unused_parameters=True)
-    own = [strain.chunk(2)[team.rank] for strain in batches]
+    own = [strain.chunk(2)[process_group.rank] for strain in batches]
     found = list(steps(together, ddp, own))
     return {
         part: [furthest(one[part], other[part]) for one, other in zip(found, wanted, strict=True)] for part in wanted[0]
@@ -146,18 +150,18 @@ def main(rank: int, store: Path) -> None:
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = lambda self: self  # type: ignore[method-assign,assignment,return-value] # embeddings stay float64
     found: dict[str, Any] = {}
-    with connected(Team(devices=2, rank=rank, local_rank=rank), "cpu", store) as team:
+    with connected(ProcessGroup(devices=2, rank=rank, local_rank=rank), "cpu", store) as process_group:
         for plugin in REGISTRY.list("objective"):
-            found[plugin.name] = compare(team, plugin.name, [[0, 1, 2]], Fixed([0, 1, 2] * 4, [1, 2, 0] * 4))
+            found[plugin.name] = compare(process_group, plugin.name, [[0, 1, 2]], Fixed([0, 1, 2] * 4, [1, 2, 0] * 4))
         # Rank 1 has no window of the second group in its first view, and nobody has one of the third.
         scattered = Fixed([0, 1] * 3 + [0] * 6, [1] * 6 + [0, 1] * 3)
         for name in ("vicreg", "byol"):
-            found[f"{name} by groups"] = compare(team, name, [[0], [1], [2]], scattered)
-        found["draws"] = draws(team)
+            found[f"{name} by groups"] = compare(process_group, name, [[0], [1], [2]], scattered)
+        found["draws"] = draws(process_group)
     sys.stdout.write(json.dumps(found) + "\n")
 
 
-def draws(team: Team) -> dict[str, Any]:
+def draws(process_group: ProcessGroup) -> dict[str, Any]:
     """What an encoder with dropout and an objective draw: the share's mask, and a number behind it."""
 
     class Dropping(Encoder):
@@ -166,7 +170,7 @@ def draws(team: Team) -> dict[str, Any]:
         def forward(self, strain: Tensor) -> Tensor:
             return nn.functional.dropout(torch.ones(len(strain), 64))
 
-    encoder = JoinedEncoder(DetectorEncoder(Dropping, [[0]]))
+    encoder = GlobalBatchEncoder(DetectorEncoder(Dropping, [[0]]))
     torch.manual_seed(1)
     view = View(torch.zeros(2, 1, 4), torch.zeros(2, 1, dtype=torch.long))
     masks = encoder(view)

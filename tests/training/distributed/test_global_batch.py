@@ -12,7 +12,7 @@ import torch
 
 from gwbench.contracts import View
 from gwbench.registry import REGISTRY
-from gwbench.training.distributed.global_batch import JoinedView
+from gwbench.training.distributed.global_batch import GlobalBatchView
 from tests.training.distributed.global_batch_job import STEPS
 
 SHIPPED = sorted(
@@ -55,7 +55,7 @@ def test_two_processes_take_the_steps_of_one_with_the_joined_batch(name: str, fo
 def test_processes_drop_out_independently_and_leave_the_objective_the_same_draws(found: list[dict[str, Any]]) -> None:
     first, second = (rank["draws"] for rank in found)
     assert (first["rank"], second["rank"]) == (0, 1)
-    assert first["masks"] == second["masks"]  # both see the masks of the joined batch
+    assert first["masks"] == second["masks"]  # both see the masks of the global batch
     masks = torch.tensor(first["masks"])
     assert masks.shape == (2, 64)
     assert set(masks.unique().tolist()) == {0.0, 2.0}
@@ -65,8 +65,8 @@ def test_processes_drop_out_independently_and_leave_the_objective_the_same_draws
 
 def test_a_joined_view_that_is_given_other_samples_is_an_ordinary_one() -> None:
     samples, detectors = torch.zeros(2, 1, 4), torch.zeros(2, 1, dtype=torch.long)
-    view = JoinedView(samples, detectors)
+    view = GlobalBatchView(samples, detectors)
     assert view.own is None
     assert view.samples is samples
     assert view.detectors is detectors
-    assert JoinedView(own=View(samples, detectors)).own is not None
+    assert GlobalBatchView(own=View(samples, detectors)).own is not None

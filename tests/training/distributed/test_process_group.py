@@ -35,16 +35,16 @@ def test_nodes_need_a_launcher_and_as_many_processes(monkeypatch: pytest.MonkeyP
         distributed.resolve(1, 2, "cpu")
     for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "3", "RANK": "2", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
-    assert distributed.resolve(1, 3, "cpu") == distributed.Team(1, 3, 2, 0, "torchrun")
-    assert distributed.follows(1, 3)
-    assert not distributed.follows(1, 1)
+    assert distributed.resolve(1, 3, "cpu") == distributed.ProcessGroup(1, 3, 2, 0, "torchrun")
+    assert distributed.is_follower(1, 3)
+    assert not distributed.is_follower(1, 1)
     with pytest.raises(UserError, match="needs 2 processes, and torchrun started 3"):
         distributed.resolve(2, 1, "cpu")
 
 
 def test_one_device_is_one_process_in_a_cluster_s_job_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
-    assert distributed.resolve(1, 1, "cpu") == distributed.Team()
+    assert distributed.resolve(1, 1, "cpu") == distributed.ProcessGroup()
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
     monkeypatch.setenv("SLURM_NTASKS", "2")  # the job's script, which srun has not started
     assert distributed.resolve(2, 1, "cpu").launcher is None
