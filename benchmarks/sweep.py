@@ -26,9 +26,11 @@ from gwbench.cli.run import SHORTCUTS
 from gwbench.cli.run import run as run_command
 from gwbench.evaluation.statistics import auc_interval
 from gwbench.experiment import environment
-from gwbench.experiment.context import hide_test
+from gwbench.experiment.blinding import hide_test
+from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.data_cache import DataCache
 from gwbench.experiment.spec import RunSpec
+from gwbench.experiment.train_encoder import train_encoder
 from gwbench.utils.progress import Progress, TerminalProgress
 
 
@@ -61,7 +63,7 @@ class Shared:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self._bench = DataCache(many=True)
+        self._data_cache = DataCache(many=True)
 
     def carry_out(self, line: str) -> dict[str, Any]:
         """Validation AUC of one trial at every label fraction asked for ("--label-fraction" may come several times)."""
@@ -72,13 +74,14 @@ class Shared:
             fractions.append(float(words[at + 1]))
             del words[at : at + 2]
         spec, device = _spec(words)
-        splits, _ = self._bench.splits(spec, self.progress)
+        data = self._data_cache.conditioned(spec, self.progress)
+        splits = data.splits
         result: dict[str, Any] = {"auc": {}}
         encoder = None
         for fraction in fractions or [spec.evaluation.label_fraction]:
             judged = spec.evaluation.model_copy(update={"label_fraction": fraction})
             spec = spec.model_copy(update={"evaluation": judged})
-            context, _ = self._bench.context(spec, device, self.progress)
+            context = ExperimentContext.create(spec, data, device, self.progress)
             # whatever scores the test split scores validation
             context = replace(
                 context,
@@ -89,7 +92,7 @@ class Shared:
             if spec.training and encoder is None:
                 encoder = context.new_encoder()
                 with tempfile.TemporaryDirectory() as folder:
-                    trained = context.pretrain(encoder, Path(folder))
+                    trained = train_encoder(context, encoder, Path(folder))
                 result |= {"seconds": trained.seconds, "windows_per_second": trained.windows_per_second}
                 result |= {"loss": trained.loss, "rank": [row["effective_rank"] for row in trained.collapse]}
             context = replace(context, encoder=encoder)

@@ -20,7 +20,8 @@ from gwbench.conformance.watch import printed, random_state_touched
 from gwbench.contracts import Array, InputShape, Split, StrainSplits
 from gwbench.data.store.cache import CacheDir
 from gwbench.dataloading.conditioned_split import ConditionedStrain
-from gwbench.experiment.context import ExperimentContext, hide_test
+from gwbench.experiment.blinding import hide_test
+from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.spec import RunSpec
 from gwbench.nn.detector_encoder import DetectorEncoder, parse_groups
 from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner

@@ -110,6 +110,10 @@ class ConditionedStrain:
         if not self._file.complete:
             progress.say(f"{large}: conditioned windows are kept in {path} when they are first read.")
 
+    def leave_file(self) -> None:
+        """Read and fill the file of conditioned windows no more: another process does."""
+        self._file = None
+
     @property
     def in_memory(self) -> bool:
         """Whether `keep` has conditioned it all."""

@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol
 
+from gwbench.data.store.cache import CacheContext, CacheDir
 from gwbench.data.store.recipe import dataset_recipe
 from gwbench.registry import REGISTRY, Plugin
 
 if TYPE_CHECKING:
     from gwbench.contracts import Dataset, StrainSplits
-    from gwbench.experiment.context import ExperimentContext
+    from gwbench.dataloading.conditioned_split import ConditionedStrain
     from gwbench.experiment.spec import RunSpec
+    from gwbench.preprocessing.conditioning import Conditioner
     from gwbench.utils.progress import Progress
+
+
+@contextmanager
+def _untimed(name: str) -> Iterator[Any]:
+    """A phase that nobody times."""
+    yield SimpleNamespace(windows=0)
+
+
+class PhaseTimer(Protocol):
+    """Times a phase by its name; what it yields takes the number of windows worked on."""
+
+    def __call__(self, name: str, /) -> AbstractContextManager[Any]:
+        """The phase, to be entered."""
+        ...
+
+
+@dataclass(frozen=True)
+class ConditionedData:
+    """The data of a run, ready for an encoder.
+
+    Attributes:
+        splits: as the dataset gives them, with all labels.
+        conditioner: fitted on the training split, without labels.
+        strain: the conditioned splits by name.
+        cache: folder of generated data.
+    """
+
+    splits: StrainSplits
+    conditioner: Conditioner
+    strain: Mapping[str, ConditionedStrain]
+    cache: Path
 
 
 class DataCache:
@@ -30,54 +66,78 @@ class DataCache:
         self._cache, self._workers, self._many = cache, workers, many
         self._datasets: dict[str, tuple[Dataset, dict[str, str]]] = {}
         self._splits: tuple[str, StrainSplits] | None = None
-        self._context: tuple[str, ExperimentContext] | None = None
+        self._conditioned: tuple[str, ConditionedData] | None = None
 
     def fingerprint(self, spec: RunSpec) -> dict[str, str]:
         """What identifies the data of a run; their files are looked at once."""
         return self._dataset(spec)[1]
 
-    def splits(self, spec: RunSpec, progress: Progress) -> tuple[StrainSplits, bool]:
-        """The data of a run, and whether they have been opened anew."""
-        from gwbench.data.store.cache import CacheContext
+    def conditioned(self, spec: RunSpec, progress: Progress, phase: PhaseTimer = _untimed) -> ConditionedData:
+        """The data of a run: opened or generated, and conditioned, unless the last run has done so.
 
+        Args:
+            spec: the run.
+            progress: where to report.
+            phase: times the phases "data" and "condition".
+
+        Raises:
+            UserError: the dataset cannot be made or read, the strain is not fit for the conditioning asked for, or the
+                detectors are not those of the run's groups.
+        """
+        with phase("data") as timer:
+            splits, fresh = self._load(spec, progress)
+            timer.windows = sum(splits.sizes.values()) if fresh else 0
+        with phase("condition") as timer:
+            data, fresh = self._condition(spec, splits, progress)
+            kept = [len(strain) for strain in data.strain.values() if strain.in_memory]
+            timer.windows = sum(kept) if fresh else 0
+        return data
+
+    def _load(self, spec: RunSpec, progress: Progress) -> tuple[StrainSplits, bool]:
+        """The splits, and whether they have been opened anew."""
         key = _data_key(spec)
         if self._splits and self._splits[0] == key:
             return self._splits[1], False
-        self._splits = self._context = None  # give their memory back first
+        self._splits = self._conditioned = None  # give their memory back first
         dataset, fingerprint = self._dataset(spec)
-        cache_context = CacheContext.of(
-            recipes_of(
-                REGISTRY.get("dataset", spec.dataset.name), spec.dataset.parameters, spec.data_seed, fingerprint
-            ),
+        plugin = REGISTRY.get("dataset", spec.dataset.name)
+        context = CacheContext.of(
+            recipes_of(plugin, spec.dataset.parameters, spec.data_seed, fingerprint),
             root=self._cache,
             workers=self._workers,
             progress=progress,
         )
-        splits = dataset.load(cache_context)
+        splits = dataset.load(context)
         self._splits = key, splits
         return splits, True
 
-    def context(self, spec: RunSpec, device: str, progress: Progress) -> tuple[ExperimentContext, bool]:
-        """The context of a run whose data are open, and whether they have been conditioned anew."""
-        from gwbench import seeds
-        from gwbench.data.store.cache import CacheDir
-        from gwbench.evaluation.linear_probe import draw_labelled
-        from gwbench.experiment.context import ExperimentContext
+    def _condition(self, spec: RunSpec, splits: StrainSplits, progress: Progress) -> tuple[ConditionedData, bool]:
+        """The conditioned splits, and whether they have been conditioned anew.
 
-        assert self._splits is not None
-        key, splits = f"{_data_key(spec)} {spec.conditioning.model_dump_json()}", self._splits[1]
-        shared = self._context[1] if self._context and self._context[0] == key else None
-        self._context = None
-        labelled = draw_labelled(
-            splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
+        What the run reads often is conditioned at once, or for a row of runs everything.
+        """
+        from gwbench.dataloading.conditioned_split import ConditionedStrain
+        from gwbench.nn.detector_encoder import parse_groups
+        from gwbench.preprocessing.conditioning import fit_conditioner
+
+        parse_groups(spec.encoder_groups, splits.detectors)
+        key = f"{_data_key(spec)} {spec.conditioning.model_dump_json()}"
+        if self._conditioned and self._conditioned[0] == key:
+            return self._conditioned[1], False
+        self._conditioned = None
+        conditioner = fit_conditioner(
+            splits.train,
+            sample_rate=splits.sample_rate,
+            margin=splits.margin,
+            detectors=splits.detectors,
+            settings=spec.conditioning,
         )
-        context = ExperimentContext.set_up(spec, splits, labelled, device, progress, self._cache, shared)
-        if self._many and not shared:
-            for strain in context.strain.values():
-                if not strain.in_memory:
-                    strain.keep(progress, CacheDir(self._cache).root, splits.content_hash)
-        self._context = key, context
-        return context, shared is None
+        folder = CacheDir(self._cache).root
+        strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in splits.sizes}
+        for name in _read_often(spec, self._many):
+            strain[name].keep(progress, folder, splits.content_hash)
+        self._conditioned = key, ConditionedData(splits, conditioner, strain, folder)
+        return self._conditioned[1], True
 
     def _dataset(self, spec: RunSpec) -> tuple[Dataset, dict[str, str]]:
         key = spec.dataset.model_dump_json()
@@ -106,6 +166,14 @@ def recipes_of(
         for name in (plugin.name, *plugin.aliases)
         for source in (plugin.source_hash, *sorted(plugin.former_hashes))
     ]
+
+
+def _read_often(spec: RunSpec, many: bool) -> list[str]:
+    """The splits that are conditioned once, in the order in which they get the memory."""
+    often = []
+    if spec.trains:
+        often = ["train", "val"] if spec.baseline else ["train"]  # training on labels validates every epoch
+    return often + [name for name in ("train", "val", "test") if many and name not in often]
 
 
 def _data_key(spec: RunSpec) -> str:

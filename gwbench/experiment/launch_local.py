@@ -34,6 +34,7 @@ from safetensors.torch import load, save
 from gwbench.data.store.cache import CacheDir
 from gwbench.dataloading.conditioned_split import CHUNK, ConditionedStrain
 from gwbench.errors import UserError
+from gwbench.experiment.train_encoder import train_encoder
 from gwbench.registry import REGISTRY
 from gwbench.training.distributed.process_group import ProcessGroup, connected
 from gwbench.utils import subprocesses
@@ -57,7 +58,7 @@ TRAIN = "train"
 # --- the process that starts them ---
 
 
-def pretrain_local(
+def train_in_processes(
     context: ExperimentContext, encoder: DetectorEncoder, folder: Path, process_group: ProcessGroup
 ) -> Trained:
     """Train the encoder in place, by as many new processes as the process group has.
@@ -75,7 +76,7 @@ def pretrain_local(
     """
     strain = context.strain[TRAIN]
     if not strain.in_memory:  # a file that this process fills could be filled by no other
-        context.strain[TRAIN] = ConditionedStrain(context.splits.train, context.conditioner, TRAIN)
+        strain.leave_file()
     with ExitStack() as stack:
         shared = stack.enter_context(_in_shared_memory(strain)) if strain.in_memory else None
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gwbench-")))
@@ -284,7 +285,7 @@ def _take_part(
     context = replace(context, strain={TRAIN: strain}, progress=progress)
     encoder = context.new_encoder()
     with connected(process_group, context.device, store) as together:
-        trained = context.pretrain(encoder, folder, together)
+        trained = train_encoder(context, encoder, folder, together)
     if not process_group.is_main:
         return None
     return trained, save({name: value.contiguous() for name, value in encoder.state_dict().items()})

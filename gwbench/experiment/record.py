@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pydantic
@@ -15,6 +15,9 @@ from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Metrics
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.files import atomic
+
+if TYPE_CHECKING:
+    from gwbench.contracts import Scores, Split
 
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
@@ -164,3 +167,11 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None
     """Write a compressed npz atomically; it opens with `allow_pickle=False`."""
     with atomic(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+
+
+def write_predictions(folder: Path, test: Split, scores: Scores) -> None:
+    """Write labels, SNRs, scores and embeddings of the test windows."""
+    arrays = {"label": test.label, "score": scores.test, "snr": test.snr}
+    if scores.embeddings is not None:
+        arrays["embedding"] = scores.embeddings
+    write_arrays(folder / PREDICTIONS, arrays)

@@ -22,7 +22,7 @@ from gwbench.experiment.spec import RunSpec
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores, StrainSplits
-    from gwbench.training.pretrain import Trained
+    from gwbench.experiment.pretrain_step import Pretrained
 
 
 @dataclass
@@ -35,26 +35,17 @@ class PhaseMeter:
 class RunRecorder:
     """Gathers what the record will say while the run goes on, and writes it.
 
-    Attributes:
-        spec, run_id, fingerprint, device, folder: of the run.
-        trained: what came of pre-training, once it is done.
-        pretrained_by: identity of the run that did it, where it was another.
-        devices, nodes: over how many it was spread, devices per node, where it was done here.
+    Args:
+        spec: the run.
+        fingerprint: of its data.
+        device: where it computes.
+        folder: where the record goes.
     """
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        run_id: str,
-        fingerprint: dict[str, str],
-        device: str,
-        folder: Path,
-    ) -> None:
-        self.spec, self.run_id, self.fingerprint = spec, run_id, fingerprint
-        self.device, self.folder = device, folder
-        self.trained: Trained | None = None
-        self.pretrained_by: str | None = None
-        self.devices, self.nodes = 1, 1
+    def __init__(self, spec: RunSpec, fingerprint: dict[str, str], device: str, folder: Path) -> None:
+        self._spec, self._fingerprint = spec, fingerprint
+        self._device, self._folder = device, folder
+        self._pretrained: Pretrained | None = None
         self._phases: dict[str, record.Phase] = {}
 
     @contextmanager
@@ -66,28 +57,13 @@ class RunRecorder:
         rate = phase.windows / seconds if phase.windows else None
         self._phases[name] = record.Phase(seconds=seconds, samples_per_second=rate)
 
-    def pretrained(self, trained: Trained) -> None:
-        """Note what came of pre-training, and the time that it took over all sessions."""
-        self.trained = trained
+    def pretrained(self, pretrained: Pretrained) -> None:
+        """Note how pre-training went, and the time that it took over all sessions; keep its diagnostics."""
+        self._pretrained, trained = pretrained, pretrained.trained
         self._phases["pretrain"] = record.Phase(seconds=trained.seconds, samples_per_second=trained.windows_per_second)
         self._phases["diagnose"] = record.Phase(seconds=trained.diagnostics_seconds)
-
-    def take_over(self, earlier: RunRecord) -> None:
-        """Note the pre-training of another run as this one's, with the time that it took there."""
-        from gwbench.training.pretrain import Trained
-
-        assert earlier.training is not None
-        phase = earlier.phases["pretrain"]
-        self.pretrained_by = earlier.details.get("pretrained_by", earlier.run_id)
-        taken = Trained(
-            loss=earlier.training.loss,
-            collapse=earlier.training.collapse,
-            seconds=phase.seconds,
-            diagnostics_seconds=earlier.phases["diagnose"].seconds if "diagnose" in earlier.phases else 0.0,
-            windows_per_second=phase.samples_per_second or 0.0,
-            resumed_from=earlier.training.resumed_from,
-        )
-        self.pretrained(taken)
+        if trained.diagnostics:
+            record.write_arrays(self._folder / record.DIAGNOSTICS, trained.diagnostics)
 
     def finished(self, splits: StrainSplits, labelled: int, scores: Scores, metrics: Any) -> RunRecord:
         """Write and return the record of a run that went well.
@@ -101,20 +77,22 @@ class RunRecorder:
         """
         from gwbench.training.collapse import warning
 
-        details = dict(scores.details) | ({"pretrained_by": self.pretrained_by} if self.pretrained_by else {})
-        training = None
-        if self.trained:
+        details, training = dict(scores.details), None
+        if self._pretrained:
+            trained = self._pretrained.trained
+            if self._pretrained.reused_from:
+                details["pretrained_by"] = self._pretrained.reused_from
             training = record.TrainingOutcome(
-                loss=self.trained.loss,
-                collapse=self.trained.collapse,
-                warning=warning(self.trained.collapse[-1]),
-                resumed_from=self.trained.resumed_from,
+                loss=trained.loss,
+                collapse=trained.collapse,
+                warning=warning(trained.collapse[-1]),
+                resumed_from=trained.resumed_from,
             )
         return self._write(
             status="ok",
             data=record.Data(
                 content_hash=splits.content_hash,
-                fingerprint=self.fingerprint,
+                fingerprint=self._fingerprint,
                 detectors=splits.detectors,
                 sample_rate=splits.sample_rate,
                 sizes=splits.sizes,
@@ -129,7 +107,7 @@ class RunRecorder:
 
     def _notes(self) -> list[str]:
         """What the plugins have to say of themselves."""
-        return [note for plugin in self.spec.plugins() for note in getattr(plugin.target, "notes", ())]
+        return [note for plugin in self._spec.plugins() for note in getattr(plugin.target, "notes", ())]
 
     def failed(self, error: BaseException) -> None:
         """Write that the run failed and why, where that can be written."""
@@ -140,35 +118,35 @@ class RunRecorder:
 
     def _write(self, **fields: Any) -> RunRecord:
         result = RunRecord(
-            run_id=self.run_id,
+            run_id=self._spec.run_id(self._fingerprint),
             protocol=PROTOCOL,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=self.spec.command(),
-            spec=self.spec,
+            command=self._spec.command(),
+            spec=self._spec,
             plugins=[
                 record.PluginUsed(
                     kind=p.kind, name=p.name, version=p.version, source_hash=p.source_hash, tags=tuple(p.tags)
                 )
-                for p in self.spec.plugins()
+                for p in self._spec.plugins()
             ],
-            seeds={role: seeds.integer(self.spec.seed, role) for role in seeds.ROLES if role != "data"}
-            | {"data": seeds.integer(self.spec.data_seed, "data")},
+            seeds={role: seeds.integer(self._spec.seed, role) for role in seeds.ROLES if role != "data"}
+            | {"data": seeds.integer(self._spec.data_seed, "data")},
             phases=self._phases,
             peak_memory=environment.peak_memory(),
             environment=record.Environment(
                 gwbench=__version__,
                 git_commit=environment.git_commit(),
                 packages=environment.packages(),
-                hardware=environment.hardware(self.device),
-                device=self.device,
-                precision=self.spec.precision,
-                devices=self.devices,
-                nodes=self.nodes,
+                hardware=environment.hardware(self._device),
+                device=self._device,
+                precision=self._spec.precision,
+                devices=self._pretrained.devices if self._pretrained else 1,
+                nodes=self._pretrained.nodes if self._pretrained else 1,
             ),
-            folder=str(self.folder),
+            folder=str(self._folder),
             **fields,
         )
-        record.write_record(self.folder, result)
+        record.write_record(self._folder, result)
         return result
 
 

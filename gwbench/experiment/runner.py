@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gwbench.errors import UserError
-from gwbench.experiment import environment, record
+from gwbench.experiment import environment
 from gwbench.experiment.data_cache import DataCache
+from gwbench.experiment.device_sharing import refuse_sharing
 from gwbench.experiment.loggers import AsyncLogger, check_loggers
-from gwbench.experiment.record import RunRecord
+from gwbench.experiment.record import RunRecord, write_predictions
 from gwbench.experiment.recorder import RunRecorder
 from gwbench.experiment.run_directory import (
     CHECKPOINTS,
@@ -32,9 +32,6 @@ from gwbench.utils.files import WRITING, unwritable
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores
-    from gwbench.experiment.context import ExperimentContext
-    from gwbench.nn.detector_encoder import DetectorEncoder
-    from gwbench.training.pretrain import Trained
     from gwbench.utils.progress import Progress
 
 DEFAULT_OUT = "runs"
@@ -161,25 +158,42 @@ def run_spec(
     progress = progress or progress_bars.default()
     data_cache = data_cache or DataCache(cache, workers)
     process_group = process_group or ProcessGroup()
-    _refuse_sharing(spec, process_group)
-    if process_group.launcher and not process_group.channel:
-        from gwbench.experiment.launch_external import run_external
+    refuse_sharing(spec, process_group)
+    run_here = partial(
+        _run_here, spec, device=device, out=out, loggers=loggers, rerun=rerun, progress=progress, data_cache=data_cache
+    )
+    if not process_group.launcher:
+        return run_here(process_group)
+    from gwbench.experiment.launch_external import follow_rank_0, telling_others
 
-        def carry_out(together: ProcessGroup) -> RunRecord:
-            return run_spec(
-                spec,
-                device=device,
-                process_group=together,
-                out=out,
-                loggers=loggers,
-                rerun=rerun,
-                progress=progress,
-                data_cache=data_cache,
-            )
+    with distributed.connected(process_group, device) as connected_group:
+        if not connected_group.is_main:
+            return follow_rank_0(spec, connected_group, device, data_cache)
+        with telling_others(connected_group) as tell:
+            return tell(run_here(connected_group))
 
-        return run_external(spec, process_group, device, data_cache, carry_out)
+
+def fail_spec(spec: RunSpec, error: Exception, *, device: str, out: str | Path, data_cache: DataCache) -> None:
+    """Record that a run failed, for a process that could not do so itself."""
     fingerprint = data_cache.fingerprint(spec)
-    run_id = spec.run_id(fingerprint)
+    folder = directory_of(spec, fingerprint, out)
+    with exclusive(folder):
+        RunRecorder(spec, fingerprint, device, folder).failed(error)
+
+
+def _run_here(
+    spec: RunSpec,
+    process_group: ProcessGroup,
+    *,
+    device: str,
+    out: str | Path,
+    loggers: Sequence[str],
+    rerun: bool,
+    progress: Progress,
+    data_cache: DataCache,
+) -> RunRecord:
+    """The record of a run: that of its folder where it is done already, or else of the run carried out now."""
+    fingerprint = data_cache.fingerprint(spec)
     folder = directory_of(spec, fingerprint, out)
     with exclusive(folder):
         done = finished(spec, fingerprint, folder, progress)
@@ -190,12 +204,15 @@ def run_spec(
         if rerun:
             set_aside(folder)
         sweep(folder)
-        recorder = RunRecorder(spec, run_id, fingerprint, device, folder)
+        recorder = RunRecorder(spec, fingerprint, device, folder)
+        # a baseline compares with what was pre-trained; a run that is done again pre-trains again
+        reusable = reusable_runs(spec, fingerprint, folder, progress) if spec.baseline or not rerun else ()
         try:
-            with AsyncLogger(progress, loggers, folder, spec) as tracked:
-                result = _carry_out(spec, recorder, data_cache, rerun, tracked, process_group)
-                tracked.conclude(result)
-            return result
+            with AsyncLogger(progress, loggers, folder, spec) as logged:
+                record = _execute(spec, device, folder, data_cache, process_group, reusable, recorder, logged)
+                logged.conclude(record)
+            remove_checkpoints(folder)
+            return record
         except Exception as error:
             recorder.failed(error)
             if isinstance(error, OSError) and error.errno in WRITING:
@@ -203,46 +220,48 @@ def run_spec(
             raise
 
 
-def fail_spec(spec: RunSpec, error: Exception, *, device: str, out: str | Path, data_cache: DataCache) -> None:
-    """Record that a run failed, for a process that could not do so itself."""
-    fingerprint = data_cache.fingerprint(spec)
-    folder = directory_of(spec, fingerprint, out)
-    with exclusive(folder):
-        RunRecorder(spec, spec.run_id(fingerprint), fingerprint, device, folder).failed(error)
-
-
-def _carry_out(
+def _execute(
     spec: RunSpec,
-    recorder: RunRecorder,
+    device: str,
+    folder: Path,
     data_cache: DataCache,
-    rerun: bool,
-    progress: AsyncLogger,
     process_group: ProcessGroup,
+    reusable: Iterable[RunRecord],
+    recorder: RunRecorder,
+    progress: AsyncLogger,
 ) -> RunRecord:
-    """The method section."""
+    """The method section: data, conditioning, pre-training, scores of the test split, record.
+
+    Args:
+        spec: the run.
+        device: where to compute.
+        folder: of the run.
+        data_cache: gives its data, conditioned.
+        process_group: who pre-trains.
+        reusable: finished runs whose pre-trained encoder may serve.
+        recorder: times the phases and writes the record.
+        progress: where to report and log.
+    """
     with progress.task("Load libraries", 1) as task:
         from gwbench.evaluation.metrics import evaluate_scores
         from gwbench.experiment.checkpoint import save_encoder
+        from gwbench.experiment.context import ExperimentContext
+        from gwbench.experiment.pretrain_step import pretrained_encoder
 
         task.advance()
 
-    with recorder.phase("data") as phase:
-        splits, fresh = data_cache.splits(spec, progress)
-        phase.windows = sum(splits.sizes.values()) if fresh else 0
-
-    with recorder.phase("condition") as phase:
-        context, fresh = data_cache.context(spec, recorder.device, progress)
-        kept = [len(strain) for strain in context.strain.values() if strain.in_memory]
-        phase.windows = sum(kept) if fresh else 0
+    data = data_cache.conditioned(spec, progress, recorder.phase)
+    context = ExperimentContext.create(spec, data, device, progress)
 
     if spec.training:
-        encoder = _pretrain(context, recorder, rerun, progress, process_group)
-        assert recorder.trained
-        progress.start_at(recorder.trained.steps)
-        context = replace(context, encoder=encoder)
+        pretrained = pretrained_encoder(context, folder / CHECKPOINTS, process_group, reusable)
+        recorder.pretrained(pretrained)
+        progress.start_at(pretrained.trained.steps)
+        context = context.with_encoder(pretrained.encoder)
 
+    test = data.splits.test  # with its labels, which no step before has seen
     labels = len(context.labelled)
-    judged = labels + len(splits.val) + len(splits.test)
+    judged = labels + len(data.splits.val) + len(test)
     if spec.baseline:
         with recorder.phase("baseline") as phase:
             phase.windows = 0 if spec.trains else judged
@@ -250,78 +269,9 @@ def _carry_out(
     else:
         with recorder.phase("evaluate") as phase:
             phase.windows = judged
-            scores = context.probe(encoder)
-        save_encoder(recorder.folder, encoder, context.conditioner)
+            scores = context.probe(context.encoder)
+        save_encoder(folder, pretrained.encoder, context.conditioner)
 
-    metrics = evaluate_scores(splits.test.label, scores.test, splits.test.snr, knn_score=scores.neighbours)
-    arrays = {"label": splits.test.label, "score": scores.test, "snr": splits.test.snr}
-    if scores.embeddings is not None:
-        arrays["embedding"] = scores.embeddings
-    record.write_arrays(recorder.folder / record.PREDICTIONS, arrays)
-    result = recorder.finished(splits, labels, scores, metrics)
-    remove_checkpoints(recorder.folder)
-    return result
-
-
-def _refuse_sharing(spec: RunSpec, process_group: ProcessGroup) -> None:
-    """Refuse several devices where they would not be used, or could not be used equally."""
-    if process_group.size == 1:
-        return
-    if not spec.training:
-        assert spec.baseline
-        raise UserError(
-            f"Several devices share pre-training, and the baseline {spec.baseline.name!r} has none: leave out "
-            "--devices and --num-nodes."
-        )
-    if spec.training.batch_size % process_group.size:
-        lower = spec.training.batch_size // process_group.size * process_group.size
-        raise UserError(
-            f"A batch of {spec.training.batch_size} windows cannot be shared out equally to {process_group.size} "
-            f"devices: use --batch-size {lower or process_group.size}, or other --devices. (The batch is that of all "
-            "devices together.)"
-        )
-
-
-def _pretrain(
-    context: ExperimentContext, recorder: RunRecorder, rerun: bool, progress: Progress, process_group: ProcessGroup
-) -> DetectorEncoder:
-    """The pre-trained encoder: that of a finished run with the same pre-training, or else trained here."""
-    from gwbench.experiment.checkpoint import load_encoder
-
-    spec = context.spec
-    for earlier in (
-        reusable_runs(spec, recorder.fingerprint, recorder.folder, progress) if spec.baseline or not rerun else ()
-    ):
-        assert earlier.folder is not None
-        try:
-            encoder = load_encoder(earlier.folder).encoder
-        except UserError as error:
-            progress.say(f"{error} It is pre-trained again now.")
-        else:
-            progress.say(f"Pre-trained already: {earlier.folder}.")
-            recorder.take_over(earlier)
-            return encoder
-    encoder = context.new_encoder()
-    trained = _trainer(process_group)(context, encoder, recorder.folder / CHECKPOINTS, process_group)
-    recorder.pretrained(trained)
-    recorder.devices, recorder.nodes = process_group.devices, process_group.nodes
-    if trained.diagnostics:
-        record.write_arrays(recorder.folder / record.DIAGNOSTICS, trained.diagnostics)
-    return encoder
-
-
-def _trainer(
-    process_group: ProcessGroup,
-) -> Callable[[ExperimentContext, DetectorEncoder, Path, ProcessGroup], Trained]:
-    """Who trains: this process, several that it starts, or those it was started with."""
-    if process_group.channel:
-        from gwbench.experiment.launch_external import pretrain_external
-
-        return pretrain_external
-    if process_group.size > 1:
-        from gwbench.experiment.launch_local import pretrain_local
-
-        return pretrain_local
-    from gwbench.experiment.context import ExperimentContext
-
-    return ExperimentContext.pretrain
+    metrics = evaluate_scores(test.label, scores.test, test.snr, knn_score=scores.neighbours)
+    write_predictions(folder, test, scores)
+    return recorder.finished(data.splits, labels, scores, metrics)

@@ -5,8 +5,8 @@ data from cell to cell, and the cells that share a pre-training go to one worker
 
 Folders. What counts are the records, which workers write into `RunOptions.out`. So all nodes and this machine must see
 that folder under one path, as well as the files of datasets that are read from files; a worker that does not see it
-ends the suite, and a cell whose record does not turn up here has failed. Generated data lie in the cache folder: on shared
-storage they are made once, else once a node.
+ends the suite, and a cell whose record does not turn up here has failed. Generated data lie in the cache folder: on
+shared storage they are made once, else once a node.
 
 Death. A cell whose worker or whose node dies is given to another worker, which goes on from the cell's last
 checkpoint; a cell that has ended `DEATHS` workers has failed, and the others go on. The lock on a run's folder goes

@@ -195,7 +195,7 @@ def test_another_share_of_labels_takes_no_training_step(tmp_path: Path, monkeypa
     first = run(tmp_path / "shared")
     settings = SETTINGS | {"evaluation.label_fraction": 1.0, "evaluation.neighbours": 5}
     with monkeypatch.context() as patched:
-        patched.setattr("gwbench.experiment.context.pretrain", trained)
+        patched.setattr("gwbench.experiment.train_encoder.pretrain", trained)
         second = run(tmp_path / "shared", settings)
         for other in ({"training.lr": 1e-3}, {"dataset.snr": (13.0, 20.0)}, {"conditioning.low": 30}):
             with pytest.raises(AssertionError, match="it trains"):

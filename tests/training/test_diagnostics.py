@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import gwbench
 from gwbench.contracts import Encoder, Objective, Pairing, StrainInfo, View
-from gwbench.experiment import context
+from gwbench.experiment import train_encoder
 from gwbench.experiment.record import DIAGNOSTICS, RunRecord
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.training import diagnostics
@@ -203,7 +203,7 @@ def test_a_run_keeps_the_matrix_of_its_training_windows(tmp_path: Path, monkeypa
         seen.append((what, windows))
         return diagnose(what, windows, **options)
 
-    monkeypatch.setattr(context, "diagnose", spied)
+    monkeypatch.setattr(train_encoder, "diagnose", spied)
     found = kept(run(tmp_path, seed=5, settings={"training.epochs": 1}))
     ((what, windows),) = seen
     views = what.views(windows, gwbench.seeds.torch_generator(5, "diagnostics"))
@@ -218,7 +218,7 @@ def test_a_run_keeps_the_matrix_of_its_training_windows(tmp_path: Path, monkeypa
 def test_a_run_gives_the_same_numbers_as_one_that_is_not_looked_at(
     looked_at: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(context, "diagnose", lambda *_, **__: {})
+    monkeypatch.setattr(train_encoder, "diagnose", lambda *_, **__: {})
     without = run(tmp_path)
     assert without.folder
     assert looked_at.folder

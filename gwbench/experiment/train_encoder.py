@@ -1,0 +1,91 @@
+"""Pre-training as every process that takes part in it carries it out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from gwbench import seeds
+from gwbench.contracts import Array, StrainInfo
+from gwbench.experiment.context import ExperimentContext
+from gwbench.nn.detector_encoder import DetectorEncoder
+from gwbench.preprocessing.noise_source import coloured_noise_factory
+from gwbench.preprocessing.signal_source import simulated_signals_factory
+from gwbench.registry import REGISTRY
+from gwbench.training.diagnostics import GENERATIVE_TAG, diagnose
+from gwbench.training.distributed import ProcessGroup
+from gwbench.training.method import SslMethod
+from gwbench.training.pretrain import Trained, monitored, pretrain
+
+
+def train_encoder(
+    context: ExperimentContext, encoder: DetectorEncoder, checkpoints: Path, process_group: ProcessGroup | None = None
+) -> Trained:
+    """Train an encoder in place with the run's pairing, augmentations and objective.
+
+    Args:
+        context: of the run; its training split is read, its labels are not.
+        encoder: as pre-training starts from it.
+        checkpoints: folder of the checkpoint, from which an interrupted training goes on.
+        process_group: the processes that train together, which are connected; by default this one alone.
+
+    Raises:
+        UserError: the batch does not fit the data, or the training diverged.
+    """
+    assert context.spec.training
+    process_group = process_group or ProcessGroup()
+    device = process_group.device(context.device)
+    method = build_method(context, encoder)
+    trained = pretrain(
+        method,
+        context.strain["train"],
+        context.spec.training,
+        seed=context.seed,
+        precision=context.precision,
+        device=device,
+        folder=checkpoints,
+        progress=context.progress,
+        process_group=process_group,
+    )
+    if not process_group.is_main:
+        return trained
+    begun = time.perf_counter()
+    diagnostics = _diagnostics(context, method, device)
+    seconds = trained.diagnostics_seconds + time.perf_counter() - begun
+    return replace(trained, diagnostics=diagnostics, diagnostics_seconds=seconds)
+
+
+def build_method(context: ExperimentContext, encoder: DetectorEncoder) -> SslMethod:
+    """The run's encoder, pairing, augmentations and objective; the objective's weights are those of the seed."""
+    spec = context.spec
+    assert spec.pairing and spec.objective
+    info = StrainInfo(
+        detectors=context.splits.detectors,
+        sample_rate=context.splits.sample_rate,
+        window=context.splits.window,
+        coloured_noise=coloured_noise_factory(context.conditioner, seed=context.seed, progress=context.progress),
+        signals=simulated_signals_factory(
+            context.conditioner, context.splits.train.strain, seed=context.seed, progress=context.progress
+        ),
+    )
+    with seeds.torch_global(context.seed, "init", 1):
+        objective = spec.objective.build("objective", encoder.embed_dim)
+    return SslMethod(
+        encoder=encoder,
+        pairing=spec.pairing.build("pairing", info),
+        augmentations=[choice.build("augmentation", info) for choice in spec.augmentations],
+        objective=objective,
+    )
+
+
+def _diagnostics(context: ExperimentContext, method: SslMethod, device: str) -> dict[str, Array]:
+    """What there is to look at afterwards; nothing, with the reason said, where it cannot be had."""
+    assert context.spec.objective
+    if GENERATIVE_TAG in REGISTRY.get("objective", context.spec.objective.name).tags:
+        return {}
+    try:
+        return diagnose(method, monitored(context.strain["train"]), seed=context.seed, device=device)
+    except Exception as error:  # a training that went well must not be lost for a picture of it
+        context.progress.say(f"No cross-correlation matrix is kept: {type(error).__name__}: {error}")
+        return {}
