@@ -100,43 +100,21 @@ def pretrain(
         UserError: the batch is larger than the data, or the loss is no longer finite.
     """
     process_group = process_group or ProcessGroup()
-    batches = EpochBatches(len(strain), settings.batch_size, seed, process_group)
-    if len(batches) == 0:
-        raise UserError(
-            f"A batch of {settings.batch_size} windows is larger than the training split of {len(strain)}. "
-            "Lower --batch-size or use more data."
-        )
-    if settings.batch_size < method.objective.min_batch:
-        raise UserError(f"This objective needs a batch of at least {method.objective.min_batch}; raise --batch-size.")
+    batches = _batches(method, len(strain), settings, seed, process_group)
+    steps = settings.epochs * len(batches)
     watched = monitored(strain)
     front_end_cache = FrontEndCache(len(strain), watched.shape[1], device, progress) if method.unchanging else None
     if process_group.size > 1:
         method = replace(method, encoder=GlobalBatchEncoder(method.encoder))
         disable_gathering(method.objective)
-    module = Pretraining(
-        method,
-        settings,
-        seed,
-        total_steps=settings.epochs * len(batches),
-        front_end_cache=front_end_cache,
-        process_group=process_group,
-    )
     history = History(watched)
-    reporter = ProgressReporter(
-        progress, history, settings.epochs * len(batches) * settings.batch_size, settings.batch_size
-    )
+    reports = [
+        ProgressReporter(progress, history, steps * settings.batch_size, settings.batch_size),
+        MetricLogger(progress, "pretrain", lambda: _last_epoch(history, settings)),
+    ]
     checkpoint = folder / CHECKPOINT
-
-    def windows_per_second() -> float:
-        return history.steps * settings.batch_size / history.seconds
-
-    def last_epoch() -> dict[str, float]:
-        figures = {"epoch_loss": history.loss[-1], "samples_per_second": windows_per_second()}
-        return figures | history.collapse[-1]
-
-    reports = [reporter, MetricLogger(progress, "pretrain", last_epoch)]
     fit(
-        module,
+        Pretraining(method, settings, seed, steps, front_end_cache=front_end_cache, process_group=process_group),
         IndexedBatches(Batches(strain, batches, device)),
         epochs=settings.epochs,
         device=device,
@@ -152,10 +130,39 @@ def pretrain(
         collapse=history.collapse,
         seconds=history.seconds,
         diagnostics_seconds=history.diagnostics_seconds,
-        windows_per_second=windows_per_second(),
+        windows_per_second=_windows_per_second(history, settings),
         resumed_from=history.resumed_from,
         steps=history.steps,
     )
+
+
+def _batches(
+    method: SslMethod, windows: int, settings: TrainingSettings, seed: int, process_group: ProcessGroup
+) -> EpochBatches:
+    """The positions of every batch.
+
+    Raises:
+        UserError: the batch is larger than the data, or smaller than the objective needs.
+    """
+    batches = EpochBatches(windows, settings.batch_size, seed, process_group)
+    if len(batches) == 0:
+        raise UserError(
+            f"A batch of {settings.batch_size} windows is larger than the training split of {windows}. "
+            "Lower --batch-size or use more data."
+        )
+    if settings.batch_size < method.objective.min_batch:
+        raise UserError(f"This objective needs a batch of at least {method.objective.min_batch}; raise --batch-size.")
+    return batches
+
+
+def _windows_per_second(history: History, settings: TrainingSettings) -> float:
+    return history.steps * settings.batch_size / history.seconds
+
+
+def _last_epoch(history: History, settings: TrainingSettings) -> dict[str, float]:
+    """The metrics of the last epoch, for loggers."""
+    metrics = {"epoch_loss": history.loss[-1], "samples_per_second": _windows_per_second(history, settings)}
+    return metrics | history.collapse[-1]
 
 
 class EpochBatches(Sampler[Tensor]):
