@@ -60,13 +60,13 @@ def resolve_precision(asked: str, device: str) -> str:
 
 def packages() -> dict[str, str]:
     """Versions of the packages that move numbers."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def hardware(device: str) -> dict[str, str | int | float]:
@@ -74,7 +74,7 @@ def hardware(device: str) -> dict[str, str | int | float]:
     import psutil
     import torch
 
-    found: dict[str, str | int | float] = {
+    facts: dict[str, str | int | float] = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _cpu_info("model name") or platform.processor() or "unknown",
         "cores": usable_cores(),
@@ -82,8 +82,8 @@ def hardware(device: str) -> dict[str, str | int | float]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
     }
     if device.startswith("cuda") and torch.cuda.is_available():  # a failure may be recorded by another machine
-        found["accelerator"] = torch.cuda.get_device_name(device)
-    return found
+        facts["accelerator"] = torch.cuda.get_device_name(device)
+    return facts
 
 
 def peak_memory() -> int:

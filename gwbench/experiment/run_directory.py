@@ -42,10 +42,10 @@ def directory_of(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path)
 def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) -> RunRecord | None:
     """The record of this very run, finished or failed; None where there is none that could be trusted."""
     try:
-        found = record.read_record(directory_of(spec, fingerprint, out))
+        result = record.read_record(directory_of(spec, fingerprint, out))
     except UserError:
         return None
-    return found if _is_of(found, spec, fingerprint) else None
+    return result if _is_of(result, spec, fingerprint) else None
 
 
 def reusable_runs(
@@ -58,35 +58,35 @@ def reusable_runs(
     wanted, plugins = spec.pretraining.canonical(), spec.ordinary.plugins()
     slugs = dict.fromkeys(_slug(each) for each, _ in spec.ordinary.identities(fingerprint))
     for path in sorted(path for slug in slugs for path in folder.parent.glob(f"{slug}-*/{record.RECORD}")):
-        found = None if path.parent == folder else _readable(path.parent, progress)
+        earlier = None if path.parent == folder else _readable(path.parent, progress)
         if (
-            found
-            and found.status == "ok"
-            and found.spec.baseline is None
-            and found.data
-            and found.data.fingerprint == fingerprint
-            and _made_by(found, plugins)
-            and found.spec.current().pretraining.canonical() == wanted
+            earlier
+            and earlier.status == "ok"
+            and earlier.spec.baseline is None
+            and earlier.data
+            and earlier.data.fingerprint == fingerprint
+            and _made_by(earlier, plugins)
+            and earlier.spec.current().pretraining.canonical() == wanted
         ):
-            yield found
+            yield earlier
 
 
-def _is_of(found: RunRecord, spec: RunSpec, fingerprint: Mapping[str, str]) -> bool:
+def _is_of(result: RunRecord, spec: RunSpec, fingerprint: Mapping[str, str]) -> bool:
     """Whether a record is of this very run.
 
     A run whose plugins have no source that could be compared is never taken for done.
     """
-    known = all(plugin.source_hash for plugin in found.plugins)
-    return known and any(found.run_id == run_id for _, run_id in spec.identities(fingerprint))
+    known = all(plugin.source_hash for plugin in result.plugins)
+    return known and any(result.run_id == run_id for _, run_id in spec.identities(fingerprint))
 
 
-def _made_by(found: RunRecord, plugins: list[Plugin]) -> bool:
+def _made_by(result: RunRecord, plugins: list[Plugin]) -> bool:
     """Whether a record's plugins are these, by whatever name and kind of hash it knows them."""
-    return len(found.plugins) == len(plugins) and all(
+    return len(result.plugins) == len(plugins) and all(
         (used.kind, used.version) == (plugin.kind, plugin.version)
         and used.name in (plugin.name, *plugin.aliases)
         and plugin.is_of(used.source_hash)
-        for used, plugin in zip(found.plugins, plugins, strict=True)
+        for used, plugin in zip(result.plugins, plugins, strict=True)
     )
 
 
@@ -121,8 +121,8 @@ def _slug(spec: RunSpec) -> str:
 
 def finished(spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progress: Progress) -> RunRecord | None:
     """The record of this very run, if it is whole and went well."""
-    found = _readable(folder, progress, then="It is made again now.")
-    return found if found and found.status == "ok" and _is_of(found, spec, fingerprint) else None
+    result = _readable(folder, progress, then="It is made again now.")
+    return result if result and result.status == "ok" and _is_of(result, spec, fingerprint) else None
 
 
 def _readable(folder: Path, progress: Progress, then: str = "It is left aside.") -> RunRecord | None:

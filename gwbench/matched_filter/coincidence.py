@@ -53,12 +53,12 @@ def snr_series(strain: Tensor, templates: Tensor, samples: int) -> Tensor:
 def sliding_max(series: Tensor, reach: int) -> Tensor:
     """The maximum of [..., T] over the samples within `reach`, by doubling the width: log2 of it steps, not all."""
     width, done = 2 * reach + 1, 1
-    found = torch.nn.functional.pad(series, (reach, reach))
+    maxima = torch.nn.functional.pad(series, (reach, reach))
     while done < width:
         step = min(done, width - done)
-        found = torch.maximum(found[..., :-step], found[..., step:])
+        maxima = torch.maximum(maxima[..., :-step], maxima[..., step:])
         done += step
-    return found
+    return maxima
 
 
 def network_power(power: Tensor, lags: Sequence[int]) -> Tensor:
@@ -79,24 +79,24 @@ def loudest(strain: Tensor, templates: Tensor, lags: Sequence[int], samples: int
     On a processor every core takes windows of its own: in steps as small as a cache holds, cores that share each step
     would spend their time waiting for each other.
     """
-    found = torch.empty(len(strain), len(templates), device=strain.device)
+    scores = torch.empty(len(strain), len(templates), device=strain.device)
     if strain.device.type != "cpu":
-        _loudest(found, strain, templates, lags, samples, DEVICE_CHUNK)
-        return found
+        _loudest(scores, strain, templates, lags, samples, DEVICE_CHUNK)
+        return scores
     threads = torch.get_num_threads()
-    parts = zip(found.tensor_split(threads), strain.tensor_split(threads), strict=True)
+    parts = zip(scores.tensor_split(threads), strain.tensor_split(threads), strict=True)
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         running = [pool.submit(_loudest, out, part, templates, lags, samples, CPU_CHUNK) for out, part in parts]
     torch.set_num_threads(threads)
     for future in running:
         future.result()
-    return found
+    return scores
 
 
-def _loudest(found: Tensor, strain: Tensor, templates: Tensor, lags: Sequence[int], samples: int, budget: int) -> None:
+def _loudest(scores: Tensor, strain: Tensor, templates: Tensor, lags: Sequence[int], samples: int, budget: int) -> None:
     rows = max(1, budget // (samples * len(lags)))
     windows, bank = max(1, rows // len(templates)), min(rows, len(templates))
-    for out, part in zip(found.split(windows), strain.split(windows), strict=True):
+    for out, part in zip(scores.split(windows), strain.split(windows), strict=True):
         for best, some in zip(out.split(bank, dim=1), templates.split(bank), strict=True):
             series = torch.view_as_real(snr_series(part, some, samples))
             best.copy_(network_power(series.square().sum(dim=-1), lags).amax(dim=-1))

@@ -26,12 +26,12 @@ def matches(waveforms: Tensor, template: Tensor, samples: int) -> Tensor:
         waveforms, template: vectors of norm 1.
         samples: T; times of coalescence are tried a sample apart.
     """
-    found = [
+    overlaps = [
         # That the band does not begin at bin 0 only turns the phase from sample to sample.
         torch.fft.ifft(part * template.conj(), n=samples, norm="forward").abs().amax(dim=-1)
         for part in waveforms.split(CHUNK)
     ]
-    return torch.cat(found)
+    return torch.cat(overlaps)
 
 
 def place(

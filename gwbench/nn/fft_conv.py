@@ -188,8 +188,8 @@ class _Correlation(torch.autograd.Function):
             product = torch.bmm(spectrum, full)
             if bias is not None:
                 product[0, :, :wider] += block * bias  # at frequency 0, which `inverse` divides by the block's length
-            found = _each(inverse, _by_block(product))
-            out.copy_(found.view(len(part), -1, wider)[:, :valid])
+            filtered = _each(inverse, _by_block(product))
+            out.copy_(filtered.view(len(part), -1, wider)[:, :valid])
             if keep:
                 spectra.append(spectrum)
         ctx.save_for_backward(full, *spectra)
@@ -218,9 +218,9 @@ class _Correlation(torch.autograd.Function):
             if for_weight:
                 total += torch.bmm(spectra[start // ctx.rows].transpose(1, 2), spectrum)
             if dx is not None:
-                found = _each(backward, _by_block(torch.bmm(spectrum, full.transpose(1, 2))))
+                gradient = _each(backward, _by_block(torch.bmm(spectrum, full.transpose(1, 2))))
                 _add_overlapping(
-                    found.view(len(part), ctx.count, ctx.block, channels), step, dx[start : start + ctx.rows]
+                    gradient.view(len(part), ctx.count, ctx.block, channels), step, dx[start : start + ctx.rows]
                 )
         shape = torch.Size((wider, channels, ctx.kernel))
         dw = _weight_gradient(total, shape, ctx.block) if for_weight else None

@@ -272,12 +272,12 @@ class Pretraining(pl.LightningModule):
 
 def _agreed(checkpoint: Path, progress: Progress, process_group: ProcessGroup) -> str | None:
     """The checkpoint that all processes resume from."""
-    found = _usable(checkpoint, progress) if process_group.is_main else None
+    path = _usable(checkpoint, progress) if process_group.is_main else None
     if process_group.channel:
-        found = process_group.channel.agree(found)
-    if found and not checkpoint.exists():
+        path = process_group.channel.agree(path)
+    if path and not checkpoint.exists():
         raise UserError(f"There is no {checkpoint} on this node: give --out a folder that all nodes share.")
-    return found and str(checkpoint)
+    return path and str(checkpoint)
 
 
 def _usable(checkpoint: Path, progress: Progress) -> str | None:

@@ -12,7 +12,7 @@ from gwbench.errors import UserError
 
 if TYPE_CHECKING:
     from gwbench.preprocessing.conditioning import Conditioning
-    from gwbench.reporting.strain_plots.window_view import Portrait
+    from gwbench.reporting.strain_plots.window_view import StrainPlot
 
 SPLIT, DURATION = "val", 2.0
 
@@ -65,11 +65,11 @@ def plot(
     dataset = _dataset(sources, cache_dir)
     if dataset is None:
         _refuse("strain files", split=split, window=window)
-        portrait, name = _of_files(sources, gps, DURATION if duration is None else duration, settings)
+        strain_plot, name = _of_files(sources, gps, DURATION if duration is None else duration, settings)
     else:
         _refuse("a dataset", gps=gps, duration=duration)
-        portrait, name = _of_dataset(dataset, split or SPLIT, window, settings)
-    picture = render(portrait, q=q)
+        strain_plot, name = _of_dataset(dataset, split or SPLIT, window, settings)
+    picture = render(strain_plot, q=q)
     path = out or Path(f"{name}.png")
     with atomic(path) as temporary:
         temporary.write_bytes(picture)
@@ -110,28 +110,28 @@ def _is_store(path: Path) -> bool:
         return False
 
 
-def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioning) -> tuple[Portrait, str]:
+def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioning) -> tuple[StrainPlot, str]:
     from gwbench.data.store.reader import open_store, read_header
-    from gwbench.reporting.strain_plots.window_view import choose_window, window_portrait
+    from gwbench.reporting.strain_plots.window_view import choose_window, window_plot
 
     splits = open_store(path)
     index = choose_window(splits[split], window, split)
     gps = read_header(path).recipe.get("parameters", {}).get("gps")
     known = float(gps) if isinstance(gps, int | float) else None
-    portrait = window_portrait(splits, split, index, settings=settings, name=path.stem, gps=known)
-    return portrait, f"{path.stem}-{split}-{index}"
+    strain_plot = window_plot(splits, split, index, settings=settings, name=path.stem, gps=known)
+    return strain_plot, f"{path.stem}-{split}-{index}"
 
 
 def _of_files(
     sources: tuple[str, ...], gps: float | None, duration: float, settings: Conditioning
-) -> tuple[Portrait, str]:
+) -> tuple[StrainPlot, str]:
     from gwbench.data.strain_files.reading import read_strain
-    from gwbench.reporting.strain_plots.file_view import strain_portrait
+    from gwbench.reporting.strain_plots.file_view import file_plot
 
     files = [read_strain(Path(source).expanduser()) for source in sources]
-    portrait = strain_portrait(files, gps=gps, duration=duration, settings=settings)
-    detectors = "".join(channel.name for channel in portrait.channels)
-    return portrait, f"{files[0].path.stem if len(files) == 1 else detectors}-{portrait.zero.split()[-1]}"
+    strain_plot = file_plot(files, gps=gps, duration=duration, settings=settings)
+    detectors = "".join(channel.name for channel in strain_plot.channels)
+    return strain_plot, f"{files[0].path.stem if len(files) == 1 else detectors}-{strain_plot.zero.split()[-1]}"
 
 
 def _refuse(what: str, **options: object) -> None:

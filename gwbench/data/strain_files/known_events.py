@@ -37,7 +37,7 @@ def known_events(files: Iterable[Path]) -> list[KnownEvent]:
     Raises:
         UserError: a file that is not as expected.
     """
-    found: dict[tuple[float, str], KnownEvent] = {}
+    events: dict[tuple[float, str], KnownEvent] = {}
     for path in files:
         try:
             listed = KnownEvents.model_validate_json(path.read_bytes())
@@ -48,5 +48,5 @@ def known_events(files: Iterable[Path]) -> list[KnownEvent]:
                 '{"events": [{"name": "GW150914", "gps": 1126259462.4}]}. Mend or remove it, or set '
                 "dataset.exclude_events=false."
             ) from None
-        found |= {(event.gps, event.name): event for event in listed.events}
-    return [found[key] for key in sorted(found)]
+        events |= {(event.gps, event.name): event for event in listed.events}
+    return [events[key] for key in sorted(events)]

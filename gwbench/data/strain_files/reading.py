@@ -71,14 +71,16 @@ def read_strain(path: str | Path, channels: Sequence[str] = ()) -> StrainFile:
         the one asked for, no sample rate or no finite sample.
     """
     path = _existing(path)
-    found = (read_frame if path.suffix in GWF else read_hdf5)(path, channels)
-    finite = np.isfinite(found.strain)
+    recording = (read_frame if path.suffix in GWF else read_hdf5)(path, channels)
+    finite = np.isfinite(recording.strain)
     if not finite.any():
-        raise UserError(f"The strain file {path} holds no finite sample in {found.channel}. Use another file.")
-    good = finite & (found.strain != 0)
-    for mask in found.masks:
-        good &= mask.good(found.gps_start, found.sample_rate, len(good))
-    return StrainFile(found.detector, found.gps_start, found.sample_rate, found.strain, ranges(good), path)
+        raise UserError(f"The strain file {path} holds no finite sample in {recording.channel}. Use another file.")
+    good = finite & (recording.strain != 0)
+    for mask in recording.masks:
+        good &= mask.good(recording.gps_start, recording.sample_rate, len(good))
+    return StrainFile(
+        recording.detector, recording.gps_start, recording.sample_rate, recording.strain, ranges(good), path
+    )
 
 
 def strain_detector(path: str | Path, channels: Sequence[str] = ()) -> str | None:
@@ -93,7 +95,7 @@ def find_strain_files(places: Iterable[str]) -> list[Path]:
     Raises:
         UserError: one of them leads to no file.
     """
-    found: set[Path] = set()
+    paths: set[Path] = set()
     for given in places:
         place = Path(given).expanduser()
         if place.is_file():
@@ -109,8 +111,8 @@ def find_strain_files(places: Iterable[str]) -> list[Path]:
                 f"dataset.path={given} names no strain file: expected a file ({', '.join(HDF5 + GWF)}), a folder of "
                 "such files, or a glob in quotes."
             )
-        found.update(file.absolute() for file in here)
-    return sorted(found, key=lambda file: (file.name, str(file)))
+        paths.update(file.absolute() for file in here)
+    return sorted(paths, key=lambda file: (file.name, str(file)))
 
 
 def ranges(mask: Array) -> Ranges:

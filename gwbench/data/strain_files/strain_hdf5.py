@@ -85,11 +85,11 @@ def _strain(file: h5py.File, path: Path, channels: Sequence[str]) -> h5py.Datase
     import h5py
 
     series: dict[str, h5py.Dataset] = {}
-    found: list[str] = []
+    listed: list[str] = []
 
     def visit(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset):
-            found.append(f"{name} {item.shape} {item.dtype}")
+            listed.append(f"{name} {item.shape} {item.dtype}")
             if item.ndim == 1 and item.dtype.kind == "f":
                 series[name] = item
 
@@ -101,7 +101,7 @@ def _strain(file: h5py.File, path: Path, channels: Sequence[str]) -> h5py.Datase
         if not series:
             raise UserError(
                 f"The strain file {path} has no strain: expected strain/Strain, data, or a single one-dimensional "
-                f"float dataset; found {'; '.join(found[:LISTED]) or 'no dataset'}. Use another file."
+                f"float dataset; found {'; '.join(listed[:LISTED]) or 'no dataset'}. Use another file."
             )
     return series[one_channel(path, list(series), list(series), channels)]
 

@@ -69,7 +69,7 @@ def tracked(channels: Sequence[Sequence[Segment]], sample_rate: float) -> tuple[
         there.
     """
     measured: list[tuple[Array, float]] = []
-    found = []
+    noise_segments = []
     for segments in channels:
         noise: list[NoiseSegment] = []
         for run in _runs(segments):
@@ -89,12 +89,12 @@ def tracked(channels: Sequence[Sequence[Segment]], sample_rate: float) -> tuple[
                     for part, begin in zip(run[first:end], begins[first:end], strict=True)
                 ]
                 measured.append(_measure(spans, sample_rate))
-        found.append(noise)
+        noise_segments.append(noise)
     finest = min(delta_f for _, delta_f in measured)
     bins = round(sample_rate / 2 / finest) + 1
     values = np.stack([resample_psd(psd, delta_f, finest, bins) for psd, delta_f in measured])
     values[:, np.arange(bins) * finest > PASSBAND * sample_rate / 2] = 0.0
-    return found, PsdTable(values, finest)
+    return noise_segments, PsdTable(values, finest)
 
 
 def sensitivity(psds: PsdTable) -> Array:

@@ -188,8 +188,8 @@ def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
             hint = did_you_mean(name, BACKENDS)
             raise UserError(f"There is no logger {name!r}.{hint} Loggers: {', '.join(BACKENDS)}.")
         module = BACKENDS[name].needs
-        found = find_spec(module)
-        if found is None or found.origin is None:  # a folder of that name, such as wandb leaves behind, is no package
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:  # a folder of that name, such as wandb leaves behind, is no package
             raise UserError(
                 f"The logger {name!r} needs {module}, which is not installed: pip install 'gwbench-ssl[{name}]'"
             )

@@ -9,7 +9,7 @@ import numpy as np
 
 from gwbench.data.dataset import Array, Split
 from gwbench.errors import UserError
-from gwbench.reporting.strain_plots.window_view import Channel, Portrait, fit_whitening, whitened_channel
+from gwbench.reporting.strain_plots.window_view import Channel, StrainPlot, fit_whitening, whitened_channel
 from gwbench.simulation.population import REFERENCE_GPS
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ FIRST_RUN = 7e8
 """GPS time before which there was no strain."""
 
 
-def strain_portrait(
-    files: Sequence[StrainFile], *, gps: float | None, duration: float, settings: Conditioning
-) -> Portrait:
+def file_plot(files: Sequence[StrainFile], *, gps: float | None, duration: float, settings: Conditioning) -> StrainPlot:
     """A segment of strain files, each whitened by what is measured on all the good data in it.
 
     Args:
@@ -70,7 +68,7 @@ def strain_portrait(
     )
     names = ", ".join(file.path.name for file in files)
     zero = f"GPS {gps:.3f}".rstrip("0").rstrip(".")
-    return Portrait(names, (zero, *_date(gps)), channels, -duration / 2, zero, (settings.low, settings.high))
+    return StrainPlot(names, (zero, *_date(gps)), channels, -duration / 2, zero, (settings.low, settings.high))
 
 
 def _stretch(file: StrainFile, strain: Array, settings: Conditioning) -> Channel:
@@ -129,4 +127,4 @@ def _date(gps: float) -> list[str]:
     return [f"{year}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d} UTC"]
 
 
-__all__ = ["strain_portrait"]
+__all__ = ["file_plot"]

@@ -12,7 +12,7 @@ import numpy as np
 from gwbench.data.dataset import Array
 from gwbench.data.strain_files.resample import PASSBAND
 from gwbench.reporting.strain_plots.q_transform import q_energy
-from gwbench.reporting.strain_plots.window_view import Channel, Portrait
+from gwbench.reporting.strain_plots.window_view import Channel, StrainPlot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,15 +61,15 @@ MARKS: dict[str, tuple[Literal["--", ":"], str]] = {"arrival": ("--", "signal ar
 """Line and name of what `Channel.marks` may hold."""
 
 
-def render(portrait: Portrait, *, q: float = 8.0) -> bytes:
-    """A portrait as a PNG picture, the same wherever it is drawn: no setting of the user's matplotlib matters.
+def render(strain_plot: StrainPlot, *, q: float = 8.0) -> bytes:
+    """A plot as a PNG picture, the same wherever it is drawn: no setting of the user's matplotlib matters.
 
     Args:
-        portrait: what to draw.
+        plot: what to draw.
         q: of the Q-transform; see `gwbench.reporting.strain_plots.q_transform.q_energy`.
 
     Raises:
-        UserError: this q does not fit the portrait.
+        UserError: this q does not fit the plot.
     """
     import matplotlib as mpl
 
@@ -78,13 +78,13 @@ def render(portrait: Portrait, *, q: float = 8.0) -> bytes:
         mpl.rcParams.update(STYLE)
         # A name in a script that the font lacks is drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        figure = draw(portrait, q=q)
+        figure = draw(strain_plot, q=q)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=DPI)
     return picture.getvalue()
 
 
-def draw(portrait: Portrait, *, q: float = 8.0) -> Figure:
+def draw(strain_plot: StrainPlot, *, q: float = 8.0) -> Figure:
     """The figure: a column for every detector; strain, whitened strain and Q-transform share the time axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
@@ -93,7 +93,7 @@ def draw(portrait: Portrait, *, q: float = 8.0) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import MaxNLocator
 
-    channels = portrait.channels
+    channels = strain_plot.channels
     width = max(COLUMN * len(channels) + 0.8, LEAST_WIDTH)
     figure = Figure(figsize=(width, sum(HEIGHTS) + 1.6), layout=ConstrainedLayoutEngine(h_pad=0.05, w_pad=0.05))
     FigureCanvasAgg(figure)
@@ -107,27 +107,27 @@ def draw(portrait: Portrait, *, q: float = 8.0) -> Figure:
             other.sharey(row[0])
             other.tick_params(labelleft=False)
 
-    pictures = [_q_picture(channel, portrait, q) for channel in channels]
+    pictures = [_q_picture(channel, strain_plot, q) for channel in channels]
     top = float(np.clip(max(energy.max() for *_, energy in pictures), *ENERGY))
     # Colours follow the root of the energy, which a burst's SNR goes by: the faint are seen beside the loud.
     colours = ScalarMappable(PowerNorm(0.5, vmin=0, vmax=top), "viridis")
     for column, channel, picture in zip(axes.T, channels, pictures, strict=True):
-        times = portrait.start + np.arange(len(channel.strain)) / channel.sample_rate
+        times = strain_plot.start + np.arange(len(channel.strain)) / channel.sample_rate
         _strain(column[0], times, channel)
         column[1].plot(times, channel.whitened, color=_ink(channel), linewidth=0.7)
         column[1].yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=TICK_STEPS))
         column[2].pcolormesh(*picture, norm=colours.norm, cmap=colours.cmap, shading="nearest")
-        column[2].set(yscale="log", ylim=portrait.band, xlabel=f"time from {portrait.zero} (s)")
+        column[2].set(yscale="log", ylim=strain_plot.band, xlabel=f"time from {strain_plot.zero} (s)")
         column[2].set_xlim(times[0], times[-1] + 1 / channel.sample_rate)
         column[0].yaxis.set_major_locator(MaxNLocator(5, steps=TICK_STEPS))
         column[2].xaxis.set_major_locator(MaxNLocator(4, steps=TICK_STEPS))
-        _plain_ticks(column[2].yaxis, portrait.band)
+        _plain_ticks(column[2].yaxis, strain_plot.band)
         _marks(column, channel)
-        _spectrum(column[3], channel, portrait.band)
+        _spectrum(column[3], channel, strain_plot.band)
     reached = max(float(np.abs(channel.whitened).max()) for channel in channels)
     axes[1, 0].set_ylim(-1.1 * max(reached, 4.0), 1.1 * max(reached, 4.0))
-    axes[3, 0].set_ylim(_spectrum_limits(channels, portrait.band))
-    _label(figure, axes, portrait, q)
+    axes[3, 0].set_ylim(_spectrum_limits(channels, strain_plot.band))
+    _label(figure, axes, strain_plot, q)
     bar = figure.colorbar(
         colours, ax=axes[2].tolist(), pad=0.01, aspect=15, extend="max" if top == ENERGY[1] else "neither"
     )
@@ -135,20 +135,20 @@ def draw(portrait: Portrait, *, q: float = 8.0) -> Figure:
     return figure
 
 
-def _q_picture(channel: Channel, portrait: Portrait, q: float) -> tuple[Array, Array, Array]:
+def _q_picture(channel: Channel, strain_plot: StrainPlot, q: float) -> tuple[Array, Array, Array]:
     """Times, frequencies and energy [F, t]; a pixel shows the loudest sample it holds."""
-    frequencies = np.geomspace(*portrait.band, ROWS)
+    frequencies = np.geomspace(*strain_plot.band, ROWS)
     count = len(channel.whitened)
     stride = -(-count // COLUMNS)
     edges = np.arange(0, count, stride)
     energy = np.concatenate([
         np.maximum.reduceat(
-            q_energy(channel.whitened, channel.sample_rate, some, q=q, band=portrait.band), edges, axis=1
+            q_energy(channel.whitened, channel.sample_rate, some, q=q, band=strain_plot.band), edges, axis=1
         )
         for some in np.array_split(frequencies, ROWS // ROWS_AT_ONCE)
     ])  # fmt: skip
     middle = (edges + np.minimum(edges + stride, count) - 1) / 2
-    return portrait.start + middle / channel.sample_rate, frequencies, energy
+    return strain_plot.start + middle / channel.sample_rate, frequencies, energy
 
 
 def _strain(axes: Axes, times: Array, channel: Channel) -> None:
@@ -203,27 +203,27 @@ def _marks(column: Sequence[Axes], channel: Channel) -> None:
             )  # fmt: skip
 
 
-def _label(figure: Figure, axes: Array, portrait: Portrait, q: float) -> None:
+def _label(figure: Figure, axes: Array, strain_plot: StrainPlot, q: float) -> None:
     from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
 
-    low, high = portrait.band
+    low, high = strain_plot.band
     axes[0, 0].set_ylabel("strain")
     axes[1, 0].set_ylabel(f"whitened,\n{low:g}\N{EN DASH}{high:g} Hz\n(noise: \u03c3 = 1)")
     axes[2, 0].set_ylabel(f"frequency (Hz)\nQ = {q:g}")
     axes[3, 0].set_ylabel("amplitude spectral\ndensity (Hz$^{-1/2}$)")
-    name = portrait.name.replace("$", r"\$")  # which would begin a formula
-    lines = [name, ",  ".join(portrait.facts)]
+    name = strain_plot.name.replace("$", r"\$")  # which would begin a formula
+    lines = [name, ",  ".join(strain_plot.facts)]
     room = figure.get_figwidth() * CHARACTERS / max(len(line) for line in lines)
     figure.suptitle("\n".join(lines), fontsize=TITLE_SIZE * min(1.0, room))
-    found = {what for channel in portrait.channels for what in channel.marks}
-    inks = tuple(Line2D([], [], color=_ink(channel), linewidth=0.9) for channel in portrait.channels)
+    marked = {what for channel in strain_plot.channels for what in channel.marks}
+    inks = tuple(Line2D([], [], color=_ink(channel), linewidth=0.9) for channel in strain_plot.channels)
     legend: dict[str, Any] = {
         "density of what is shown": inks,
         "density of the noise, which it is whitened by": Line2D([], [], color="black", linewidth=1.2),
     }
     for what, (line, meaning) in MARKS.items():
-        if what in found:
+        if what in marked:
             legend[meaning] = Line2D([], [], color="black", linestyle=line, linewidth=1.0)
     figure.legend(
         list(legend.values()), list(legend), loc="outside lower center", ncols=len(legend), handlelength=3.0,

@@ -33,7 +33,7 @@ class Channel:
         asd: [F] amplitude spectral density of this segment of strain, 1/sqrt(Hz).
         measured: [F] that of the noise, which the whitening goes by.
         snrs: optimal SNR of what there is, as far as it is known: "signal", "glitch" (the loudest).
-        marks: seconds on the portrait's axis of what happens within it: "arrival", "glitch".
+        marks: seconds on the plot's axis of what happens within it: "arrival", "glitch".
     """
 
     name: str
@@ -48,7 +48,7 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Portrait:
+class StrainPlot:
     """A window in every detector.
 
     Attributes:
@@ -87,29 +87,29 @@ def choose_window(split: Split, which: str | None, name: str) -> int:
     signals, noise = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
     known = signals[np.isfinite(snr[signals])]
     ranked = known[np.argsort(snr[known], kind="stable")]
-    found = {
+    positions_of = {
         "loudest": ranked[-1:],
         "signal": ranked[(len(ranked) - 1) // 2 :] if len(ranked) else signals,
         "noise": noise,
     }
     if which is None:
-        return next((int(positions[0]) for positions in found.values() if len(positions)), 0)
-    if which in found:
-        if not len(found[which]):
+        return next((int(positions[0]) for positions in positions_of.values() if len(positions)), 0)
+    if which in positions_of:
+        if not len(positions_of[which]):
             missing = "known SNR" if which == "loudest" and len(signals) else f"window that is labelled {LABELS[which]}"
             raise UserError(f"--window {which}: the {name} split has no {missing}. Choose a window by its position.")
-        return int(found[which][0])
+        return int(positions_of[which][0])
     if not which.isdecimal() or int(which) >= len(split):
         raise UserError(
             f"--window {which}: expected a position from 0 to {len(split) - 1} in the {name} split, or "
-            f"{', '.join(found)}."
+            f"{', '.join(positions_of)}."
         )
     return int(which)
 
 
-def window_portrait(
+def window_plot(
     splits: StrainSplits, split: str, index: int, *, settings: Conditioning, name: str, gps: float | None = None
-) -> Portrait:
+) -> StrainPlot:
     """A window of a dataset, whitened by what is measured on its training split.
 
     Args:
@@ -145,7 +145,7 @@ def window_portrait(
     kind = CLASSES.get(int(chosen.label[index]), CLASSES[-1])
     facts = (kind, *_facts(float(chosen.snr[index]), parameters))
     band = (settings.low, settings.high)
-    return Portrait(f"{name}, {split} {index}", facts, tuple(channels), 0.0, "the window's start", band)
+    return StrainPlot(f"{name}, {split} {index}", facts, tuple(channels), 0.0, "the window's start", band)
 
 
 def arrival(parameters: Mapping[str, float], detector: str, gps: float) -> float:
@@ -239,11 +239,11 @@ def _facts(snr: float, parameters: Mapping[str, float]) -> list[str]:
 
 __all__ = [
     "Channel",
-    "Portrait",
+    "StrainPlot",
     "arrival",
     "choose_window",
     "fit_whitening",
     "spectrum",
     "whitened_channel",
-    "window_portrait",
+    "window_plot",
 ]

@@ -101,9 +101,9 @@ def resolve(devices: int, nodes: int, device: str) -> ProcessGroup:
     if launcher is None and nodes == 1:
         return ProcessGroup(devices)
     if size != devices * nodes:
-        found = f"{launcher} started {size}" if launcher else "neither torchrun nor srun started this one"
+        started = f"{launcher} started {size}" if launcher else "neither torchrun nor srun started this one"
         raise UserError(
-            f"--devices {devices} --num-nodes {nodes} needs {devices * nodes} processes, and {found}. On every node: "
+            f"--devices {devices} --num-nodes {nodes} needs {devices * nodes} processes, and {started}. On every node: "
             f"torchrun --nnodes {nodes} --nproc-per-node {devices} --no-python gwbench run ..., or within a SLURM job: "
             f"srun --nodes {nodes} --ntasks-per-node {devices} gwbench run ..."
         )
@@ -190,10 +190,10 @@ def cluster(process_group: ProcessGroup) -> Any:
 
 def _by_environment(process_group: ProcessGroup) -> str:
     try:
-        found = cluster(process_group)
+        launcher = cluster(process_group)
     except RuntimeError as error:
         raise UserError(f"SLURM's variables do not fit: {error}") from None
-    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = found.main_address, str(found.main_port)
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = launcher.main_address, str(launcher.main_port)
     return "env://"
 
 

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.text import Text
 
 from gwbench.reporting.strain_plots.plots import COLUMN, DPI, STYLE, draw, render
-from gwbench.reporting.strain_plots.window_view import Channel, Portrait
+from gwbench.reporting.strain_plots.window_view import Channel, StrainPlot
 
 RATE = 1024.0
 
@@ -27,14 +27,14 @@ def channel(name: str, seed: int = 0, **known: Any) -> Channel:
     return Channel(name, RATE, strain, rng.standard_normal(2048), frequencies, asd, measured, **known)
 
 
-def portrait(*names: str, **known: Any) -> Portrait:
+def plot(*names: str, **known: Any) -> StrainPlot:
     channels = tuple(channel(name, seed, **known) for seed, name in enumerate(names))
-    return Portrait("some, val 3", ("signal",), channels, 0.0, "the window's start", (20.0, 400.0))
+    return StrainPlot("some, val 3", ("signal",), channels, 0.0, "the window's start", (20.0, 400.0))
 
 
 @pytest.mark.parametrize("names", [("H1",), ("H1", "L1"), ("H1", "L1", "V1", "K1"), ("X1", "Y1", "Z1")])
 def test_a_picture_has_a_column_for_every_detector(names: tuple[str, ...]) -> None:
-    picture = matplotlib.image.imread(io.BytesIO(render(portrait(*names))), format="png")
+    picture = matplotlib.image.imread(io.BytesIO(render(plot(*names))), format="png")
     height, width = picture.shape[:2]
     assert width == pytest.approx(max(COLUMN * len(names) + 0.8, 8.4) * DPI, abs=1)
     assert height == pytest.approx(8.8 * DPI, abs=1)
@@ -42,7 +42,7 @@ def test_a_picture_has_a_column_for_every_detector(names: tuple[str, ...]) -> No
 
 
 def test_the_panels_hold_the_data() -> None:
-    shown = portrait("H1", "V1", marks={"arrival": 1.25, "glitch": 0.5}, snrs={"signal": 8.04, "glitch": 30.0})
+    shown = plot("H1", "V1", marks={"arrival": 1.25, "glitch": 0.5}, snrs={"signal": 8.04, "glitch": 30.0})
     figure = draw(shown)
     *panels, bar = figure.axes
     axes = np.array(panels).reshape(4, 2)
@@ -81,7 +81,7 @@ def test_a_pixel_of_the_q_transform_shows_the_loudest_sample_in_it() -> None:
     data = channel("H1")
     times = np.arange(8192) / RATE
     burst = 8 * np.exp(-(((times - 5.0) / 0.02) ** 2)) * np.sin(2 * np.pi * 100 * times)
-    shown = replace(portrait("H1"), channels=(replace(data, strain=burst, whitened=burst),))
+    shown = replace(plot("H1"), channels=(replace(data, strain=burst, whitened=burst),))
     mesh = draw(shown).axes[2].collections[0]
     energy, corners = np.asarray(mesh.get_array()), mesh.get_coordinates()  # type: ignore[attr-defined]
     assert energy.shape[1] <= 800
@@ -94,7 +94,7 @@ def test_a_pixel_of_the_q_transform_shows_the_loudest_sample_in_it() -> None:
 def test_the_user_s_matplotlib_changes_nothing_and_is_not_changed() -> None:
     import matplotlib.pyplot as plt
 
-    shown = portrait("H1", "L1")
+    shown = plot("H1", "L1")
     plain = render(shown)
     with mpl.rc_context({"axes.facecolor": "black", "font.size": 30.0, "lines.linewidth": 9.0, "text.usetex": True}):
         before = dict(mpl.rcParams)
@@ -105,7 +105,7 @@ def test_the_user_s_matplotlib_changes_nothing_and_is_not_changed() -> None:
 
 def test_titles_fit() -> None:
     loud = {"signal": 128.5, "glitch": 250.5}
-    shown = replace(portrait("H1", "L1", snrs=loud), name="H-H1_GWOSC_O3a_4KHZ_R1-1241999872-4096.hdf5, " * 5)
+    shown = replace(plot("H1", "L1", snrs=loud), name="H-H1_GWOSC_O3a_4KHZ_R1-1241999872-4096.hdf5, " * 5)
     with mpl.rc_context(STYLE):
         figure = draw(shown)
         figure.draw_without_rendering()
@@ -122,5 +122,5 @@ def test_names_and_extremes_are_drawn_without_a_warning() -> None:
     data = channel("H1")
     silent = replace(data, strain=np.zeros(2048))
     loud = replace(data, whitened=1e4 * data.whitened)
-    named = replace(portrait("H1"), name=r"50$ \alpha_{ $x^ 窓, val 3", channels=(silent, loud))
+    named = replace(plot("H1"), name=r"50$ \alpha_{ $x^ 窓, val 3", channels=(silent, loud))
     assert render(named).startswith(b"\x89PNG")

@@ -13,7 +13,7 @@ from gwbench.contracts import Split, StrainSplits
 from gwbench.errors import UserError
 from gwbench.preprocessing.conditioning import Conditioning
 from gwbench.reporting.strain_plots.q_transform import q_energy
-from gwbench.reporting.strain_plots.window_view import arrival, choose_window, spectrum, window_portrait
+from gwbench.reporting.strain_plots.window_view import arrival, choose_window, spectrum, window_plot
 
 RATE, WINDOW, MARGIN = 2048.0, 4096, 512
 PSDS = {"H1": "aLIGOZeroDetHighPower", "V1": "AdvVirgo"}
@@ -64,9 +64,9 @@ def dataset() -> StrainSplits:
 
 def test_a_window_is_whitened_and_its_density_is_that_of_its_noise() -> None:
     splits = dataset()
-    portraits = [window_portrait(splits, "val", i, settings=Conditioning(), name="some") for i in range(1, 9)]
+    portraits = [window_plot(splits, "val", i, settings=Conditioning(), name="some") for i in range(1, 9)]
     for d, name in enumerate(PSDS):
-        channels = [portrait.channels[d] for portrait in portraits]
+        channels = [plot.channels[d] for plot in portraits]
         whitened = np.stack([channel.whitened for channel in channels])
         assert whitened.shape == (8, WINDOW)
         assert whitened.var() == pytest.approx(1, abs=0.04)
@@ -81,12 +81,12 @@ def test_a_window_is_whitened_and_its_density_is_that_of_its_noise() -> None:
 
 
 def test_the_loudest_pixel_is_where_the_burst_is() -> None:
-    portrait = window_portrait(dataset(), "val", 0, settings=Conditioning(), name="some")
+    plot = window_plot(dataset(), "val", 0, settings=Conditioning(), name="some")
     frequencies = np.geomspace(20, 600, 120)
-    for channel in portrait.channels:
-        energy = q_energy(channel.whitened, RATE, frequencies, q=8.0, band=portrait.band)
+    for channel in plot.channels:
+        energy = q_energy(channel.whitened, RATE, frequencies, q=8.0, band=plot.band)
         row, column = np.unravel_index(np.argmax(energy), energy.shape)
-        assert portrait.start + column / RATE == pytest.approx(BURST[0], abs=0.005)
+        assert plot.start + column / RATE == pytest.approx(BURST[0], abs=0.005)
         assert frequencies[row] == pytest.approx(BURST[1], rel=0.1)
         assert energy.max() > 30
 
@@ -95,22 +95,22 @@ def test_what_is_known_of_a_window_is_told() -> None:
     import lal
 
     splits = dataset()
-    portrait = window_portrait(splits, "val", 0, settings=Conditioning(), name="some", gps=GPS)
-    assert portrait.name == "some, val 0"
-    told = ", ".join(portrait.facts)
+    plot = window_plot(splits, "val", 0, settings=Conditioning(), name="some", gps=GPS)
+    assert plot.name == "some, val 0"
+    told = ", ".join(plot.facts)
     effective = (36.24 * 0.5 - 29.0 * 0.5) / (36.24 + 29.0)
     for text in ("signal", "SNR 30.0", "36.2 + 29.0", f"{effective:.2f}", "410 Mpc"):
         assert text in told
-    assert [channel.snrs for channel in portrait.channels] == [{"signal": 24.0}, {"glitch": 17.0}]
-    for name, channel in zip(PSDS, portrait.channels, strict=True):
+    assert [channel.snrs for channel in plot.channels] == [{"signal": 24.0}, {"glitch": 17.0}]
+    for name, channel in zip(PSDS, plot.channels, strict=True):
         site = lal.cached_detector_by_prefix[name].location
         delay = lal.TimeDelayFromEarthCenter(site, 1.7, -1.2, lal.LIGOTimeGPS(GPS))
         assert channel.marks["arrival"] == pytest.approx(1.2 + delay, abs=1e-5)
     # Glitches are timed from the start of the margin.
-    assert portrait.channels[1].marks["glitch"] == pytest.approx(0.75)
-    assert set(portrait.channels[0].marks) == {"arrival"}
+    assert plot.channels[1].marks["glitch"] == pytest.approx(0.75)
+    assert set(plot.channels[0].marks) == {"arrival"}
 
-    quiet = window_portrait(splits, "val", 1, settings=Conditioning(), name="some")
+    quiet = window_plot(splits, "val", 1, settings=Conditioning(), name="some")
     assert quiet.facts == ("noise",)
     assert not any(channel.marks or channel.snrs for channel in quiet.channels)
 
@@ -162,6 +162,6 @@ def test_a_window_is_chosen_by_position_or_by_what_it_is() -> None:
 
 def test_a_band_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UserError, match="1200 Hz"):
-        window_portrait(dataset(), "val", 0, settings=Conditioning(high=1200.0), name="some")
+        window_plot(dataset(), "val", 0, settings=Conditioning(high=1200.0), name="some")
     with pytest.raises(ValueError, match="measures no PSD"):
-        window_portrait(dataset(), "val", 0, settings=Conditioning(method="seed"), name="some")
+        window_plot(dataset(), "val", 0, settings=Conditioning(method="seed"), name="some")
