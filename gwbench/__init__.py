@@ -7,12 +7,15 @@ record.auc
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gwbench._version import __version__
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.runner import run
@@ -23,6 +26,22 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py
     # In a checkout `gwbench.plugins` lies beside this folder. An installation knows that; Python started in the
     # checkout, which finds this folder first, does not.
     __path__.append(str(_checkout))
+
+
+class _MovedModules:
+    """Finds modules by the paths that they had before, where Python finds nothing (`gwbench.utils.moved_modules`)."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Called by Python's import."""
+        if not name.startswith("gwbench.") or name.startswith(("gwbench.utils", "gwbench.plugins")):
+            return None
+        from gwbench.utils.moved_modules import find_moved
+
+        return find_moved(name)
+
+
+sys.meta_path.append(_MovedModules)
 
 __all__ = ["RunRecord", "__version__", "load_encoder", "read_record", "register", "run"]
 

@@ -302,8 +302,8 @@ class RunContext(Protocol):
         ...
 
 
-Job = RunContext
-"""The name that it had before."""
+Job, Part = RunContext, PluginContract
+"""The names that they had before."""
 
 
 class Baseline(PluginContract, ABC):
@@ -342,6 +342,7 @@ __all__ = [
     "NoiseSource",
     "Objective",
     "Pairing",
+    "Part",
     "Parts",
     "PluginContract",
     "RunContext",
