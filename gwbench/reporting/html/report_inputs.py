@@ -52,13 +52,13 @@ class Correlation:
         matrix: [K, K] of the views' projections.
         width: dimensions of the projections, K or more.
         windows: how many it is over.
-        lender: the run that pre-trained, where it was another.
+        pretrained_by: the run that pre-trained, where it was another.
     """
 
     matrix: Array
     width: int
     windows: int
-    lender: str | None
+    pretrained_by: str | None
 
 
 @dataclass(frozen=True)
@@ -132,16 +132,16 @@ def _read(record: RunRecord, folder: Path) -> RunFiles:
 def _predictions(record: RunRecord, folder: Path) -> Predictions:
     metrics = record.metrics
     assert metrics
-    found = read_predictions(folder, _windows(record))
+    predictions = read_predictions(folder, _windows(record))
     try:
-        again = auc(found.label, found.score)
+        again = auc(predictions.label, predictions.score)
     except UserError as error:
         raise UnusableError(f"{PREDICTIONS} gives no ROC curve: {error}") from None
     if abs(again - metrics.auc.value) > ROUNDING:
         raise UnusableError(
             f"{PREDICTIONS} belongs to another run: its AUC is {again:.6f}, the record's {metrics.auc.value:.6f}"
         )
-    return found
+    return predictions
 
 
 def _windows(record: RunRecord) -> int:
@@ -200,9 +200,9 @@ class _AbsentError(Exception):
 
 
 def _correlation(record: RunRecord, folder: Path) -> Correlation:
-    lender = record.details.get("pretrained_by")
-    if lender is not None:
-        folder = _folder_of(str(lender), folder.parent)
+    other = record.details.get("pretrained_by")
+    if other is not None:
+        folder = _folder_of(str(other), folder.parent)
     if not os.path.lexists(folder / DIAGNOSTICS):
         raise _AbsentError(
             "it was not kept: the objective compares no projections, or the run is older than the matrix"
@@ -214,7 +214,7 @@ def _correlation(record: RunRecord, folder: Path) -> Correlation:
             raise ValueError(f"the matrix is {list(matrix.shape)} for {width} dimensions and {windows} windows")
         if not (np.abs(matrix) <= 1.01).all():  # NaN included
             raise ValueError("the matrix holds what is no correlation")
-    return Correlation(matrix, width, windows, None if lender is None else str(lender))
+    return Correlation(matrix, width, windows, None if other is None else str(other))
 
 
 def _folder_of(run_id: str, beside: Path) -> Path:
@@ -233,7 +233,7 @@ def _folder_of(run_id: str, beside: Path) -> Path:
 
 
 def _labels(record: RunRecord, folder: Path) -> tuple[LabelPoint, ...]:
-    """The run and its like beside it, by share of labels."""
+    """The run, and those beside it that differ in the share of labels alone, by that share."""
     assert record.metrics and record.data
     points = {record.spec.evaluation.label_fraction: _point(record, itself=True)}
     reader, method = EntryReader(), method_of(record).key
