@@ -78,15 +78,16 @@ def roc(runs: Sequence[Predictions], rates: Callable[[int], Array] = even_rates)
     """
     x = rates(int(np.count_nonzero(runs[0].label == 0)))
     x = x[x < 1.0]  # at 1 every signal is found
-    found = [signals_found(run.label, run.score, x.tolist()) for run in runs]
-    shares = np.stack([counts / n_signal for counts, n_signal in found])
-    curve = _mean_with_band(x, shares, np.full(len(x), found[0][1]))
+    counted = [signals_found(run.label, run.score, x.tolist()) for run in runs]
+    shares = np.stack([counts / n_signal for counts, n_signal in counted])
+    n_signal = counted[0][1]
+    curve = _mean_with_band(x, shares, np.full(len(x), n_signal))
     return Curve(
         x=np.append(curve.x, 1.0),
         mean=np.append(curve.mean, 1.0),
         low=np.append(curve.low, 1.0),
         high=np.append(curve.high, 1.0),
-        signals=np.append(curve.signals, found[0][1]),
+        signals=np.append(curve.signals, n_signal),
     )
 
 
