@@ -19,13 +19,12 @@ def report(run: str, output: Path | None) -> None:
     \b
     gwbench report runs/NAME
     """  # noqa: D301 - click reads the control character
-    from gwbench.reporting.html.report import REPORT
-    from gwbench.reporting.html.report import report as written
+    from gwbench.reporting.html.report import REPORT, render_report
     from gwbench.utils import progress
     from gwbench.utils.files import atomic
 
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    page = written(run, progress.default())
+    page = render_report(run, progress.default())
     place = output or folder / REPORT
     with atomic(place) as path:
         path.write_text(page, encoding="utf-8")

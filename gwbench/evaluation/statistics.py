@@ -6,6 +6,7 @@ Everything here is a function of ranks, in O(N log N).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,9 +192,29 @@ def tpr_at_fpr(label: ArrayLike, score: ArrayLike, fpr: float, level: float = 0.
         UserError: `fpr` outside (0, 1), one class only, or a NaN score.
         ValueError: wrong shapes, or other labels than 0 and 1.
     """
+    found, n_signal = signals_found(label, score, (fpr,))
+    return binomial_interval(int(found[0]), n_signal, level)
+
+
+def signals_found(label: ArrayLike, score: ArrayLike, fprs: Sequence[float]) -> tuple[NDArray[np.intp], int]:
+    """How many signals lie above the threshold of each false-positive rate, as `tpr_at_fpr` has it: a ROC curve.
+
+    Args:
+        label: [N] 0 or 1.
+        score: [N].
+        fprs: [K], between 0 and 1.
+
+    Returns:
+        Counts [K], and the number of signals.
+
+    Raises:
+        UserError, ValueError: as in `tpr_at_fpr`.
+    """
     is_signal, values = _checked(label, np.asarray(score)[np.newaxis])
-    noise, signal = values[0, ~is_signal], values[0, is_signal]
-    return binomial_interval(int(np.count_nonzero(signal > threshold_at_fpr(noise, fpr))), len(signal), level)
+    noise, signal = np.sort(values[0, ~is_signal]), np.sort(values[0, is_signal])
+    allowed = np.array([false_positives_allowed(len(noise), fpr) for fpr in fprs], dtype=np.intp)
+    missed = np.searchsorted(signal, noise[len(noise) - 1 - allowed], "right")
+    return len(signal) - missed, len(signal)
 
 
 def threshold_at_fpr(noise: NDArray[Any], fpr: float) -> float:

@@ -39,10 +39,10 @@ LATEX = {
 }
 
 
-def plain(text: object) -> str:
+def plain(text: object, longest: int = LONGEST) -> str:
     """One line that moves no cursor and hides nothing: control and direction characters are written as escapes."""
-    shown = "".join(_visible(character) for character in str(text)[: LONGEST + 1])
-    return shown if len(shown) <= LONGEST else shown[:LONGEST] + "..."
+    shown = "".join(_visible(character) for character in str(text)[: longest + 1])
+    return shown if len(shown) <= longest else shown[:longest] + "..."
 
 
 def _visible(character: str) -> str:
@@ -57,7 +57,7 @@ def markdown(text: object) -> str:
     shown = re.sub(r"([\\`*\[\]|~$!#])", r"\\\1", plain(text))
     shown = re.sub(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])", r"\\_", shown)
     shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"(?i)(:)(?=//)|(?<=www)(\.)", lambda found: f"&#{ord(found[0])};", shown)
+    return re.sub(r"(?i)(:)(?=//)|(?<=www)(\.)", lambda match: f"&#{ord(match[0])};", shown)
 
 
 def latex(text: object) -> str:

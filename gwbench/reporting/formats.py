@@ -10,9 +10,9 @@ from gwbench.reporting.leaderboard.text_formats import as_csv, as_json, as_latex
 
 def as_html(board: Leaderboard) -> str:
     """A self-contained page; what draws its figures is imported for it alone."""
-    from gwbench.reporting.html.leaderboard_page import as_html
+    from gwbench.reporting.html.leaderboard_page import render_leaderboard
 
-    return as_html(board)
+    return render_leaderboard(board)
 
 
 FORMATS: dict[str, Callable[[Leaderboard], str]] = {

@@ -14,6 +14,7 @@ from gwbench.data.store.cache import CacheContext, CacheDir, dataset_recipe
 from gwbench.utils.progress import Progress
 
 HEAVY = {
+    "jinja2",
     "lal",
     "lalsimulation",
     "lightly",

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from gwbench.errors import UserError
 from gwbench.evaluation.statistics import (
@@ -18,6 +18,7 @@ from gwbench.evaluation.statistics import (
     binomial_interval,
     delong,
     false_positives_allowed,
+    signals_found,
     snr_at_efficiency,
     structural_components,
     tpr_at_fpr,
@@ -204,6 +205,15 @@ def test_tpr_at_fpr_rejects_noise_that_ties_at_the_threshold() -> None:
     score = np.array([0, 0, 0, 0, 0, 0, 0, 0, 5, 5, 5, 5, 6, 7], dtype=float)
     assert tpr_at_fpr(label, score, 0.1).value == 0.5
     assert tpr_at_fpr(label, score, 0.2).value == 1.0
+
+
+def test_signals_found_are_the_roc_curve_of_sklearn() -> None:
+    label, score = tied_scores(1, n=400)
+    fpr, tpr, _ = roc_curve(label, score, drop_intermediate=False)
+    rates = [0.01, 0.05, 0.29, 0.9]
+    counts, n_signal = signals_found(label, score, rates)
+    assert n_signal == np.count_nonzero(label == 1)
+    assert counts / n_signal == pytest.approx([tpr[fpr <= rate + 1e-12].max() for rate in rates])
 
 
 def test_the_rate_asked_is_met_to_the_last_window() -> None:

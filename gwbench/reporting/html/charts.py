@@ -1,6 +1,6 @@
 """Figures of a page: matplotlib's drawing as inline SVG that follows the page's colours.
 
-What is drawn in the colours named here changes with the theme; text stays text, in the font of the page; there are no
+What is drawn in the colours of `svg` changes with the theme; text stays text, in the font of the page; there are no
 style attributes, which the page's policy forbids. The same drawing gives the same bytes.
 """
 
@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-from xml.etree import ElementTree
+
+from markupsafe import Markup
 
 from gwbench.reporting.escape import plain
-from gwbench.reporting.html.page import escape, prose
+from gwbench.reporting.html.svg import GRID, INK, QUIET, SERIES, inline_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-INK, QUIET, GRID, PAPER = "#1d2228", "#57616c", "#e6e9ed", "#ffffff"
-"""Text and axes, what is less important, lines behind, and the background: `style.css` has them for both themes."""
-
-SERIES = ("#1673c4", "#a8330b", "#119468", "#6a2687", "#9c8100", "#4a97c9", "#8f1f57", "#737d88")
-"""Colours of lines: three to one against the background and more, and told apart with any colour vision."""
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)), (0, (3, 1.4)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -115,6 +109,33 @@ def series(number: int) -> Series:
     return Series(color, SERIES[color], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)])
 
 
+@dataclass(frozen=True)
+class KeyEntry:
+    """What one line of a figure is: a sample of it, and its name."""
+
+    sample: Markup
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its caption.
+
+    Attributes:
+        name: what its ids begin with, unique on a page.
+        title: of the figure.
+        description: what is seen, and how to read it: one or two sentences, also for those who cannot see it.
+        svg: the drawing.
+        key: what its lines are, below the figure.
+    """
+
+    name: str
+    title: str
+    description: str
+    svg: Markup
+    key: Sequence[KeyEntry] = ()
+
+
 def chart(
     draw: Callable[[Axes], None],
     *,
@@ -122,52 +143,48 @@ def chart(
     description: str,
     width: float = WIDTH,
     height: float = HEIGHT,
-    key: str = "",
-) -> str:
+    key: Sequence[KeyEntry] = (),
+) -> Chart:
     """A figure with its caption.
 
     Args:
         draw: draws into axes. Its text is shown as it is, without mathematics and without control characters. What has
             many points is drawn with `rasterized=True`, in a colour that serves both themes.
-        title: of the figure.
-        description: what is seen, and how to read it: one or two sentences, also for those who cannot see it.
+        title, description, key: as of `Chart`.
         width, height: CSS pixels.
-        key: HTML below the figure, of `key`.
     """
     svg = _as_svg(draw, width, height)
     name = "c" + hashlib.sha256(f"{title}\0{description}\0{svg}".encode()).hexdigest()[:10]
-    return (
-        f'<figure><figcaption><b id="{name}-t">{escape(title)}</b><span id="{name}-d">{prose(description)}</span>'
-        f'</figcaption><div class="chart">{_inline(svg, name)}</div>{key}</figure>'
-    )
+    return Chart(name, title, description, inline_svg(svg, name), key)
 
 
-def key(entries: Iterable[tuple[str, Series]], *, markers: bool = False) -> str:
-    """What the lines of a figure are, as HTML: long names fold, and need no room in the figure.
+def key(entries: Iterable[tuple[str, Series]], *, markers: bool = False) -> list[KeyEntry]:
+    """What the lines of a figure are: long names fold, and need no room in the figure.
 
     Args:
         entries: name and look of each line.
         markers: whether the points of the lines are marked.
     """
-    items = []
-    for label, look in entries:
+    return [KeyEntry(_sample(look, markers), label) for label, look in entries]
 
-        def draw(axes: Axes, look: Series = look) -> None:
-            from matplotlib.markers import MarkerStyle
-            from matplotlib.patches import PathPatch
-            from matplotlib.transforms import Affine2D
 
-            axes.set_axis_off()
-            axes.set(xlim=(0, 30), ylim=(0, 12), position=(0, 0, 1, 1))
-            axes.plot([0, 30], [6, 6], clip_on=False, **look.line)
-            if markers:  # as a patch, which needs no id: the same line may be in the key of several figures
-                style = MarkerStyle(look.marker)
-                place = style.get_transform() + Affine2D().scale(MARKER).translate(15, 6)
-                axes.add_patch(PathPatch(style.get_path().transformed(place), color=look.color, clip_on=False))
+def _sample(look: Series, markers: bool) -> Markup:
+    """A short piece of a line."""
 
-        sample = _inline(_as_svg(draw, 30, 12, layout=None), "", hidden=True)
-        items.append(f"<li>{sample}<span>{escape(label)}</span></li>")
-    return f'<ul class="key">{"".join(items)}</ul>'
+    def draw(axes: Axes) -> None:
+        from matplotlib.markers import MarkerStyle
+        from matplotlib.patches import PathPatch
+        from matplotlib.transforms import Affine2D
+
+        axes.set_axis_off()
+        axes.set(xlim=(0, 30), ylim=(0, 12), position=(0, 0, 1, 1))
+        axes.plot([0, 30], [6, 6], clip_on=False, **look.line)
+        if markers:  # as a patch, which needs no id: the same line may be in the key of several figures
+            style = MarkerStyle(look.marker)
+            place = style.get_transform() + Affine2D().scale(MARKER).translate(15, 6)
+            axes.add_patch(PathPatch(style.get_path().transformed(place), color=look.color, clip_on=False))
+
+    return inline_svg(_as_svg(draw, 30, 12, layout=None), "", hidden=True)
 
 
 def _as_svg(
@@ -187,12 +204,12 @@ def _as_svg(
         figure = Figure(figsize=(width / 72, height / 72), layout=layout)
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
-        _tame(figure)
+        _plain_text(figure)
         figure.savefig(stream, format="svg", dpi=DPI, metadata={"Date": None})
     return stream.getvalue()
 
 
-def _tame(figure: Figure) -> None:
+def _plain_text(figure: Figure) -> None:
     """Text without control characters, and powers of ten without mathematics."""
     from matplotlib.text import Text
     from matplotlib.ticker import FuncFormatter, LogFormatter
@@ -216,75 +233,3 @@ def power_of_ten(value: float) -> str:
         return ""
     power = int(exponent)
     return f"{value:g}" if -2 <= power <= 2 else f"10{str(power).translate(POWERS)}"
-
-
-# --- matplotlib's SVG -> ours -------------------------------------------------------------------------------
-
-NAMES = {INK: "ink", QUIET: "quiet", GRID: "grid", PAPER: "paper"} | {color: f"s{i}" for i, color in enumerate(SERIES)}
-
-DROPPED = {"font-family", "stroke-linejoin"}
-"""Properties that the page's style says for all."""
-
-
-def _inline(svg: str, name: str, *, hidden: bool = False) -> str:
-    """SVG for the body of a page: no style attributes, colours as classes, ids that begin with `name`."""
-    root = ElementTree.fromstring(svg)
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if _local(child.tag) in ("metadata", "style"):
-                parent.remove(child)
-    used = set(re.findall(r'(?:href="#|url\(#)([\w-]+)', svg))
-    ids = {old: f"{name}-{number}" for number, old in enumerate(sorted(used))}
-    for element in root.iter():
-        element.tag = _local(element.tag)
-        element.text = element.text if element.text and element.text.strip() else None
-        element.tail = None
-        attributes = {_local(key): value for key, value in element.attrib.items()}
-        element.attrib.clear()
-        element.attrib.update(_attributes(attributes, ids))
-    if hidden:
-        label = {"aria-hidden": "true"}
-    else:
-        label = {"role": "img", "aria-labelledby": f"{name}-t", "aria-describedby": f"{name}-d"}
-    root.attrib.clear()
-    root.attrib.update({"viewBox": _view_box(svg), **label})
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _attributes(found: dict[str, str], ids: dict[str, str]) -> dict[str, str]:
-    """An element's attributes, its style among them."""
-    identity, style = found.pop("id", None), found.pop("style", "")
-    kept = {"id": ids[identity]} if identity in ids else {}
-    classes = []
-    for declaration in filter(None, map(str.strip, style.split(";"))):
-        prop, _, value = declaration.partition(":")
-        found.setdefault(prop.strip(), value.strip())
-    for prop, value in found.items():
-        named = NAMES.get(value.lower()) if prop in ("fill", "stroke") else None
-        if named:
-            classes.append(f"{'f' if prop == 'fill' else 'l'}-{named}")
-        elif prop == "href":
-            kept[prop] = f"#{ids[value[1:]]}" if value.startswith("#") else re.sub(r"\s", "", value)
-        elif prop == "clip-path":
-            kept[prop] = re.sub(r"#([\w-]+)", lambda match: f"#{ids[match[1]]}", value)
-        elif prop == "transform" and re.fullmatch(r"rotate\(-?0 [^)]*\)", value):
-            continue
-        elif prop not in DROPPED:
-            kept[prop] = _rounded(value) if prop in ("d", "x", "y", "transform", "points") else value
-    return kept | ({"class": " ".join(classes)} if classes else {})
-
-
-def _rounded(value: str) -> str:
-    """Numbers to a hundredth of a pixel."""
-    short = re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", value)
-    return re.sub(r"\s+", " ", short).strip()
-
-
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
-
-
-def _view_box(svg: str) -> str:
-    found = re.search(r'viewBox="([^"]*)"', svg)
-    assert found
-    return found[1]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from gwbench.evaluation.statistics import Interval
-from gwbench.reporting.html.page import TableCell
+from gwbench.reporting.html.tables import TableCell
 
 
-def interval(found: Interval, digits: int) -> str:
+def interval_text(interval: Interval, digits: int) -> str:
     """Such as 0.984 [0.981, 0.988]."""
-    return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 
-def words(name: str) -> str:
+def spaced(name: str) -> str:
     """A field's name as words."""
     return name.replace("_", " ")
 

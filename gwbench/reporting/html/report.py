@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gwbench.reporting.html.formatting import date
-from gwbench.reporting.html.page import command, document, facts, prose, section
+from gwbench.reporting.html.page import render
 from gwbench.reporting.html.report_inputs import RunFiles, read_run
-from gwbench.reporting.html.report_provenance import data_used, details, in_words, provenance, timing
+from gwbench.reporting.html.report_provenance import data_used, details, method, provenance, timing
 from gwbench.reporting.html.report_results import detection, embeddings, headline, pretraining
+from gwbench.reporting.html.report_section import Fact, ReportSection
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
@@ -22,7 +23,7 @@ STEPS = 5
 """What the progress counts: reading, and four groups of figures."""
 
 
-def report(run: str | Path, progress: Progress) -> str:
+def render_report(run: str | Path, progress: Progress) -> str:
     """A run's report as a self-contained HTML page; the same bytes for the same run.
 
     Args:
@@ -33,38 +34,44 @@ def report(run: str | Path, progress: Progress) -> str:
         UserError: there is no run, or its folder is damaged.
     """
     with progress.task("Draw the report", STEPS) as task:
-        found = read_run(run)
+        files = read_run(run)
         task.advance()
-        record = found.record
-        parts = [_lead(record), *(_failed(record) if record.status != "ok" else _finished(found, task))]
-        parts += [timing(record), provenance(record)]
-        return document(f"{record.spec.title} on {record.spec.dataset.name}", "\n".join(filter(None, parts)))
+        record = files.record
+        title = f"{record.spec.title} on {record.spec.dataset.name}"
+        return render("report.html.j2", title=title, lead=_lead(record), sections=list(_sections(files, task)))
 
 
-def _lead(record: RunRecord) -> str:
+def _lead(record: RunRecord) -> list[Fact]:
     spec = record.spec
-    pairs: list[tuple[str, object]] = [("run", record.run_id), ("recorded", date(record.created))]
-    pairs += [("seed", spec.seed), ("seed of the data", spec.data_seed), ("precision", spec.precision)]
-    return facts(pairs)
+    return [
+        ("run", record.run_id),
+        ("recorded", date(record.created)),
+        ("seed", spec.seed),
+        ("seed of the data", spec.data_seed),
+        ("precision", spec.precision),
+    ]
 
 
-def _failed(record: RunRecord) -> Iterator[str]:
-    yield section(
-        "This run failed",
-        f"<p><mark>{prose(record.reason or 'No reason is recorded.')}</mark></p>\n"
-        "<p>It has no figures. The same command tries it again.</p>\n" + command(record.command),
-    )
+def _sections(files: RunFiles, task: Task) -> Iterator[ReportSection]:
+    """The sections that the run has something for, from top to bottom."""
+    record = files.record
+    if record.status == "ok":
+        yield from filter(None, _of_finished(files, task))
+    else:
+        reason = record.reason or "No reason is recorded."
+        yield ReportSection("This run failed", failure=reason, command=record.command)
+    yield from filter(None, (timing(record), provenance(record)))
 
 
-def _finished(found: RunFiles, task: Task) -> Iterator[str]:
-    record = found.record
+def _of_finished(files: RunFiles, task: Task) -> Iterator[ReportSection | None]:
+    record = files.record
     yield headline(record)
-    yield section("What was run", in_words(record) + command(record.command))
-    yield detection(found)
+    yield method(record)
+    yield detection(files)
     task.advance()
-    yield pretraining(found)
+    yield pretraining(files)
     task.advance()
-    yield embeddings(found)
+    yield embeddings(files)
     task.advance()
     yield details(record)
     yield data_used(record)

@@ -9,8 +9,10 @@ import numpy as np
 
 from gwbench import seeds
 from gwbench.evaluation.metrics import Metrics
-from gwbench.reporting.html.charts import QUIET, chart, key, series
-from gwbench.reporting.html.report_data import FPRS, Efficiency, Histogram, Roc
+from gwbench.reporting.html.charts import Chart, chart, key, series
+from gwbench.reporting.html.curves import Curve
+from gwbench.reporting.html.report_data import FPRS, Histogram
+from gwbench.reporting.html.svg import QUIET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +25,7 @@ NOISE, SIGNAL = series(0), series(1)
 NOISE_POINT, SIGNAL_POINT, UNCOLOURED = "#3f8fd0", "#dd6b2f", "#8b95a1"
 """Of what is rasterised, and so the same in both themes."""
 
-LOUDNESS = ("plasma", 0.12, 0.86)
+SNR_COLOURS = ("plasma", 0.12, 0.86)
 """A map of colours, and the part of it that is seen on white and on black."""
 
 NEGATIVE, POSITIVE = "#2f83c6", "#d9622a"
@@ -39,45 +41,44 @@ LOW, SQUARE = 230.0, 360.0
 # --- test scores --------------------------------------------------------------------------------------------
 
 
-def roc_log(curve: Roc, metrics: Metrics) -> str:
+def roc_log(curve: Curve, metrics: Metrics) -> Chart:
     """The ROC curve against the logarithm of the false-positive rate."""
 
     def draw(axes: Axes) -> None:
-        first = float(curve.fpr[0])
+        first = float(curve.x[0])
         axes.set(xscale="log", xlim=(min(first, 0.5), 1), ylim=(0, 1.02))
         axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
         chance = np.geomspace(first, 1, 50)
         axes.plot(chance, chance, color=QUIET, linestyle=(0, (2, 2)), linewidth=1)
-        axes.fill_between(curve.fpr, curve.low, curve.high, step="post", **NOISE.band)
-        axes.plot(curve.fpr, curve.tpr, drawstyle="steps-post", **NOISE.line)
+        axes.fill_between(curve.x, curve.low, curve.high, step="post", **NOISE.band)
+        axes.plot(curve.x, curve.mean, drawstyle="steps-post", **NOISE.line)
         for rate in FPRS:
-            if found := metrics.tpr_at_fpr.get(f"{rate:g}"):
-                axes.plot([rate], [found.value], "o", color=NOISE.color, markersize=5.5, clip_on=False)
-                place = (7, 9 if found.value < 0.12 else -14)
-                axes.annotate(f"{found.value:.3f}", (rate, found.value), place, textcoords="offset points")
+            if tpr := metrics.tpr_at_fpr.get(f"{rate:g}"):
+                axes.plot([rate], [tpr.value], "o", color=NOISE.color, markersize=5.5, clip_on=False)
+                place = (7, 9 if tpr.value < 0.12 else -14)
+                axes.annotate(f"{tpr.value:.3f}", (rate, tpr.value), place, textcoords="offset points")
 
     return chart(
         draw,
         title="ROC curve, logarithmic",
         description=f"Signals found at few false alarms, from one in {metrics.n_noise:,} noise windows on. Band: "
-        "pointwise 95 %, bootstrap of the test windows within each class, and no narrower than Clopper-Pearson. "
-        "Dashed: chance.",
+        "pointwise 95 % Clopper-Pearson intervals, from the scatter of test signals, not of the threshold, which rests "
+        "on few noise windows at the left. Dashed: chance.",
     )
 
 
-def roc_linear(curve: Roc, metrics: Metrics) -> str:
+def roc_linear(curve: Curve, metrics: Metrics) -> Chart:
     """The ROC curve in its usual axes."""
 
     def draw(axes: Axes) -> None:
         axes.set(xlim=(-0.01, 1), ylim=(0, 1.02), xlabel="false-positive rate", ylabel="true-positive rate")
-        x = np.append(0, curve.fpr)
-        low, tpr, high = (np.append(each[0] * 0, each) for each in (curve.low, curve.tpr, curve.high))
+        x, low, tpr, high = (np.append(0.0, each) for each in (curve.x, curve.low, curve.mean, curve.high))
         axes.fill_between(x, 0, tpr, step="post", color=NOISE.color, alpha=0.06, linewidth=0)
         axes.fill_between(x, low, high, step="post", **NOISE.band)
         axes.plot([0, 1], [0, 1], color=QUIET, linestyle=(0, (2, 2)), linewidth=1)
         axes.plot(x, tpr, drawstyle="steps-post", **NOISE.line)
-        found = metrics.auc
-        axes.text(0.96, 0.08, f"area {found.value:.4f}\n[{found.low:.4f}, {found.high:.4f}]", ha="right", va="bottom")
+        auc = metrics.auc
+        axes.text(0.96, 0.08, f"area {auc.value:.4f}\n[{auc.low:.4f}, {auc.high:.4f}]", ha="right", va="bottom")
 
     return chart(
         draw,
@@ -87,49 +88,49 @@ def roc_linear(curve: Roc, metrics: Metrics) -> str:
     )
 
 
-def efficiency(curves: Sequence[Efficiency], metrics: Metrics) -> str:
-    """Efficiency against SNR."""
+def efficiency_chart(curves: Mapping[float, Curve], metrics: Metrics) -> Chart:
+    """Efficiency against SNR, by false-positive rate."""
     looks = [series(number) for number in range(len(curves))]
 
     def draw(axes: Axes) -> None:
         axes.set(ylim=(-0.02, 1.03), xlabel="optimal network SNR", ylabel="signals found")
         axes.axhline(0.5, color=QUIET, linestyle=(0, (2, 2)), linewidth=1)
-        for look, curve in zip(looks, curves, strict=True):
-            reach = np.array([curve.value - curve.low, curve.high - curve.value])
-            axes.errorbar(curve.snr, curve.value, np.maximum(reach, 0), **look.points, linewidth=1.5, elinewidth=1.2)
-            half = metrics.snr_at_half.get(f"{curve.rate:g}")
+        for look, (rate, curve) in zip(looks, curves.items(), strict=True):
+            reach = np.array([curve.mean - curve.low, curve.high - curve.mean])
+            axes.errorbar(curve.x, curve.mean, np.maximum(reach, 0), **look.points, linewidth=1.5, elinewidth=1.2)
+            half = metrics.snr_at_half.get(f"{rate:g}")
             if half and half.low < half.value < half.high:
                 axes.plot([half.value], [0.5], "x", color=look.color, markersize=9, markeredgewidth=2.2)
 
-    ticks = ""
-    if any(metrics.snr_at_half.get(f"{curve.rate:g}") for curve in curves):
-        ticks = " Crosses: where half are found, by a logistic fit."
-    signals = f"{int(curves[0].n.sum()):,} signals in {len(curves[0].n)} bins" if curves else ""
+    crosses = ""
+    if any(metrics.snr_at_half.get(f"{rate:g}") for rate in curves):
+        crosses = " Crosses: where half are found, by a logistic fit."
+    bins = next(iter(curves.values())).signals
     return chart(
         draw,
         title="Efficiency against SNR",
-        description=f"The share of signals found at a fixed false-positive rate: {signals} of about equal count, with "
-        f"Wilson's 95 % intervals.{ticks}",
-        key=key([(f"FPR {curve.rate:g}", look) for look, curve in zip(looks, curves, strict=True)], markers=True),
+        description=f"The share of signals found at a fixed false-positive rate: {int(bins.sum()):,} signals in "
+        f"{len(bins)} bins of about equal count, each at its median SNR, with 95 % Clopper-Pearson intervals.{crosses}",
+        key=key([(f"FPR {rate:g}", look) for look, rate in zip(looks, curves, strict=True)], markers=True),
     )
 
 
-def histogram(found: Histogram, thresholds: Mapping[float, float]) -> str:
+def score_chart(histogram: Histogram, thresholds: Mapping[float, float]) -> Chart:
     """Scores by label."""
 
     def draw(axes: Axes) -> None:
-        top = max(int(found.noise.max()), int(found.signal.max()), 1)
+        top = max(int(histogram.noise.max()), int(histogram.signal.max()), 1)
         axes.set(yscale="log", ylim=(0.6, 1.8 * top), xlabel="score", ylabel="windows")
-        for counts, look in ((found.noise, NOISE), (found.signal, SIGNAL)):
-            axes.stairs(counts, found.edges, baseline=0.6, fill=True, color=look.color, alpha=0.22, linewidth=0)
-            axes.stairs(counts, found.edges, baseline=0.6, **look.line, linewidth=1.4)
+        for counts, look in ((histogram.noise, NOISE), (histogram.signal, SIGNAL)):
+            axes.stairs(counts, histogram.edges, baseline=0.6, fill=True, color=look.color, alpha=0.22, linewidth=0)
+            axes.stairs(counts, histogram.edges, baseline=0.6, **look.line, linewidth=1.4)
         for number, (rate, threshold) in enumerate(thresholds.items()):
-            if found.edges[0] <= threshold <= found.edges[-1]:
+            if histogram.edges[0] <= threshold <= histogram.edges[-1]:
                 axes.axvline(threshold, color=QUIET, linestyle=(0, (2, 2)), linewidth=1)
                 axes.annotate(f"FPR {rate:g}", (threshold, 1), (4, -10 - 12 * number), textcoords="offset points",
                               xycoords=("data", "axes fraction"), fontsize=9, color=QUIET)  # fmt: skip
 
-    more = f" {found.infinite} infinite scores are left out." if found.infinite else ""
+    more = f" {histogram.infinite} infinite scores are left out." if histogram.infinite else ""
     return chart(
         draw,
         title="Scores",
@@ -142,7 +143,7 @@ def histogram(found: Histogram, thresholds: Mapping[float, float]) -> str:
 # --- labels and training ------------------------------------------------------------------------------------
 
 
-def label_efficiency(points: Sequence[LabelPoint]) -> str:
+def label_efficiency(points: Sequence[LabelPoint]) -> Chart:
     """AUC against labels."""
 
     def draw(axes: Axes) -> None:
@@ -168,7 +169,7 @@ def label_efficiency(points: Sequence[LabelPoint]) -> str:
     )
 
 
-def per_epoch(values: Sequence[float], title: str, description: str, label: str, warn: float | None = None) -> str:
+def per_epoch(values: Sequence[float], title: str, description: str, label: str, warn: float | None = None) -> Chart:
     """A number after every epoch; `warn` is the line below which it is too low."""
 
     def draw(axes: Axes) -> None:
@@ -188,11 +189,11 @@ def per_epoch(values: Sequence[float], title: str, description: str, label: str,
     return chart(draw, title=title, description=description, height=LOW)
 
 
-def correlation(found: Correlation, description: str) -> str:
+def correlation_chart(correlation: Correlation, description: str) -> Chart:
     """The cross-correlation matrix of two views' projections, at most `DRAWN` evenly spaced dimensions of it."""
-    size = len(found.matrix)
+    size = len(correlation.matrix)
     chosen = np.linspace(0, size - 1, min(size, DRAWN)).round().astype(int)
-    shown = found.matrix[np.ix_(chosen, chosen)]
+    shown = correlation.matrix[np.ix_(chosen, chosen)]
 
     def draw(axes: Axes) -> None:
         from matplotlib.colors import LinearSegmentedColormap, to_rgba
@@ -202,7 +203,7 @@ def correlation(found: Correlation, description: str) -> str:
         picture = axes.imshow(shown, cmap=colours, vmin=-1, vmax=1, interpolation="none")
         axes.grid(visible=False)
         axes.set(xlabel="dimensions of the second view", ylabel="dimensions of the first view", xticks=[], yticks=[])
-        _calm(axes.figure.colorbar(picture, ax=axes, ticks=[-1, -0.5, 0, 0.5, 1]))
+        _plain_colour_bar(axes.figure.colorbar(picture, ax=axes, ticks=[-1, -0.5, 0, 0.5, 1]))
 
     drawn = f" The picture shows {len(chosen)} dimensions." if len(chosen) < size else ""
     return chart(draw, title="Cross-correlation of two views", description=description + drawn, height=SQUARE)
@@ -211,19 +212,18 @@ def correlation(found: Correlation, description: str) -> str:
 # --- embeddings ---------------------------------------------------------------------------------------------
 
 
-def embedding_maps(found: EmbeddingMap, shown: Embedded) -> list[str]:
+def embedding_charts(plane: EmbeddingMap, shown: Embedded) -> list[Chart]:
     """Embeddings in two dimensions by label and, where SNRs are known, by SNR."""
-    order = seeds.numpy_generator(0, "diagnostics", 1).permutation(
-        len(shown.label)
-    )  # neither class on top of the other
-    points, is_signal = found.points[order], shown.label[order] == 1
+    # Neither class is drawn on top of the other.
+    order = seeds.numpy_generator(0, "diagnostics", 1).permutation(len(shown.label))
+    points, is_signal = plane.points[order], shown.label[order] == 1
     snr = shown.snr[order].astype(np.float64)
-    reach = np.percentile(found.points, [0.2, 99.8], axis=0)  # a few far away do not press the rest together
+    reach = np.percentile(plane.points, [0.2, 99.8], axis=0)  # a few far away do not press the rest together
     margin = 0.04 * (reach[1] - reach[0])
     limits = {"xlim": (reach[0, 0] - margin[0], reach[1, 0] + margin[0]),
               "ylim": (reach[0, 1] - margin[1], reach[1, 1] + margin[1])}  # fmt: skip
     dots: dict[str, Any] = {"s": 9, "linewidths": 0, "rasterized": True}
-    axis = [f"component {number} ({100 * share:.0f} % of the variance)" for number, share in enumerate(found.share, 1)]
+    axis = [f"component {number} ({100 * share:.0f} % of the variance)" for number, share in enumerate(plane.share, 1)]
 
     def frame(axes: Axes) -> None:
         axes.set(**limits, xlabel=axis[0], ylabel=axis[1])
@@ -238,10 +238,10 @@ def embedding_maps(found: EmbeddingMap, shown: Embedded) -> list[str]:
         known = is_signal & np.isfinite(snr)
         axes.scatter(points[~is_signal, 0], points[~is_signal, 1], c=UNCOLOURED, alpha=0.22, **dots)
         low, high = np.percentile(snr[known], [0, 98])
-        picture = axes.scatter(points[known, 0], points[known, 1], c=snr[known], cmap=_part(*LOUDNESS), vmin=low,
+        picture = axes.scatter(points[known, 0], points[known, 1], c=snr[known], cmap=_part(*SNR_COLOURS), vmin=low,
                                vmax=max(high, low + 1e-6), alpha=0.8, **dots)  # fmt: skip
         bar = axes.figure.colorbar(picture, ax=axes, label="optimal network SNR")
-        _calm(bar)
+        _plain_colour_bar(bar)
 
     many = f"{len(shown.label):,} of the {shown.of:,}" if len(shown.label) < shown.of else f"The {shown.of:,}"
     charts = [
@@ -274,7 +274,7 @@ def _part(name: str, low: float, high: float) -> Any:
     return ListedColormap(colormaps[name](np.linspace(low, high, 64)))
 
 
-def _calm(bar: Any) -> None:
+def _plain_colour_bar(bar: Any) -> None:
     """A scale of colours without a frame, as a picture instead of a path for every colour."""
     bar.outline.set_visible(False)
     bar.solids.set_rasterized(True)

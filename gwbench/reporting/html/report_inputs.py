@@ -6,11 +6,8 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,10 +16,11 @@ from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Array
 from gwbench.evaluation.statistics import Interval, auc
 from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord
-from gwbench.reporting.records.discover import MIB, UnusableError, open_plain
+from gwbench.reporting.html.archives import open_archive, read_array, read_header
+from gwbench.reporting.records.discover import MIB, UnusableError
 from gwbench.reporting.records.entry import EntryReader, load_record
 from gwbench.reporting.records.method import method_of
-from gwbench.reporting.records.predictions import DAMAGE, Predictions, read_predictions
+from gwbench.reporting.records.predictions import Predictions, read_predictions
 
 POINTS = 4000
 """Test windows whose embeddings are shown; of more, as many are drawn."""
@@ -52,13 +50,13 @@ class Correlation:
         matrix: [K, K] of the views' projections.
         width: dimensions of the projections, K or more.
         windows: how many it is over.
-        lender: the run that pre-trained, where it was another.
+        pretrained_by: the run that pre-trained, where it was another.
     """
 
     matrix: Array
     width: int
     windows: int
-    lender: str | None
+    pretrained_by: str | None
 
 
 @dataclass(frozen=True)
@@ -132,16 +130,16 @@ def _read(record: RunRecord, folder: Path) -> RunFiles:
 def _predictions(record: RunRecord, folder: Path) -> Predictions:
     metrics = record.metrics
     assert metrics
-    found = read_predictions(folder, _windows(record))
+    predictions = read_predictions(folder, _windows(record))
     try:
-        again = auc(found.label, found.score)
+        again = auc(predictions.label, predictions.score)
     except UserError as error:
         raise UnusableError(f"{PREDICTIONS} gives no ROC curve: {error}") from None
     if abs(again - metrics.auc.value) > ROUNDING:
         raise UnusableError(
             f"{PREDICTIONS} belongs to another run: its AUC is {again:.6f}, the record's {metrics.auc.value:.6f}"
         )
-    return found
+    return predictions
 
 
 def _windows(record: RunRecord) -> int:
@@ -154,10 +152,10 @@ def _windows(record: RunRecord) -> int:
 
 def _embedded(record: RunRecord, folder: Path) -> Embedded | None:
     n = _windows(record)
-    with _archive(folder / PREDICTIONS) as archive:
+    with open_archive(folder / PREDICTIONS) as archive:
         if "embedding.npy" not in archive.namelist():
             return None
-        label, snr = _array(archive, "label", 16 * n), _array(archive, "snr", 16 * n)
+        label, snr = read_array(archive, "label", 16 * n), read_array(archive, "snr", 16 * n)
         rows = np.flatnonzero((label == 0) | (label == 1))
         of = len(rows)
         if of > POINTS:
@@ -171,7 +169,7 @@ def _embedded(record: RunRecord, folder: Path) -> Embedded | None:
 def _rows(archive: zipfile.ZipFile, name: str, n: int, rows: Array) -> Array:
     """Some rows, ascending, of an array [n, F] of numbers, without ever holding all of it."""
     with archive.open(f"{name}.npy") as member:
-        shape, dtype = _header(member, name)
+        shape, dtype = read_header(member, name)
         if (
             len(shape) != 2
             or shape[0] != n
@@ -200,21 +198,21 @@ class _AbsentError(Exception):
 
 
 def _correlation(record: RunRecord, folder: Path) -> Correlation:
-    lender = record.details.get("pretrained_by")
-    if lender is not None:
-        folder = _folder_of(str(lender), folder.parent)
+    other = record.details.get("pretrained_by")
+    if other is not None:
+        folder = _folder_of(str(other), folder.parent)
     if not os.path.lexists(folder / DIAGNOSTICS):
         raise _AbsentError(
             "it was not kept: the objective compares no projections, or the run is older than the matrix"
         )
-    with _archive(folder / DIAGNOSTICS, 16 * MIB) as archive:
-        matrix = _array(archive, "cross_correlation", 4 * MIB).astype(np.float32)
-        width, windows = (int(_array(archive, name, 64).item()) for name in ("width", "windows"))
+    with open_archive(folder / DIAGNOSTICS, 16 * MIB) as archive:
+        matrix = read_array(archive, "cross_correlation", 4 * MIB).astype(np.float32)
+        width, windows = (int(read_array(archive, name, 64).item()) for name in ("width", "windows"))
         if matrix.ndim != 2 or not 0 < matrix.shape[0] == matrix.shape[1] <= width or windows < 1:
             raise ValueError(f"the matrix is {list(matrix.shape)} for {width} dimensions and {windows} windows")
         if not (np.abs(matrix) <= 1.01).all():  # NaN included
             raise ValueError("the matrix holds what is no correlation")
-    return Correlation(matrix, width, windows, None if lender is None else str(lender))
+    return Correlation(matrix, width, windows, None if other is None else str(other))
 
 
 def _folder_of(run_id: str, beside: Path) -> Path:
@@ -233,7 +231,7 @@ def _folder_of(run_id: str, beside: Path) -> Path:
 
 
 def _labels(record: RunRecord, folder: Path) -> tuple[LabelPoint, ...]:
-    """The run and its like beside it, by share of labels."""
+    """The run, and those beside it that differ in the share of labels alone, by that share."""
     assert record.metrics and record.data
     points = {record.spec.evaluation.label_fraction: _point(record, itself=True)}
     reader, method = EntryReader(), method_of(record).key
@@ -263,40 +261,3 @@ def _literal(text: str) -> str:
 def _point(record: RunRecord, *, itself: bool) -> LabelPoint:
     assert record.metrics and record.data
     return LabelPoint(record.data.labelled, record.spec.evaluation.label_fraction, record.metrics.auc, itself)
-
-
-# --- archives -----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _archive(path: Path, limit: int | None = None) -> Iterator[zipfile.ZipFile]:
-    """An npz opened to be read; whatever is wrong with it is an `UnusableError`."""
-    with open_plain(path, limit) as stream:
-        try:
-            with zipfile.ZipFile(stream) as archive:
-                yield archive
-        except DAMAGE as error:
-            raise UnusableError(f"{path.name} cannot be read: {error}") from None
-
-
-def _array(archive: zipfile.ZipFile, name: str, limit: int) -> Array:
-    """An array of numbers of at most `limit` bytes."""
-    with archive.open(f"{name}.npy") as member:
-        shape, dtype = _header(member, name)
-        size = math.prod(shape) * dtype.itemsize
-        if size > limit:
-            raise ValueError(f"{name} is {dtype} {list(shape)}, which is too large")
-        content = member.read(size)
-    if len(content) < size:
-        raise ValueError(f"{name} is cut off")
-    return np.frombuffer(content, dtype).reshape(shape)
-
-
-def _header(member: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    read: Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]] = np.lib.format.read_array_header_1_0
-    if np.lib.format.read_magic(member) != (1, 0):
-        raise ValueError(f"{name} is not of npy format 1.0")
-    shape, by_columns, dtype = read(member)
-    if dtype.kind not in "biuf" or (by_columns and len(shape) > 1) or any(length < 0 for length in shape):
-        raise ValueError(f"{name} is {dtype} {list(shape)}, not numbers row by row")
-    return shape, dtype

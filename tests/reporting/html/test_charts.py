@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gwbench.reporting.html import charts
-from gwbench.reporting.html.page import _file
+from gwbench.reporting.html import charts, svg
+from gwbench.reporting.html.page import environment, package_file
 from tests.reporting.html.browser import luminance
 
 if TYPE_CHECKING:
@@ -24,9 +24,14 @@ def draw(axes: Axes) -> None:
     for number in range(2):
         axes.plot(x, x**number, **charts.series(number).points)
         axes.fill_between(x, 0 * x, x, **charts.series(number).band)
-    axes.scatter(x, x, color=charts.SERIES[2], rasterized=True)
+    axes.scatter(x, x, color=svg.SERIES[2], rasterized=True)
     axes.set_xscale("log")
     axes.set(xlabel=EVIL, title="two\nlines")
+
+
+def html_of(chart: charts.Chart) -> str:
+    """The figure as a page has it."""
+    return str(environment().get_template("parts.html.j2").module.chart(chart))  # type: ignore[attr-defined]
 
 
 def svgs(html: str) -> list[ElementTree.Element]:
@@ -37,10 +42,10 @@ def test_the_same_drawing_gives_the_same_bytes_and_leaves_no_trace() -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    first = charts.chart(draw, title="T", description="D")
+    first = html_of(charts.chart(draw, title="T", description="D"))
     mpl.rcParams["font.size"] = 30.0
     try:
-        assert charts.chart(draw, title="T", description="D") == first
+        assert html_of(charts.chart(draw, title="T", description="D")) == first
     finally:
         mpl.rcParams["font.size"] = before["font.size"]
     assert dict(mpl.rcParams) == before
@@ -48,10 +53,10 @@ def test_the_same_drawing_gives_the_same_bytes_and_leaves_no_trace() -> None:
 
 
 def test_a_chart_follows_the_theme_and_the_policy_of_the_page() -> None:
-    html = charts.chart(draw, title="T<i>", description="D" * 400)
-    (svg,) = svgs(html)
+    html = html_of(charts.chart(draw, title="T<i>", description="D" * 400))
+    (drawing,) = svgs(html)
     assert "D" * 400 in html and "T&lt;i&gt;" in html
-    elements = list(svg.iter())
+    elements = list(drawing.iter())
     assert {e.tag for e in elements} <= {
         "svg",
         "g",
@@ -67,7 +72,7 @@ def test_a_chart_follows_the_theme_and_the_policy_of_the_page() -> None:
     assert not any("style" in e.attrib for e in elements)
     classes = {name for e in elements for name in e.get("class", "").split()}
     assert classes >= {"l-s0", "l-s1", "f-s0", "f-ink", "l-grid", "f-quiet", "l-quiet"}
-    style = _file("style.css")
+    style = package_file("style.css")
     assert all(f".{name} {{" in style for name in classes)
     # No colour is left that only one theme can show.
     assert {e.get(what) for e in elements for what in ("fill", "stroke")} <= {None, "none"}
@@ -75,9 +80,24 @@ def test_a_chart_follows_the_theme_and_the_policy_of_the_page() -> None:
     assert image.attrib["href"].startswith("data:image/png;base64,iVBOR")
 
 
+@pytest.mark.parametrize(
+    ("inside", "what"),
+    [
+        ("<script>alert(1)</script>", "element"),
+        ("<foreignObject/>", "element"),
+        ('<path onclick="alert(1)"/>', "attribute"),
+        ('<image href="https://example.org/a.png"/>', "outside"),
+        ('<use xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="javascript:alert(1)"/>', "outside"),
+    ],
+)
+def test_a_drawing_that_could_load_or_run_something_is_refused(inside: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        svg.inline_svg(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1">{inside}</svg>', "c")
+
+
 def test_text_is_text_as_it_was_given() -> None:
-    (svg,) = svgs(charts.chart(draw, title="T", description="D"))
-    words = ["".join(e.itertext()) for e in svg.iter() if e.tag == "text"]
+    (drawing,) = svgs(html_of(charts.chart(draw, title="T", description="D")))
+    words = ["".join(e.itertext()) for e in drawing.iter() if e.tag == "text"]
     assert "_<b>$x$ \\x1b\\u202e" in words
     assert {"two", "lines"} <= set(words)
     assert {"10\u207b\u00b3", "0.01", "0.1", "1"} <= set(words)
@@ -85,7 +105,7 @@ def test_text_is_text_as_it_was_given() -> None:
 
 def test_ids_of_a_page_are_unique_and_lead_somewhere() -> None:
     key = charts.key([("a", charts.series(0)), ("b", charts.series(1))], markers=True)
-    html = "".join(charts.chart(draw, title=title, description="D", key=key) for title in "AB")
+    html = "".join(html_of(charts.chart(draw, title=title, description="D", key=key)) for title in "AB")
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids)) > 10
     asked = re.findall(r'(?:href="#|url\(#|labelledby="|describedby=")([\w-]+)', html)
@@ -102,7 +122,7 @@ def test_powers_of_ten(value: float, text: str) -> None:
 
 def themes() -> list[dict[str, str]]:
     """The colours of the style sheet: light, dark by the system, dark by choice."""
-    blocks = re.findall(r"\{[^{}]*--paper:[^{}]*\}", _file("style.css"))
+    blocks = re.findall(r"\{[^{}]*--paper:[^{}]*\}", package_file("style.css"))
     return [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in blocks]
 
 
@@ -113,7 +133,7 @@ def rgb(color: str) -> list[int]:
 def test_what_is_drawn_in_is_what_the_light_theme_shows() -> None:
     light, dark, chosen = themes()
     assert dark == chosen
-    assert {light[name]: name for name in light if name in set(charts.NAMES.values())} == charts.NAMES
+    assert {light[name]: name for name in light if name in set(svg.NAMES.values())} == svg.NAMES
     assert set(light) == set(dark)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gwbench.experiment.record import PREDICTIONS
 from gwbench.reporting.formats import FORMATS
-from gwbench.reporting.html.leaderboard_page import NAMED, as_html
+from gwbench.reporting.html.leaderboard_page import NAMED, render_leaderboard
 from gwbench.reporting.html.logit import ticks_between
 from gwbench.reporting.leaderboard.build import build
 from gwbench.reporting.leaderboard.columns import columns_of, legend
@@ -27,7 +27,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
 
 @pytest.fixture(scope="module")
 def text(board: Leaderboard) -> str:
-    return as_html(board)
+    return render_leaderboard(board)
 
 
 def test_the_page_holds_every_cell_note_and_command_of_the_board(board: Leaderboard, text: str) -> None:
@@ -73,13 +73,13 @@ def test_groups_in_the_figure_are_those_of_the_table(board: Leaderboard, text: s
 
 
 def test_the_same_records_give_the_same_bytes(board: Leaderboard, text: str) -> None:
-    assert as_html(board) == text == FORMATS["html"](board)
+    assert render_leaderboard(board) == text == FORMATS["html"](board)
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
 
 
 def test_names_from_records_are_text(tmp_path: Path) -> None:
-    text = as_html(build([write_evil_runs(tmp_path)], Options()))
+    text = render_leaderboard(build([write_evil_runs(tmp_path)], Options()))
     found = Reader(text)
     assert found.open == []
     assert "img" not in {tag for tag, _ in found.tags}
@@ -93,7 +93,7 @@ def test_runs_without_scores_keep_their_row(tmp_path: Path) -> None:
     root = write_runs(tmp_path)
     for path in root.glob(f"*/{PREDICTIONS}"):
         path.unlink()
-    text = as_html(build([root], Options()))
+    text = render_leaderboard(build([root], Options()))
     titles = re.findall(r"<figcaption><b [^>]*>(.*?)</b>", text)
     assert titles == ["ROC-AUC of every method", "Label efficiency"]
     assert "No curves of cnn1d + cross-detector + vicreg" in Reader(text).text
@@ -105,7 +105,7 @@ def test_every_set_of_data_has_its_table(tmp_path: Path) -> None:
     for number in range(NAMED + 5):
         (tmp_path / f"bad{number}").mkdir()
         (tmp_path / f"bad{number}" / "record.json").write_text("{")
-    found = Reader(as_html(build([tmp_path], Options(metric="tpr-at-0.01"))))
+    found = Reader(render_leaderboard(build([tmp_path], Options(metric="tpr-at-0.01"))))
     assert [a["href"] for tag, a in found.tags if tag == "a"] == ["#t1", "#t2"]
     assert {a.get("id") for tag, a in found.tags if tag == "section"} >= {"t1", "t2"}
     assert "bbh (data_seed=1)" in found.text
@@ -114,7 +114,7 @@ def test_every_set_of_data_has_its_table(tmp_path: Path) -> None:
 
 def test_one_that_only_failed_has_a_page_too(tmp_path: Path) -> None:
     write_run(tmp_path, failed="no")
-    assert "missing (1 failed)" in as_html(build([tmp_path], Options()))
+    assert "missing (1 failed)" in render_leaderboard(build([tmp_path], Options()))
 
 
 def test_marks_of_an_axis_are_spread_and_inside() -> None:

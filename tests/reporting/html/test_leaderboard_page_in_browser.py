@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gwbench.reporting.html.leaderboard_page import as_html
+from gwbench.reporting.html.leaderboard_page import render_leaderboard
 from gwbench.reporting.leaderboard.build import build
 from gwbench.reporting.leaderboard.rows import Options
 from gwbench.reporting.leaderboard.schema import Leaderboard, Row
@@ -20,7 +20,7 @@ ENTER, SPACE, TAB = "\ue007", " ", "\ue004"
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("page")
     path = root / "leaderboard.html"
-    path.write_text(as_html(build([write_runs(root / "runs")], Options())), encoding="utf-8")
+    path.write_text(render_leaderboard(build([write_runs(root / "runs")], Options())), encoding="utf-8")
     return path
 
 
@@ -151,7 +151,7 @@ def test_without_scripts_everything_is_there_to_read(page: Path, browser: Browse
 
 def test_hostile_names_are_inert(tmp_path: Path, browser: Browser) -> None:
     path = tmp_path / "evil.html"
-    path.write_text(as_html(build([write_evil_runs(tmp_path / "runs")], Options())), encoding="utf-8")
+    path.write_text(render_leaderboard(build([write_evil_runs(tmp_path / "runs")], Options())), encoding="utf-8")
     browser.open(path)
     assert browser.errors() == []
     assert browser.run("return document.title;").startswith("Leaderboard: <img src=x")
@@ -237,7 +237,7 @@ def test_five_hundred_methods_load_and_sort(tmp_path: Path, browser: Browser) ->
     rows = tuple(row(number) for number in range(500))
     large: Leaderboard = board.model_copy(update={"tables": (board.tables[0].model_copy(update={"rows": rows}),)})
     path = tmp_path / "large.html"
-    path.write_text(as_html(large), encoding="utf-8")
+    path.write_text(render_leaderboard(large), encoding="utf-8")
     assert path.stat().st_size < 1_500_000
     browser.open(path)
     assert browser.errors() == []

@@ -14,7 +14,7 @@ from gwbench.cli.main import gwbench as cli
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import evaluate_scores
 from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD
-from gwbench.reporting.html.report import report
+from gwbench.reporting.html.report import render_report
 from gwbench.utils.progress import Progress
 from tests.reporting.html.browser import Browser
 from tests.reporting.html.report_runs import EVIL, embeddings, matrix, title, write_full_run
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def written(run: Path) -> str:
-    return report(run, Progress())
+    return render_report(run, Progress())
 
 
 @pytest.fixture(scope="module")
@@ -118,17 +118,17 @@ def test_how_it_came_about_is_there(run: Path, written: str) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes(run: Path, written: str) -> None:
-    assert report(run / RECORD, Progress()) == written
+    assert render_report(run / RECORD, Progress()) == written
 
 
 def test_runs_at_other_shares_of_labels_give_a_curve(tmp_path: Path) -> None:
     place = write_full_run(tmp_path, fraction=0.25)
-    without = report(place, Progress())
+    without = render_report(place, Progress())
     assert "What labels are worth" not in figures(without)
     assert "No label-efficiency curve" in without
     assert "nothing is pre-trained again" in without
     write_run(tmp_path, fraction=0.01)
-    found = report(place, Progress())
+    found = render_report(place, Progress())
     assert "What labels are worth" in figures(found)
     assert "No label-efficiency curve" not in found
 
@@ -138,7 +138,7 @@ def test_runs_at_other_shares_of_labels_give_a_curve(tmp_path: Path) -> None:
 
 def test_a_baseline_without_training_has_no_curves_of_it(tmp_path: Path) -> None:
     place = write_run(tmp_path, baseline="matched-filter")
-    found = report(place, Progress())
+    found = render_report(place, Progress())
     assert figures(found) == ["ROC curve, logarithmic", "ROC curve, linear", "Efficiency against SNR", "Scores"]
     assert "The baseline matched-filter gave the scores" in found
     assert {"Pre-training", "Embeddings", "The method’s own account"} & set(headings(found)) == set()
@@ -146,7 +146,7 @@ def test_a_baseline_without_training_has_no_curves_of_it(tmp_path: Path) -> None
 
 def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
     place = write_run(tmp_path, failed=f"RuntimeError: {EVIL}")
-    found = report(place, Progress())
+    found = render_report(place, Progress())
     assert headings(found) == ["This run failed", "Provenance"]
     assert "RuntimeError: <img src=x onerror" in Reader(found).text
     assert figures(found) == []
@@ -156,7 +156,7 @@ def test_nothing_optional_is_needed(tmp_path: Path) -> None:
     place = write_full_run(tmp_path, edit=lambda d: d.update(details={}, seeds={}, phases={}, peak_memory=None))
     for name in (PREDICTIONS, DIAGNOSTICS):
         (place / name).unlink()
-    found = report(place, Progress())
+    found = render_report(place, Progress())
     assert figures(found) == ["Loss", "Spread", "Effective rank"]
     assert "No curves: the folder holds no predictions.npz" in found
     assert "No cross-correlation matrix" in found
@@ -172,7 +172,7 @@ def test_unknown_snrs_a_single_epoch_and_flat_embeddings(tmp_path: Path) -> None
     with np.load(place / PREDICTIONS) as arrays:
         kept = dict(arrays) | {"snr": np.full(len(LABEL), np.nan), "embedding": np.ones((len(LABEL), 3))}
     np.savez(place / PREDICTIONS, **kept)
-    found = report(place, Progress())
+    found = render_report(place, Progress())
     assert "Efficiency against SNR" not in figures(found)
     assert "Embeddings by label" not in figures(found)
     assert "No map: too little varies in them." in found
@@ -180,7 +180,7 @@ def test_unknown_snrs_a_single_epoch_and_flat_embeddings(tmp_path: Path) -> None
     assert "went on after epoch 1" in found
     kept["embedding"] = embeddings()
     np.savez(place / PREDICTIONS, **kept)
-    assert figures(report(place, Progress()))[-1] == "Embeddings by label"
+    assert figures(render_report(place, Progress()))[-1] == "Embeddings by label"
 
 
 # --- names that mean harm ---
@@ -211,7 +211,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rename(document)
     (place / RECORD).write_text(json.dumps(document))
     path = place / "report.html"
-    path.write_text(report(place, Progress()), encoding="utf-8")
+    path.write_text(render_report(place, Progress()), encoding="utf-8")
     return path
 
 

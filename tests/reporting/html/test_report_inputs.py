@@ -60,7 +60,7 @@ def test_a_folder_and_its_record_file_give_the_same_run(kept: Path) -> None:
     assert found.embedded.of == len(LABEL)
     assert found.correlation is not None
     np.testing.assert_array_equal(found.correlation.matrix, matrix().astype(np.float32))
-    assert (found.correlation.windows, found.correlation.width, found.correlation.lender) == (WINDOWS, 24, None)
+    assert (found.correlation.windows, found.correlation.width, found.correlation.pretrained_by) == (WINDOWS, 24, None)
 
 
 def test_of_many_embeddings_a_choice_is_read_row_by_row(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_a_run_that_took_over_a_pre_training_shows_its_matrix(run: Path) -> None
     run.rename(run.parent / f"lender-{lender[:8]}")
     found = read_run(borrower).correlation
     assert found is not None
-    assert found.lender == lender
+    assert found.pretrained_by == lender
     np.testing.assert_array_equal(found.matrix, matrix().astype(np.float32))
     edit_record(borrower, details={"pretrained_by": "../../*"})
     assert "is not beside" in read_run(borrower).missing["correlation"]
