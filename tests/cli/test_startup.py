@@ -26,6 +26,7 @@ HEAVY = {
     "pytorch_lightning",
     "scipy",
     "sklearn",
+    "statsmodels",
     "timm",
     "torch",
     "torchvision",
