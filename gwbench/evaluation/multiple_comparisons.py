@@ -17,21 +17,20 @@ def holm(p: ArrayLike) -> Floats:
     Raises:
         ValueError: a p-value is no number between 0 and 1.
     """
+    from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
+
     values = np.asarray(p, dtype=np.float64)
     if values.ndim != 1 or not np.all((values >= 0.0) & (values <= 1.0)):
         raise ValueError("p-values are a list of numbers between 0 and 1")
-    order = np.argsort(values, kind="stable")
-    raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(raised, 1.0)
+    adjusted: Floats = multipletests(values, method="holm")[1]
     return adjusted
 
 
 def ranks(values: ArrayLike) -> list[int]:
     """1 for the largest value; equal values share the better rank, and the next one counts them all (1, 2, 2, 4)."""
-    array = np.asarray(values, dtype=np.float64)
-    ascending = np.sort(array)
-    return [int(rank) for rank in 1 + len(array) - np.searchsorted(ascending, array, "right")]
+    from scipy.stats import rankdata
+
+    return [int(rank) for rank in rankdata(-np.asarray(values, dtype=np.float64), method="min")]
 
 
 def alike(different: NDArray[np.bool_]) -> list[tuple[int, ...]]:

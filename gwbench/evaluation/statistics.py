@@ -84,30 +84,6 @@ def _share_below(of: Floats, among: Floats) -> Floats:
     return share
 
 
-def delong(label: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]:
-    """AUCs of several scores on the same windows, and their covariance.
-
-    DeLong, DeLong & Clarke-Pearson, Biometrics 44 (1988) 837. The variance of the difference of two scores
-    i and j is cov[i, i] + cov[j, j] - 2 cov[i, j].
-
-    Args:
-        label: [N] 0 or 1.
-        scores: [M, N].
-
-    Returns:
-        AUC [M] and covariance [M, M].
-
-    Raises:
-        UserError: fewer than two windows of a class, or a NaN score.
-        ValueError: wrong shapes, or other labels than 0 and 1.
-    """
-    area, of_signals, of_noise = structural_components(label, scores)
-    for components, name in ((of_signals, "signal"), (of_noise, "noise")):
-        if components.shape[1] < 2:
-            raise UserError(f"the variance of an AUC needs two {name} windows or more; these scores have one")
-    return area, _covariance_of_mean(of_signals) + _covariance_of_mean(of_noise)
-
-
 def auc_interval(label: ArrayLike, score: ArrayLike, level: float = 0.95) -> Interval:
     """The AUC with DeLong's interval on the logit scale.
 
@@ -167,11 +143,10 @@ def average_precision(label: ArrayLike, score: ArrayLike) -> float:
     is_signal, values = _checked(label, np.asarray(score)[np.newaxis])
     order = np.argsort(-values[0], kind="stable")
     ranked = values[0][order]
-    found = np.cumsum(is_signal[order])
     last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
-    found, kept = found[last_of_tie], np.flatnonzero(last_of_tie) + 1
-    gained = np.diff(found, prepend=0)
-    return float(np.sum(gained * found / kept) / found[-1])
+    hits, kept = np.cumsum(is_signal[order])[last_of_tie], np.flatnonzero(last_of_tie) + 1
+    gained = np.diff(hits, prepend=0)
+    return float(np.sum(gained * hits / kept) / hits[-1])
 
 
 def tpr_at_fpr(label: ArrayLike, score: ArrayLike, fpr: float, level: float = 0.95) -> Interval:

@@ -67,20 +67,22 @@ def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
             listing = "; ".join(map(str, known)) or "none"
             raise UserError(f"{plugin.kind} {plugin.name!r} has no parameter {name!r}.{hint} It takes: {listing}.")
     hints = _hints(plugin)
-    values: dict[str, Any] = {}
-    for parameter in known:
-        annotation = hints[parameter.name]
-        value = given.get(parameter.name, parameter.default)
-        config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
-        adapter = pydantic.TypeAdapter(annotation, config=config)
-        try:
-            values[parameter.name] = adapter.validate_python(_from_text(value, annotation))
-        except pydantic.ValidationError as error:
-            raise UserError(
-                f"{plugin.kind}.{parameter.name}={value!r} is not valid: {reason(error)}. "
-                f"{plugin.kind} {plugin.name!r} takes {parameter}."
-            ) from None
-    return values
+    chosen = {parameter.name: given.get(parameter.name, parameter.default) for parameter in known}
+    # Aliases, since a parameter may have a name that pydantic keeps for itself, such as "copy" or "model_config".
+    fields: dict[str, Any] = {
+        f"field_{number}": (hints[name], pydantic.Field(alias=name)) for number, name in enumerate(chosen)
+    }
+    config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+    model = pydantic.create_model("Parameters", __config__=config, **fields)
+    try:
+        values = model.model_validate({name: _from_text(value, hints[name]) for name, value in chosen.items()})
+    except pydantic.ValidationError as error:
+        wrong = next(parameter for parameter in known if parameter.name == error.errors()[0]["loc"][0])
+        raise UserError(
+            f"{plugin.kind}.{wrong.name}={chosen[wrong.name]!r} is not valid: {reason(error)}. "
+            f"{plugin.kind} {plugin.name!r} takes {wrong}."
+        ) from None
+    return dict(zip(chosen, values.__dict__.values(), strict=True))
 
 
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most", "multiple_of": "a multiple of"}

@@ -27,6 +27,7 @@ HEAVY = {
     "pytorch_lightning",
     "scipy",
     "sklearn",
+    "statsmodels",
     "timm",
     "torch",
     "torchvision",

@@ -248,5 +248,31 @@ def test_a_wrong_parameter_is_named_with_what_was_expected(toy: Plugin, given: d
         validate(toy, given)
 
 
+def test_a_parameter_may_have_a_name_that_pydantic_uses(registry: Registry, tmp_path: Path) -> None:
+    registry.load_source(
+        write(
+            tmp_path / "named.py",
+            """
+            from gwbench.contracts import Dataset
+            from gwbench.registry import register
+
+            @register("dataset", "named")
+            class Named(Dataset):
+                "Named."
+                def __init__(self, *, copy: bool = True, model_config: int = 1, _hidden: float = 2.0,
+                             field_0: str = "x") -> None: ...
+                def load(self, context): ...
+            """,
+        )
+    )
+    values = validate(registry.get("dataset", "named"), {"copy": "false", "_hidden": "3", "field_0": "y"})
+    assert values == {"copy": False, "model_config": 1, "_hidden": 3.0, "field_0": "y"}
+
+
+def test_of_several_wrong_parameters_the_first_of_the_constructor_is_named(toy: Plugin) -> None:
+    with pytest.raises(UserError, match=r"^dataset\.rate='fast' is not valid"):
+        validate(toy, {"mode": "c", "rate": "fast"})
+
+
 def test_text_stands_for_a_literal_number(toy: Plugin) -> None:
     assert validate(toy, {"mode": "3"})["mode"] == 3

@@ -139,13 +139,13 @@ class Gwosc:
         from gwbench.data.strain_files.known_events import KnownEvent
 
         whole = (min(start for start, _ in spans) - NEAR, max(end for _, end in spans) + NEAR)
-        found: dict[str, tuple[int, float]] = {}
+        newest: dict[str, tuple[int, float]] = {}
         with self._understood(f"{self.host} has no list of events. Check --host."):
             for event in v2.fetch_event_versions(segment=whole, host=self.host, session=self.web):
                 name, version, gps = str(event["name"]), int(event["version"]), float(event["gps"])
                 if any(start - NEAR <= gps < end + NEAR for start, end in spans):
-                    found[name] = max(found.get(name, (version, gps)), (version, gps))
-            known = [KnownEvent(name=name, gps=gps) for name, (_, gps) in found.items()]
+                    newest[name] = max(newest.get(name, (version, gps)), (version, gps))
+            known = [KnownEvent(name=name, gps=gps) for name, (_, gps) in newest.items()]
         return sorted(known, key=lambda event: event.gps)
 
     def _event_files(self, event: str, rate: int, suffix: str) -> list[RemoteFile]:

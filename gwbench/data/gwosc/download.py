@@ -6,18 +6,18 @@ import re
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import requests
 from pydantic import BaseModel
 
-from gwbench.data.gwosc.web import Patience, Web, status
+from gwbench.data.gwosc.web import ReportingRetry, Unusable, Web, status
 from gwbench.errors import UserError
-
-if TYPE_CHECKING:
-    import requests
 
 PIECE = 1 << 16
 """Bytes held in memory at a time; also the most that a broken connection costs."""
+
+HEADWAY = 1 << 20
+"""Bytes of a file beyond what was reached before that count as progress: the attempts are then counted anew."""
 
 WHOLE, CONTINUED, OUT_OF_RANGE = 200, 206, 416
 """Status codes of answers to a request for the rest of a file."""
@@ -67,7 +67,7 @@ def download(
         UserError: the server is out of reach, keeps failing or refuses.
         OSError: the file cannot be written.
     """
-    patience = Patience(url, web.progress)
+    retry, furthest = ReportingRetry.of(url, web.progress), 0
     if known is not None and known.url != url:
         known = None
     while True:
@@ -76,7 +76,7 @@ def download(
             known, have = None, 0
         if known and have == known.size:
             return known
-        with patience.tried(), web.get(url, headers=_headers(known, have), stream=True) as response:
+        with web.get(url, headers=_headers(known, have), stream=True) as response:
             if response.status_code == WHOLE:
                 known, have = _described(response, url), 0
                 path.unlink(missing_ok=True)  # before it is remembered, or a kill in between could join two files
@@ -85,11 +85,17 @@ def download(
                 raise UserError(f"Cannot fetch {url}: the server answers {status(response)}. Try again later.")
             elif not _continues(response, known, have):
                 known = None
-                patience.failed("what it has is no continuation of the part that is here")
+                retry = retry.after(Unusable("what it has is no continuation of the part that is here"))
                 continue
-            _receive(response, path, have, known.size, web, title, patience)
-            if known.size is None:
-                return known
+            try:
+                _receive(response, path, have, known.size, web, title)
+            except (requests.RequestException, Unusable) as error:
+                if path.stat().st_size - furthest > HEADWAY:
+                    furthest, retry = path.stat().st_size, ReportingRetry.of(url, web.progress)
+                retry = retry.after(error)
+            else:
+                if known.size is None:
+                    return known
 
 
 def _headers(known: PartialDownload | None, have: int) -> dict[str, str]:
@@ -123,16 +129,19 @@ def _described(response: requests.Response, url: str) -> PartialDownload:
 
 def _continues(response: requests.Response, known: PartialDownload, have: int) -> bool:
     """Whether an answer is the rest of the file of which `have` bytes are here."""
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    if response.status_code != CONTINUED or found is None:
+    span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if response.status_code != CONTINUED or span is None:
         return False
-    return int(found[1]) == have and (known.size is None or found[2] in ("*", str(known.size)))
+    return int(span[1]) == have and (known.size is None or span[2] in ("*", str(known.size)))
 
 
-def _receive(
-    response: requests.Response, path: Path, have: int, size: int | None, web: Web, title: str, patience: Patience
-) -> None:
-    """Write an answer behind the first `have` bytes of a file."""
+def _receive(response: requests.Response, path: Path, have: int, size: int | None, web: Web, title: str) -> None:
+    """Write an answer behind the first `have` bytes of a file.
+
+    Raises:
+        requests.RequestException: the connection broke off.
+        Unusable: the answer is shorter or longer than announced.
+    """
     start = have
     with path.open("ab" if have else "wb") as stream, web.progress.task(title, (size or 0) / 1e6, "MB") as task:
         task.advance(have / 1e6)
@@ -140,6 +149,5 @@ def _receive(
             stream.write(piece)
             have += len(piece)
             task.advance(len(piece) / 1e6, note=f"{have / 1e6:.1f} MB" + (f" of {size / 1e6:.1f}" if size else ""))
-            patience.reached(have)
     if size is not None and have != size:
-        patience.failed(f"it sent {have - start:,} bytes and announced {size - start:,}")
+        raise Unusable(f"it sent {have - start:,} bytes and announced {size - start:,}")

@@ -149,8 +149,8 @@ def fetch(
         # Before the strain: no file may lie here whose events a dataset would take for noise.
         _write(folder / EVENTS, KnownEvents(events=events).model_dump_json(indent=2))
         files = tuple(_bring(file, folder, manifest, web) for file in remote)
-    found = {file.detector for file in remote}
-    return Fetched(target, gps, folder, files, tuple(name for name in names if name not in found), events)
+    observed = {file.detector for file in remote}
+    return Fetched(target, gps, folder, files, tuple(name for name in names if name not in observed), events)
 
 
 def _checked(detectors: Sequence[str], duration: float | None, sample_rate: int, file_format: str) -> list[str]:
@@ -214,7 +214,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _bring(file: RemoteFile, folder: Path, manifest: Manifest, web: Web) -> FetchedFile:
-    """One file: found as it was fetched, or fetched."""
+    """One file: as it was fetched before, or fetched now."""
     path = folder / file.name
     known = manifest.files.get(file.name)
     same = known is not None and known.url == file.url and path.is_file() and file_digest(path) == known.sha256

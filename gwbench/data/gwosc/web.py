@@ -1,30 +1,33 @@
-"""HTTP with patience: a request that failed for a passing reason is made again, a bounded number of times."""
+"""HTTP requests that are repeated, a bounded number of times, where they fail for a reason that may pass.
+
+urllib3's `Retry` counts the attempts, tells which failures may pass and reads the header Retry-After. It sees an answer
+up to its headers; a connection that breaks in the body is counted here, with `ReportingRetry.after`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from time import sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InvalidHeader, MaxRetryError, NewConnectionError, ProtocolError, TimeoutError
+from urllib3.util import Retry
+
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    import requests
+    from urllib3 import BaseHTTPResponse
 
     from gwbench.utils.progress import Progress
 
-PAUSES = (1.0, 2.0, 4.0)
-"""Seconds before the second, third and fourth attempt."""
+ATTEMPTS = 4
+"""Most attempts in a row that fail; 1, 2 and 4 s pass between them."""
 
 LONGEST_PAUSE = 60.0
 """Seconds that a server may ask to wait (Retry-After) before gwbench gives up instead."""
-
-HEADWAY = 1 << 20
-"""Bytes of a file that count as progress."""
 
 TIMEOUT = (10.0, 30.0)
 """Seconds to wait for a connection, and for the next bytes of an answer."""
@@ -33,112 +36,152 @@ ASK_AGAIN = frozenset({408, 413, 429, *range(500, 600)})
 """Status codes of failures that may pass."""
 
 
-class Patience:
-    """Counts the failures of one request in a row, and waits between them.
+class Unusable(ProtocolError):
+    """An answer that is whole as HTTP goes, but not what was asked for; its message says why."""
 
-    Args:
-        url: what is asked for.
+
+class ReportingRetry(Retry):
+    """urllib3's `Retry` that tells the user of every failure, and gives up where a server asks for a long wait.
+
+    Attributes:
+        asked: the address that is asked for, for messages.
         progress: is told of every failure.
     """
 
-    def __init__(self, url: str, progress: Progress) -> None:
-        self._url, self._progress = url, progress
-        self._failures = self._furthest = 0
+    asked: str
+    progress: Progress
 
-    def failed(self, problem: str, asked: float = 0.0) -> None:
+    @classmethod
+    def of(cls, asked: str, progress: Progress) -> ReportingRetry:
+        """With all attempts left."""
+        # No "other" retries: those are of certificates that are not accepted.
+        retry = cls(ATTEMPTS - 1, other=0, status_forcelist=ASK_AGAIN, raise_on_status=False)
+        retry.asked, retry.progress = asked, progress
+        return retry
+
+    def new(self, **changes: Any) -> ReportingRetry:
+        """A copy; urllib3 makes one after every failure."""
+        retry = super().new(**changes)
+        retry.asked, retry.progress = self.asked, self.progress
+        return retry
+
+    def get_backoff_time(self) -> float:
+        """1, 2 and 4 s. urllib3 itself would not wait before the second attempt."""
+        return float(2 ** (len(self.history) - 1))
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         """Wait before the next attempt, at least the seconds that the server asked for.
 
         Raises:
-            UserError: there have been enough attempts, or the server asks for too long a wait.
+            UserError: the server asks for too long a wait.
         """
-        host = urlsplit(self._url).netloc
-        if asked > LONGEST_PAUSE:
-            raise UserError(f"{host} asks to wait {asked:.0f} s ({problem}). Give the same command again after that.")
-        if self._failures == len(PAUSES):
-            raise UserError(
-                f"Cannot fetch {self._url}: {problem}, {self._failures + 1} times in a row. Check the network and "
-                "--host, and give the same command again: it goes on where this one stopped."
-            )
-        pause = max(PAUSES[self._failures], asked)
-        self._failures += 1
-        self._progress.say(f"{host}: {problem}; trying again in {pause:.0f} s.")
+        host, error = urlsplit(self.asked).netloc, self.history[-1].error
+        problem = f"the server answers {status(response)}" if response is not None else _problem(error)
+        try:
+            wait = (response is not None and self.get_retry_after(response)) or 0.0
+        except InvalidHeader:
+            wait = 0.0
+        if wait > LONGEST_PAUSE:
+            raise UserError(f"{host} asks to wait {wait:.0f} s ({problem}). Give the same command again after that.")
+        pause = max(self.get_backoff_time(), wait)
+        self.progress.say(f"{host}: {problem}; trying again in {pause:.0f} s.")
         sleep(pause)
 
-    @contextmanager
-    def tried(self) -> Iterator[None]:
-        """A block that ends where a request fails for a reason that may pass, after the wait of `failed`.
+    def after(self, error: Exception) -> ReportingRetry:
+        """What is left after a failure that urllib3 did not see, once its wait is over.
 
         Raises:
-            UserError: as `failed`; the reason will not pass.
+            UserError: there have been enough attempts, or the failure will not pass.
         """
-        import requests
-
+        cause = _cause(error)
+        if not isinstance(cause, (ProtocolError, TimeoutError)):
+            raise self.refused(str(error)) from error
         try:
-            yield
-        except requests.RequestException as error:
-            problem, passes = _diagnosis(error)
-            if not passes:
-                raise UserError(f"Cannot fetch {self._url}: {problem}. Check the address and --host.") from error
-            self.failed(problem)
+            retry: ReportingRetry = self.increment("GET", self.asked, error=cause)
+        except MaxRetryError:
+            raise self.exhausted(_problem(cause)) from error
+        retry.sleep()
+        return retry
 
-    def reached(self, position: int) -> None:
-        """Forget the failures so far, if this many bytes of a file are well beyond what was reached before."""
-        if position - self._furthest > HEADWAY:
-            self._furthest, self._failures = position, 0
+    def exhausted(self, problem: str) -> UserError:
+        """Says that there have been enough attempts."""
+        return UserError(
+            f"Cannot fetch {self.asked}: {problem}, {ATTEMPTS} times in a row. Check the network and --host, and give "
+            "the same command again: it goes on where this one stopped."
+        )
+
+    def refused(self, problem: str) -> UserError:
+        """Says that a failure will not pass."""
+        return UserError(f"Cannot fetch {self.asked}: {problem}. Check the address and --host.")
 
 
 class Web:
     """A session of HTTP requests; gwosc's client takes it where it takes a `requests.Session`."""
 
     def __init__(self, progress: Progress) -> None:
-        import requests
-
         self.progress = progress
+        self._adapter = HTTPAdapter()
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._adapter)
 
     def get(
         self, url: str, *, headers: Mapping[str, str] | None = None, stream: bool = False, **_unused: Any
     ) -> requests.Response:
-        """The answer to a GET request, of any status that will not pass.
+        """The answer to a GET request, of any status that will not pass; with `stream`, its body is still to be read.
 
         Raises:
             UserError: the server is out of reach, or failed at every attempt.
         """
-        patience = Patience(url, self.progress)
+        retry = ReportingRetry.of(url, self.progress)
         while True:
-            with patience.tried():
-                response = self._session.get(url, headers=headers, stream=stream, timeout=TIMEOUT)
-                if response.status_code not in ASK_AGAIN:
-                    return response
-                response.close()
-                patience.failed(f"the server answers {status(response)}", _asked_pause(response))
+            response = self._headers(url, headers, retry)
+            if stream:
+                return response
+            try:
+                response.content  # noqa: B018  reads the body
+            except requests.RequestException as error:
+                retry = response.raw.retries.after(error)
+            else:
+                return response
+
+    def _headers(self, url: str, headers: Mapping[str, str] | None, retry: ReportingRetry) -> requests.Response:
+        """An answer whose body is still to be read."""
+        self._adapter.max_retries = retry
+        try:
+            response = self._session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+        except requests.exceptions.SSLError as error:
+            raise retry.refused(f"its certificate is not accepted ({error!s})") from error
+        except requests.RequestException as error:
+            if isinstance(error, requests.ConnectionError):
+                raise retry.exhausted(_problem(_cause(error))) from error
+            raise retry.refused(str(error)) from error
+        if response.status_code in ASK_AGAIN:
+            response.close()
+            raise retry.exhausted(f"the server answers {status(response)}")
+        return response
 
 
-def status(response: requests.Response) -> str:
+def status(response: requests.Response | BaseHTTPResponse) -> str:
     """The status of an answer, such as "404 Not Found"."""
-    return f"{response.status_code} {response.reason or ''}".strip()
+    code = response.status_code if isinstance(response, requests.Response) else response.status
+    return f"{code} {response.reason or ''}".strip()
 
 
-def _diagnosis(error: requests.RequestException) -> tuple[str, bool]:
-    """What went wrong in plain words, and whether it may pass."""
-    import requests
-
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"its certificate is not accepted ({error!s})", False
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "no answer in time", True
-    if isinstance(error, requests.exceptions.ChunkedEncodingError) or "IncompleteRead" in str(error):
-        return "the connection broke off", True
-    if isinstance(error, requests.ConnectionError):
-        unknown = "NameResolutionError" in str(error)
-        return "its name is not known (is this machine online?)" if unknown else "no connection", True
-    return str(error), False
+def _cause(error: Exception) -> Exception | None:
+    """urllib3's own error behind one of requests."""
+    cause = error.args[0] if isinstance(error, requests.RequestException) and error.args else error
+    if isinstance(cause, MaxRetryError):
+        cause = cause.reason
+    return cause if isinstance(cause, Exception) else None
 
 
-def _asked_pause(response: requests.Response) -> float:
-    """Seconds that the header Retry-After asks for: a number or a date; 0 where there is none."""
-    text = response.headers.get("Retry-After", "")
-    try:
-        return float(text) if text.isdigit() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
-        return 0.0
+def _problem(cause: Exception | None) -> str:
+    """What went wrong, in plain words."""
+    if isinstance(cause, Unusable):
+        return str(cause)
+    if type(cause).__name__ == "NameResolutionError":  # new in urllib3 2
+        return "its name is not known (is this machine online?)"
+    if isinstance(cause, TimeoutError) and not isinstance(cause, NewConnectionError):
+        return "no answer in time"
+    return "the connection broke off" if "Connection broken" in str(cause) else "no connection"

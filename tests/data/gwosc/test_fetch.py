@@ -270,6 +270,31 @@ def test_waiting_grows_and_is_as_long_as_the_server_asks(
     assert (tmp_path / H1).read_bytes() == strain_file(H1)
 
 
+def test_an_unreadable_retry_after_is_no_wait(server: GwoscServer, tmp_path: Path, pauses: list[float]) -> None:
+    server.troubles = [Trouble(FILE, times=2, status=503, headers={"Retry-After": "soon"})]
+    bring(server, tmp_path)
+    assert pauses == [1.0, 2.0]
+    assert (tmp_path / H1).read_bytes() == strain_file(H1)
+
+
+def test_a_broken_answer_counts_with_the_failures_before_it(
+    server: GwoscServer, tmp_path: Path, pauses: list[float]
+) -> None:
+    server.troubles = [Trouble("/api/", times=2, status=503), Trouble("/api/", cut=5)]
+    with pytest.raises(UserError, match="the connection broke off, 4 times in a row"):
+        bring(server, tmp_path)
+    assert pauses == [1.0, 2.0, 4.0]
+    assert len(server.asked) == 4
+
+
+def test_a_server_without_a_certificate_is_not_tried_again(
+    server: GwoscServer, tmp_path: Path, pauses: list[float]
+) -> None:
+    with pytest.raises(UserError, match="its certificate is not accepted"):
+        bring(server, tmp_path, host=server.url.replace("http:", "https:"))
+    assert pauses == []
+
+
 def test_a_server_that_asks_for_an_hour_is_not_waited_for(
     server: GwoscServer, tmp_path: Path, pauses: list[float]
 ) -> None:

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from gwbench.errors import UserError
-from gwbench.evaluation.statistics import delong
 from gwbench.experiment.record import PREDICTIONS, RECORD
 from gwbench.reporting.leaderboard.compare import Difference, compare_runs
+from tests.evaluation.delong import all_pairs
 from tests.reporting.synthetic_runs import LABEL, digest, scores_of, write_run
 
 
@@ -19,7 +19,7 @@ def test_the_test_is_delongs(tmp_path: Path) -> None:
     a = write_run(tmp_path, folder="a", score=one)
     b = write_run(tmp_path, folder="b", score=other, seed=1)
     found = compare_runs(a, b / RECORD)
-    area, covariance = delong(LABEL, np.stack([one, other]))
+    area, covariance = all_pairs(LABEL, np.stack([one, other]))
     error = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     assert found.test is not None and found.untested is None
     assert found.test.difference == pytest.approx(area[0] - area[1])
