@@ -7,12 +7,15 @@ record.auc
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gwbench._version import __version__
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.runner import run
@@ -42,3 +45,25 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What is here, with the public names that have not been used yet."""
+    return sorted({*globals(), *__all__})
+
+
+class _FormerNames:
+    """Finds modules of gwbench by the names that they had before; asked only where there is no such module."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """How to import it, from a table that is loaded when it is first needed."""
+        if not name.startswith("gwbench."):
+            return None
+        from gwbench.utils.moved_modules import find_spec
+
+        return find_spec(name)
+
+
+if not any(getattr(finder, "__qualname__", "") == "_FormerNames" for finder in sys.meta_path):
+    sys.meta_path.append(_FormerNames)

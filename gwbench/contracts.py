@@ -303,7 +303,8 @@ class RunContext(Protocol):
 
 
 Job = RunContext
-"""The name that it had before."""
+Part = PluginContract
+"""The names that they had before."""
 
 
 class Baseline(PluginContract, ABC):
@@ -342,6 +343,7 @@ __all__ = [
     "NoiseSource",
     "Objective",
     "Pairing",
+    "Part",
     "Parts",
     "PluginContract",
     "RunContext",
