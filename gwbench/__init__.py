@@ -61,3 +61,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What is here, with the public names that have not been used yet."""
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,7 @@ one, which gives the same numbers as `nn.Conv1d` several times faster on a CPU. 
 `as_row` and ends its constructor with `self.to(memory_format=torch.channels_last)`, because weights in another layout
 fall back to the slow path.
 
-On a CPU, convolutions with long kernels go by way of their spectra (`spectral`), and what comes between convolutions
+On a CPU, convolutions with long kernels go by way of their spectra (`fft_conv`), and what comes between convolutions
 is fused (`fused`); elsewhere torch's own kernels do the work.
 """
 

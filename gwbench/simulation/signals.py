@@ -112,7 +112,7 @@ class SignalModel:
         """A model from what a command line gives.
 
         Args:
-            population: a name of `gwbench/data/simulation/populations.toml`, or a file like it.
+            population: a name of `gwbench/simulation/populations.toml`, or a file like it.
             duration: of a window, seconds.
             snr_model: see `SnrDistribution.create`.
             snr: see `SnrDistribution.create`.

@@ -65,7 +65,7 @@ class SimulatedDataset(Dataset):
         duration: of a window, seconds.
         psds: one PSD per detector, in order: a name, or a file (text of frequency and ASD or PSD, or HDF5); by default
             aLIGODesignSensitivityT1800044 (H1, L1), AdvVirgo (V1) and KAGRA (K1).
-        population: what binaries there are: a name of gwbench/data/simulation/populations.toml, or a file like it.
+        population: what binaries there are: a name of gwbench/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
             chosen to fit), or "distance" (from the population's distances).
         snr: lowest and highest; or mean, sigma and floor; or the least SNR that is kept.

@@ -30,7 +30,7 @@ class SignalInjection(Pairing):
 
     Args:
         share: probability that a pair carries an injected signal.
-        population: what binaries there are: a name of gwbench/data/simulation/populations.toml, or a file like it.
+        population: what binaries there are: a name of gwbench/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
             chosen to fit), or "distance" (from the population's distances).
         snr: lowest and highest; or mean, sigma and floor; or the least SNR that is kept.

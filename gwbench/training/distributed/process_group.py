@@ -1,8 +1,9 @@
 """Which processes pre-train one encoder together, and how they find each other.
 
-On one machine gwbench starts them itself (`gwbench.workers`). On several, torchrun or SLURM starts the same command on
-every one: then the process of rank 0 carries the run out, and the others are told when to pre-train with it. They read
-the same data and write nothing. A run of one device is one process, inside a cluster's job too.
+On one machine gwbench starts them itself (`gwbench.experiment.launch_local`). On several, torchrun or SLURM starts
+the same command on every one: then the process of rank 0 carries the run out, and the others are told when to
+pre-train with it. They read the same data and write nothing. A run of one device is one process, inside a cluster's
+job too.
 
 Nothing here changes what a run is: its batches, its steps and its learning rate are those of one process.
 """
