@@ -16,8 +16,8 @@ from gwbench.reporting.html.logit import logit_axis, squeezed, ticks_between
 from gwbench.reporting.leaderboard.columns import method_name
 from gwbench.reporting.leaderboard.metrics import FPRS, METRICS
 from gwbench.reporting.leaderboard.schema import Estimate, LabelCell, Leaderboard, LeaderboardTable, Row
-from gwbench.reporting.records.discover import UnusableError
 from gwbench.reporting.records.predictions import Predictions, read_predictions
+from gwbench.utils.untrusted_files import UnusableError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,11 +18,11 @@ from gwbench import seeds
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Array
 from gwbench.evaluation.statistics import Interval, auc
-from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord
-from gwbench.reporting.records.discover import MIB, UnusableError, open_plain
-from gwbench.reporting.records.entry import EntryReader, load_record
+from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord, load_record
+from gwbench.reporting.records.entry import EntryReader
 from gwbench.reporting.records.method import method_of
 from gwbench.reporting.records.predictions import DAMAGE, Predictions, read_predictions
+from gwbench.utils.untrusted_files import MIB, UnusableError, open_plain
 
 POINTS = 4000
 """Test windows whose embeddings are shown; of more, as many are drawn."""
@@ -104,7 +104,7 @@ def read_run(run: str | Path) -> RunFiles:
     path = Path(run)
     path = path / RECORD if path.is_dir() else path
     try:
-        record = load_record(path)
+        record = load_record(path).record
         return RunFiles(record) if record.status != "ok" else _read(record, path.parent)
     except UnusableError as error:
         raise UserError(
@@ -222,7 +222,7 @@ def _folder_of(run_id: str, beside: Path) -> Path:
     if re.fullmatch(r"[0-9a-f]{16}", run_id):
         for path in sorted(beside.glob(f"*-{run_id[:8]}/{RECORD}")):
             try:
-                if load_record(path).run_id == run_id:
+                if load_record(path).record.run_id == run_id:
                     return path.parent
             except UnusableError:
                 continue
@@ -250,7 +250,7 @@ def _labels(record: RunRecord, folder: Path) -> tuple[LabelPoint, ...]:
                 and (entry.protocol, entry.method.key) == (record.protocol, method)
                 and entry.label_fraction not in points
             ):
-                points[entry.label_fraction] = _point(load_record(path), itself=False)
+                points[entry.label_fraction] = _point(load_record(path).record, itself=False)
         except UnusableError:
             continue  # the leaderboard names such records; a report of another run does not stop for them
     return tuple(points[fraction] for fraction in sorted(points))

@@ -13,9 +13,10 @@ from gwbench.reporting.leaderboard.rows import Options, make_table
 from gwbench.reporting.leaderboard.schema import Leaderboard, Skipped
 from gwbench.reporting.leaderboard.sorting import SORTS
 from gwbench.reporting.leaderboard.tags import Tagger
-from gwbench.reporting.records.discover import UnusableError, find_records
+from gwbench.reporting.records.discover import find_records
 from gwbench.reporting.records.entry import EntryReader, RecordEntry
 from gwbench.reporting.records.method import differing
+from gwbench.utils.untrusted_files import UnusableError
 
 
 def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:

@@ -15,9 +15,9 @@ from gwbench.evaluation.multiple_comparisons import alike, holm
 from gwbench.evaluation.seed_inference import Replicates, pairwise
 from gwbench.reporting.leaderboard.metrics import FPRS
 from gwbench.reporting.leaderboard.schema import Versus
-from gwbench.reporting.records.discover import UnusableError
 from gwbench.reporting.records.entry import RecordEntry
 from gwbench.reporting.records.predictions import Predictions, read_predictions
+from gwbench.utils.untrusted_files import UnusableError
 
 ALPHA = 0.05
 """Adjusted p-value below which methods are told apart."""

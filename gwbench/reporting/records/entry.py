@@ -5,25 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pydantic
-import pydantic_core
-
-from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Metrics
-from gwbench.evaluation.statistics import Interval
-from gwbench.experiment.record import Environment, PluginUsed, RunRecord
+from gwbench.experiment.record import Environment, PluginUsed, RunRecord, load_record
 from gwbench.registry.code_identity import same_code
-from gwbench.reporting.records.discover import MIB, UnusableError, open_plain
 from gwbench.reporting.records.method import Method, method_of
-
-LARGEST = 16 * MIB
-"""Bytes of a record: ordinary ones have some ten thousand."""
-
-SCHEMA = 1
-"""The newest schema of records that is understood."""
 
 OF_THE_CELL = ("dataset", "seed", "data_seed")
 """Fields of a spec that are no part of the method."""
@@ -93,15 +80,6 @@ class RecordEntry:
     made_with: Mapping[str, str]
 
 
-def load_record(path: str | Path) -> RunRecord:
-    """A record from a file that may be anything.
-
-    Raises:
-        UnusableError: it is no record, is damaged, of a newer schema, or holds what no run can give.
-    """
-    return _validated(_document(path)).model_copy(update={"folder": str(Path(path).parent)})
-
-
 class EntryReader:
     """Reads many records, of which many have the same method and data: those are worked out and kept once."""
 
@@ -113,8 +91,7 @@ class EntryReader:
 
     def read(self, path: str) -> RecordEntry:
         """What a leaderboard needs of a record; raises as `load_record` does."""
-        document = _document(path)
-        record = _validated(document)
+        record, document = load_record(path)
         pretrain = record.phases.get("pretrain")
         data, hardware = record.data, record.environment.hardware
         good = record.status == "ok" and record.metrics
@@ -177,51 +154,3 @@ class EntryReader:
 
 def _code(used: PluginUsed) -> str:
     return same_code(used.kind, used.name, used.source_hash)
-
-
-def _document(path: str | Path) -> Any:
-    with open_plain(path, LARGEST) as stream:
-        content = stream.read(LARGEST + 1)
-    try:
-        return pydantic_core.from_json(content, allow_inf_nan=False)
-    except ValueError as error:
-        raise UnusableError(f"it is no JSON: {error}") from None
-
-
-def _validated(document: Any) -> RunRecord:
-    version = document.get("schema_version", SCHEMA) if isinstance(document, dict) else SCHEMA
-    if isinstance(version, int) and version > SCHEMA:
-        raise UnusableError(f"its schema version {version} is newer than {SCHEMA}, which this gwbench reads: update it")
-    try:
-        record = RunRecord.model_validate(document)
-    except (ValueError, OverflowError, RecursionError, UserError) as error:
-        raise UnusableError(f"it is no record: {_first(error)}") from None
-    _check(record)
-    return record
-
-
-def _check(record: RunRecord) -> None:
-    """Refuse what is well-formed and cannot be."""
-    metrics = record.metrics
-    if record.status == "ok" and (metrics is None or record.data is None):
-        raise UnusableError("it says that the run went well and holds no metrics or no data")
-    if metrics:
-        intervals = [metrics.auc, metrics.knn_auc, *metrics.tpr_at_fpr.values()]
-        if not all(map(_is_share, intervals)) or not 0.0 <= metrics.average_precision <= 1.0:
-            raise UnusableError("a metric of it is no number between 0 and 1")
-    phases = record.phases.values()
-    numbers = (record.parameters, record.peak_memory, *(phase.seconds for phase in phases))
-    rates = (phase.samples_per_second for phase in phases)
-    if not all(number is None or 0 <= number < 1e30 for number in (*numbers, *rates)):  # not NaN, and fits a float
-        raise UnusableError("a size, time or rate of it is no sensible number")
-
-
-def _is_share(interval: Interval | None) -> bool:
-    return interval is None or (interval.low >= 0.0 and interval.high <= 1.0)
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, pydantic.ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error)

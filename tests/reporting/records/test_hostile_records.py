@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from gwbench.errors import UserError
-from gwbench.experiment.record import PREDICTIONS, RECORD
+from gwbench.experiment.record import LARGEST, PREDICTIONS, RECORD, load_record
 from gwbench.reporting.leaderboard.build import build
 from gwbench.reporting.leaderboard.rows import Options
-from gwbench.reporting.records.discover import UnusableError, find_records
-from gwbench.reporting.records.entry import LARGEST, EntryReader, load_record
+from gwbench.reporting.records.discover import find_records
+from gwbench.reporting.records.entry import EntryReader
 from gwbench.reporting.records.predictions import read_predictions
+from gwbench.utils.untrusted_files import UnusableError
 from tests.reporting.synthetic_runs import LABEL, scores_of, write_run
 
 N = len(LABEL)
@@ -174,7 +175,7 @@ def test_whatever_is_done_to_a_record_it_is_read_or_named(tmp_path: Path) -> Non
 
 def test_a_record_that_is_read_is_the_record(tmp_path: Path) -> None:
     run = write_run(tmp_path, seed=3)
-    found = load_record(run / RECORD)
+    found = load_record(run / RECORD).record
     assert (found.folder, found.spec.seed) == (str(run), 3)
 
 
