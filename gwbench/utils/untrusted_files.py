@@ -30,12 +30,11 @@ def open_plain(path: str | Path, limit: int | None = None) -> BinaryIO:
     except OSError as error:
         kind = AbsentError if isinstance(error, FileNotFoundError) else UnusableError
         raise kind(f"it cannot be opened: {error.strerror}") from None
-    stream = os.fdopen(handle, "rb")
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode):
-        stream.close()
+        os.close(handle)
         raise UnusableError("not a plain file")
     if limit is not None and status.st_size > limit:
-        stream.close()
+        os.close(handle)
         raise UnusableError(f"{status.st_size / MIB:,.0f} MiB, more than the {limit / MIB:,.0f} MiB that are read")
-    return stream
+    return os.fdopen(handle, "rb")

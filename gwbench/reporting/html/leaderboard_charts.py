@@ -38,7 +38,7 @@ ALIKE, BOUND = series(0), series(7)
 def charts_of(table: LeaderboardTable, board: Leaderboard) -> tuple[list[str], list[str]]:
     """The figures of a table that it has the records for, as HTML, and what could not be drawn, one sentence each."""
     scores, problems = _scores(table, _selected(table))
-    which = _which(sum(row.rank is not None and "floor" not in row.marks for row in table.rows))
+    which = _which(sum(row.rank is not None and "floor" not in row.tags for row in table.rows))
     figures = [
         _dots(table, board),
         _critical_differences(table, board),
@@ -54,7 +54,7 @@ def charts_of(table: LeaderboardTable, board: Leaderboard) -> tuple[list[str], l
 
 def _dots(table: LeaderboardTable, board: Leaderboard) -> str:
     """The ranking: every method's mean with its interval; an outer bound would only segment the axis."""
-    there = [(row, row.cell.estimate) for row in _by_mean(table) if "outer-bound" not in row.marks]
+    there = [(row, row.cell.estimate) for row in _by_mean(table) if "outer-bound" not in row.tags]
     shown = [(row, found) for row, found in there if found][:MOST]
     if not shown:
         return ""
@@ -96,7 +96,7 @@ def _dots(table: LeaderboardTable, board: Leaderboard) -> str:
 
 def _critical_differences(table: LeaderboardTable, board: Leaderboard) -> str:
     """Which methods can be told apart: their means on an axis, and a bar for every group that cannot."""
-    tested = [(row, row.cell.estimate) for row in _by_mean(table) if row.groups and "outer-bound" not in row.marks]
+    tested = [(row, row.cell.estimate) for row in _by_mean(table) if row.groups and "outer-bound" not in row.tags]
     shown = [(row, found) for row, found in tested if found][:MOST]
     members: dict[int, list[int]] = {}
     for position, (row, _) in enumerate(shown):
@@ -167,7 +167,7 @@ class _Drawn:
 
 def _selected(table: LeaderboardTable) -> Iterator[tuple[Row, Series]]:
     """The methods whose curves are drawn: the best, and the bounds that the share of the way goes by."""
-    ranked = [row for row in _by_mean(table) if row.rank and "floor" not in row.marks]
+    ranked = [row for row in _by_mean(table) if row.rank and "floor" not in row.tags]
     for number, row in enumerate(ranked[:BEST]):
         yield row, series(number)
     for number, row in enumerate(_bound_rows(table)):
@@ -303,14 +303,14 @@ def _by_mean(table: LeaderboardTable) -> list[Row]:
 def _bound_rows(table: LeaderboardTable) -> list[Row]:
     """The best ceiling that is no outer bound, and the best floor, where they are there."""
     there = [row for row in _by_mean(table) if row.cell.estimate]
-    ceilings = [row for row in there if "ceiling" in row.marks and "outer-bound" not in row.marks]
-    floors = [row for row in there if "floor" in row.marks]
+    ceilings = [row for row in there if "ceiling" in row.tags and "outer-bound" not in row.tags]
+    floors = [row for row in there if "floor" in row.tags]
     return ceilings[:1] + floors[:1]
 
 
 def _bounds(table: LeaderboardTable) -> list[tuple[str, float]]:
     """Name and mean of each bound."""
-    rows = [("ceiling" if "ceiling" in row.marks else "floor", row.cell.estimate) for row in _bound_rows(table)]
+    rows = [("ceiling" if "ceiling" in row.tags else "floor", row.cell.estimate) for row in _bound_rows(table)]
     return [(name, found.mean) for name, found in rows if found]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +48,7 @@ class RecordEntry:
         sizes, detectors, sample_rate, notes: of the data; empty and None where the run failed.
         method, seed, label_fraction: which cell it is.
         metrics: of the test split, without the bins in SNR; None where it failed.
-        parameters: trainable parameters of the encoder.
-        seconds, rate: of pre-training: seconds, and windows per second.
-        memory: peak, bytes.
+        readings: of the record, by name, as `EntryReader` was asked for them; empty where the run failed.
         hardware: what the times were taken on.
         made_with: versions, commit and machine, by name.
     """
@@ -72,18 +70,20 @@ class RecordEntry:
     seed: int
     label_fraction: float
     metrics: Metrics | None
-    parameters: int | None
-    seconds: float | None
-    rate: float | None
-    memory: int | None
+    readings: Mapping[str, Any]
     hardware: str
     made_with: Mapping[str, str]
 
 
 class EntryReader:
-    """Reads many records, of which many have the same method and data: those are worked out and kept once."""
+    """Reads many records, of which many have the same method and data: those are worked out and kept once.
 
-    def __init__(self) -> None:
+    Args:
+        readings: what is read of a record besides, by name.
+    """
+
+    def __init__(self, readings: Mapping[str, Callable[[RunRecord], Any]] | None = None) -> None:
+        self._readings = dict(readings or {})
         self._methods: dict[str, Method] = {}
         self._asked: dict[str, DataAsked] = {}
         self._notes: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -92,7 +92,6 @@ class EntryReader:
     def read(self, path: str) -> RecordEntry:
         """What a leaderboard needs of a record; raises as `load_record` does."""
         record, document = load_record(path)
-        pretrain = record.phases.get("pretrain")
         data, hardware = record.data, record.environment.hardware
         good = record.status == "ok" and record.metrics
         return RecordEntry(
@@ -113,24 +112,21 @@ class EntryReader:
             seed=record.spec.seed,
             label_fraction=record.spec.evaluation.label_fraction,
             metrics=good.model_copy(update={"per_snr_bin": ()}) if good else None,
-            parameters=record.parameters,
-            seconds=pretrain.seconds if pretrain else None,
-            rate=pretrain.samples_per_second if pretrain else None,
-            memory=record.peak_memory,
+            readings={name: read(record) for name, read in self._readings.items()} if good else {},
             hardware=str(hardware.get("accelerator") or f"{hardware.get('processor')}, {hardware.get('cores')} cores"),
             made_with=self._environment(record.environment),
         )
 
-    def _environment(self, found: Environment) -> dict[str, str]:
-        written = found.model_dump_json()
+    def _environment(self, environment: Environment) -> dict[str, str]:
+        written = environment.model_dump_json()
         if written not in self._made_with:
-            machine = ", ".join(f"{name} {value}" for name, value in found.hardware.items())
+            machine = ", ".join(f"{name} {value}" for name, value in environment.hardware.items())
             self._made_with[written] = {
-                "gwbench": found.gwbench,
-                "commit": found.git_commit or "not known",
-                "device": f"{found.device}, {found.precision}",
+                "gwbench": environment.gwbench,
+                "commit": environment.git_commit or "not known",
+                "device": f"{environment.device}, {environment.precision}",
                 "machine": machine,
-                **{f"{name} version": version for name, version in found.packages.items()},
+                **{f"{name} version": version for name, version in environment.packages.items()},
             }
         return self._made_with[written]
 

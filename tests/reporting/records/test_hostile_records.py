@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gwbench.errors import UserError
-from gwbench.experiment.record import LARGEST, PREDICTIONS, RECORD, load_record
+from gwbench.experiment.record import LARGEST, PREDICTIONS, RECORD, load_record, read_record
 from gwbench.reporting.leaderboard.build import build
 from gwbench.reporting.leaderboard.rows import Options
 from gwbench.reporting.records.discover import find_records
@@ -110,6 +110,22 @@ def test_bad_records_are_named_and_the_good_one_is_read(tmp_path: Path, zoo: dic
     assert len(board.skipped) == len(zoo)
     for name, said in zoo.items():
         assert said in reasons[name], name
+
+
+def test_a_run_is_read_as_strictly_as_a_leaderboard(tmp_path: Path, zoo: dict[str, str]) -> None:
+    runs = tmp_path / "runs"
+    assert read_record(runs / "good").folder == str(runs / "good")
+    assert read_record(runs / "link-in").status == "ok"  # the folder is the user's to choose
+    for name in zoo.keys() - {"link-out"}:
+        with pytest.raises(UserError) as caught:
+            read_record(runs / name)
+        if name in ("folder", "file-link", "broken"):
+            assert f"The record {runs / name / RECORD} cannot be read (" in str(caught.value)
+        else:
+            assert zoo[name] in str(caught.value)
+            assert "Run with --rerun" in str(caught.value)
+    with pytest.raises(UserError, match="There is no record in"):
+        read_record(runs)
 
 
 def test_nothing_usable_is_the_users_mistake(tmp_path: Path) -> None:
