@@ -29,8 +29,9 @@ def show_record(record: RunRecord) -> None:
     )
     figures = Table(box=None, show_header=False, pad_edge=False)
     for metric in METRICS.values():
-        text = _reading(metric, record)
-        if metric.note is not None and text:
+        if metric.note is None:
+            continue
+        if text := _reading(metric, record):
             styles = ("bold", "bold green") if metric.name == DEFAULT_METRIC else ("", "")
             figures.add_row(Text(metric.title, styles[0]), Text(text, styles[1]), metric.note(record))
     figures.add_row("probe", f"{record.data.labelled:,} labels; {metrics.n_test:,} test windows")
@@ -71,7 +72,7 @@ def _reading(metric: MetricSpec, record: RunRecord) -> str:
         return metric.absent
     if isinstance(reading, Interval):
         return f"{reading.value:.4f} [{reading.low:.4f}, {reading.high:.4f}]"
-    return metric.text(reading)
+    return metric.text(reading if isinstance(reading, int | float) else reading.value)
 
 
 def _next_step(record: RunRecord) -> str:
