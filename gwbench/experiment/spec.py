@@ -229,19 +229,17 @@ class RunSpec(FrozenModel):
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
         defaults = self._with_defaults().settings()
         for key, value in self.settings().items():
-            if value == defaults[key]:
-                continue
-            words += ["--set", f"{key}={as_argument(value)}"]
+            words += ["--set", f"{key}={as_argument(value)}"] if value != defaults[key] else []
         return shlex.join(words)
 
     def settings(self) -> dict[str, Any]:
         """Every setting by its dotted name, as `create` takes them: those of plugins, then those of the sections."""
-        nested: dict[str, Any] = {}
-        for kind, choice in self.choices():
-            of_kind = {choice.name: choice.parameters} if kind == "augmentation" else choice.parameters
-            nested[kind] = {**nested.get(kind, {}), **of_kind}
-        nested |= {name: dict(section) for name in _SECTIONS if (section := getattr(self, name)) is not None}
-        return dict(dotted({name: values for name, values in nested.items() if values}))
+        parts = [
+            (f"augmentation.{choice.name}" if kind == "augmentation" else kind, choice.parameters)
+            for kind, choice in self.choices()
+        ]
+        parts += [(name, dict(section)) for name in _SECTIONS if (section := getattr(self, name))]
+        return {key: value for part, values in parts for key, value in dotted(values, f"{part}.")}
 
     def _with_defaults(self) -> RunSpec:
         """The same plugins and sections, each with its default settings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from gwbench.experiment.settings import dotted
-from gwbench.experiment.spec import RunSpec
+from gwbench.experiment.spec import Choice, RunSpec
 
 
 def test_mappings_in_mappings_have_dotted_names() -> None:
@@ -25,6 +25,11 @@ def test_the_settings_of_a_spec_make_it_again() -> None:
     words = shlex.split(spec.command())
     said = [value.partition("=")[0] for flag, value in zip(words[2::2], words[3::2], strict=True) if flag == "--set"]
     assert sorted(said) == sorted(given)  # and none of those that are the defaults
+
+
+def test_a_plugin_without_parameters_has_no_settings() -> None:
+    spec = RunSpec.create().model_copy(update={"augmentations": (Choice(name="plain"),)})
+    assert spec.settings() == RunSpec.create().settings()
 
 
 def test_a_spec_without_training_has_no_settings_of_it() -> None:
