@@ -27,39 +27,39 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
     """
     from gwbench.reporting.leaderboard.compare import compare_runs
 
-    found = compare_runs(run_a, run_b)
+    comparison = compare_runs(run_a, run_b)
     if as_json:
         import json
 
-        click.echo(json.dumps(found.model_dump(mode="json"), indent=2))
+        click.echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
     else:
-        _show(found)
+        _show(comparison)
 
 
-def _show(found: Comparison) -> None:
+def _show(comparison: Comparison) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from gwbench.reporting.escape import plain
 
     out = console()
-    for name, side in (("A", found.a), ("B", found.b)):
+    for name, side in (("A", comparison.a), ("B", comparison.b)):
         out.print(Text(f"{name}: {plain(side.title)} on {plain(side.dataset)}, seed {side.seed}", "bold"))
         if side.auc:
             out.print(f"   ROC-AUC {side.auc.value:.4f} ({side.auc.low:.4f} to {side.auc.high:.4f})")
         if side.failed:
             out.print(Text(f"   failed: {plain(side.failed)}", "red"))
         out.print(Text(f"   {plain(side.folder)}", "dim"), soft_wrap=True)
-    if found.test:
-        test = found.test
+    if comparison.test:
+        test = comparison.test
         out.print(
             f"\nA - B: {test.difference:+.4f} ({100 * test.level:g} % interval {test.low:+.4f} to {test.high:+.4f}), "
             f"p = {test.p:.2g} (DeLong, paired on the same test windows)"
         )
     else:
-        out.print(Text(f"\nNo paired test: {plain(found.untested)}."))
+        out.print(Text(f"\nNo paired test: {plain(comparison.untested)}."))
     for title in ("spec", "data", "code", "environment"):
-        differences = getattr(found, title)
+        differences = getattr(comparison, title)
         if not differences:
             out.print(f"\n{title}: the same")
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import click
 
 from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import width
+from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, RANKING
+from gwbench.reporting.leaderboard.sorting import SORTS
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -31,15 +34,17 @@ SHOWN = 20
 """Records passed over that are named on standard error."""
 
 
+def _one_of(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path())
 @click.option("--format", "form", type=click.Choice(list(FORMATS)),
               help="Form of the output.  [default: by the name of --output, else terminal]")  # fmt: skip
-@click.option("--metric", default="auc", show_default=True,
-              help="Rank by auc, average-precision, knn-auc, tpr-at-0.01 or tpr-at-0.001.")  # fmt: skip
-@click.option("--sort", "by", default="rank", show_default=True,
-              help="Order rows by rank, method, half-snr, parameters, pretrain-seconds, samples-per-second or "
-                   "peak-memory.")  # fmt: skip
+@click.option("--metric", default=DEFAULT_METRIC, show_default=True, help=f"Rank by {_one_of(RANKING)}.")
+@click.option("--sort", "by", default="rank", show_default=True, help=f"Order rows by {_one_of(SORTS)}.")
 @click.option("--group-by", type=click.Choice(SECTIONS), help="Put rows that share a plugin of this kind together.")
 @click.option("--label-fraction", type=float,
               help="Rank at this share of labels.  [default: the one that most runs have]")  # fmt: skip

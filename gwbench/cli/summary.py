@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gwbench.cli import terminal
 from gwbench.experiment.runner import DEFAULT_OUT
 from gwbench.registry import FLOOR_TAG, NETWORK_TAG, REGISTRY
+from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, METRICS, MetricSpec
 
 if TYPE_CHECKING:
-    from gwbench.evaluation.statistics import Interval
     from gwbench.experiment.record import RunRecord
 
 
@@ -19,6 +19,7 @@ def show_record(record: RunRecord) -> None:
     """Print a finished run: its figures, where time went, and what to do next."""
     from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     metrics = record.metrics
     assert metrics is not None and record.data is not None
@@ -27,14 +28,12 @@ def show_record(record: RunRecord) -> None:
         f"\n[bold]{escape(record.spec.title)}[/] on {escape(record.spec.dataset.name)}, seed {record.spec.seed}"
     )
     figures = Table(box=None, show_header=False, pad_edge=False)
-    figures.add_row("[bold]ROC-AUC[/]", f"[bold green]{_interval(metrics.auc)}[/]", "95 % interval")
-    if metrics.knn_auc:
-        figures.add_row("kNN AUC", _interval(metrics.knn_auc), f"{record.spec.evaluation.neighbours} neighbours")
-    figures.add_row("average precision", f"{metrics.average_precision:.4f}")
-    for rate, efficiency in metrics.tpr_at_fpr.items():
-        figures.add_row(f"TPR at FPR {rate}", _interval(efficiency) if efficiency else "too few noise windows")
-    for name in {"probe_val_auc", "val_auc"} & set(record.details):
-        figures.add_row("validation AUC", f"{record.details[name]:.4f}", "choose settings by this one")
+    for metric in METRICS.values():
+        if metric.note is None:
+            continue
+        if text := _reading(metric, record):
+            styles = ("bold", "bold green") if metric.name == DEFAULT_METRIC else ("", "")
+            figures.add_row(Text(metric.title, styles[0]), Text(text, styles[1]), metric.note(record))
     figures.add_row("probe", f"{record.data.labelled:,} labels; {metrics.n_test:,} test windows")
     console.print(figures)
 
@@ -64,8 +63,16 @@ def show_record(record: RunRecord) -> None:
     console.print(f"next: {escape(_next_step(record))}", soft_wrap=True)
 
 
-def _interval(interval: Interval) -> str:
-    return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
+def _reading(metric: MetricSpec, record: RunRecord) -> str:
+    """A metric of a run, with its interval if it has one; empty where there is nothing to say."""
+    from gwbench.evaluation.statistics import Interval
+
+    reading: Any = metric.read(record)
+    if reading is None:
+        return metric.absent
+    if isinstance(reading, Interval):
+        return f"{reading.value:.4f} [{reading.low:.4f}, {reading.high:.4f}]"
+    return metric.text(reading if isinstance(reading, int | float) else reading.value)
 
 
 def _next_step(record: RunRecord) -> str:

@@ -33,7 +33,7 @@ def ranks(values: ArrayLike) -> list[int]:
     return [int(rank) for rank in rankdata(-np.asarray(values, dtype=np.float64), method="min")]
 
 
-def alike(different: NDArray[np.bool_]) -> list[tuple[int, ...]]:
+def significance_groups(different: NDArray[np.bool_]) -> list[tuple[int, ...]]:
     """Groups of methods that cannot be told apart: two methods share a group exactly where they are not different.
 
     "Not different" does not pass on from one method to the next, so a method may be in several groups. Groups are

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pydantic
-from pydantic import BaseModel, ConfigDict
+import pydantic_core
 
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Metrics
+from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.files import atomic
+from gwbench.utils.models import FrozenModel
+from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError, open_plain
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores, Split
@@ -26,12 +28,14 @@ PREDICTIONS = "predictions.npz"
 DIAGNOSTICS = "diagnostics.npz"
 SUPERSEDED = "record.superseded.json"
 
+LARGEST = 16 * MIB
+"""Bytes of a record: ordinary ones have some ten thousand."""
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+SCHEMA = 1
+"""The newest schema of records that is understood."""
 
 
-class PluginUsed(_Part):
+class PluginUsed(FrozenModel):
     """A plugin as it was: its version, the SHA-256 of its source file, and its tags (None in the oldest records)."""
 
     kind: str
@@ -41,7 +45,7 @@ class PluginUsed(_Part):
     tags: tuple[str, ...] | None = None
 
 
-class Data(_Part):
+class Data(FrozenModel):
     """The data as they were.
 
     Attributes:
@@ -61,7 +65,7 @@ class Data(_Part):
     notes: tuple[str, ...]
 
 
-class TrainingOutcome(_Part):
+class TrainingOutcome(FrozenModel):
     """What came of pre-training: per-epoch loss and collapse diagnostics."""
 
     loss: list[float]
@@ -70,14 +74,14 @@ class TrainingOutcome(_Part):
     resumed_from: int
 
 
-class Phase(_Part):
+class Phase(FrozenModel):
     """Seconds of one phase, and its throughput where it has one."""
 
     seconds: float
     samples_per_second: float | None = None
 
 
-class Environment(_Part):
+class Environment(FrozenModel):
     """Where the run was made.
 
     Attributes:
@@ -94,7 +98,7 @@ class Environment(_Part):
     nodes: int = 1
 
 
-class RunRecord(_Part):
+class RunRecord(FrozenModel):
     """One run.
 
     Attributes:
@@ -138,6 +142,15 @@ class RunRecord(_Part):
             raise UserError(f"The run {self.run_id} failed: {self.reason}.")
         return self.metrics.auc.value
 
+    @property
+    def validation_auc(self) -> float | None:
+        """ROC-AUC of the validation split, by which settings are chosen; None where the method tells none."""
+        for name in ("val_auc", "probe_val_auc"):
+            value = self.details.get(name)
+            if isinstance(value, float) and 0.0 <= value <= 1.0:  # details may be anything
+                return value
+        return None
+
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write `record.json`; a reader sees the old one, the new one or none."""
@@ -145,22 +158,77 @@ def write_record(folder: Path, record: RunRecord) -> None:
         path.write_text(record.model_dump_json(indent=2, exclude={"folder"}) + "\n")
 
 
+class LoadedRecord(NamedTuple):
+    """A record from a file, and the JSON document that it was validated from."""
+
+    record: RunRecord
+    document: Any
+
+
+def load_record(path: str | Path) -> LoadedRecord:
+    """A record from a file that may be anything.
+
+    Raises:
+        AbsentError: there is no such file.
+        UnusableError: it is no record, is damaged, of a newer schema, or holds what no run can give.
+    """
+    with open_plain(path, LARGEST) as stream:
+        content = stream.read(LARGEST + 1)
+    try:
+        document = pydantic_core.from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise UnusableError(f"it is no JSON: {error}") from None
+    version = document.get("schema_version", SCHEMA) if isinstance(document, dict) else SCHEMA
+    if isinstance(version, int) and version > SCHEMA:
+        raise UnusableError(f"its schema version {version} is newer than {SCHEMA}, which this gwbench reads: update it")
+    try:
+        record = RunRecord.model_validate(document)
+    except (ValueError, OverflowError, RecursionError, UserError) as error:
+        raise UnusableError(f"it is no record: {_first(error)}") from None
+    _check(record)
+    return LoadedRecord(record.model_copy(update={"folder": str(Path(path).parent)}), document)
+
+
 def read_record(folder: Path) -> RunRecord:
     """The record in a run's folder.
 
     Raises:
-        UserError: there is none, or it is damaged or of another schema.
+        UserError: there is none, or it cannot serve (`load_record`).
     """
     path = folder / RECORD
     try:
-        found = RunRecord.model_validate(json.loads(path.read_text()))
-        return found.model_copy(update={"folder": str(folder)})
-    except FileNotFoundError:
+        return load_record(path).record
+    except AbsentError:
         raise UserError(f"There is no record in {folder}.") from None
-    except (OSError, ValueError) as error:
-        first = error.errors()[0] if isinstance(error, pydantic.ValidationError) else None
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
-        raise UserError(f"The record {path} cannot be read ({reason}). Run with --rerun to make it again.") from None
+    except UnusableError as error:
+        raise UserError(f"The record {path} cannot be read ({error}). Run with --rerun to make it again.") from None
+
+
+def _check(record: RunRecord) -> None:
+    """Refuse what is well-formed and cannot be."""
+    metrics = record.metrics
+    if record.status == "ok" and (metrics is None or record.data is None):
+        raise UnusableError("it says that the run went well and holds no metrics or no data")
+    if metrics:
+        intervals = [metrics.auc, metrics.knn_auc, *metrics.tpr_at_fpr.values()]
+        if not all(map(_is_share, intervals)) or not 0.0 <= metrics.average_precision <= 1.0:
+            raise UnusableError("a metric of it is no number between 0 and 1")
+    phases = record.phases.values()
+    numbers = (record.parameters, record.peak_memory, *(phase.seconds for phase in phases))
+    rates = (phase.samples_per_second for phase in phases)
+    if not all(number is None or 0 <= number < 1e30 for number in (*numbers, *rates)):  # not NaN, and fits a float
+        raise UnusableError("a size, time or rate of it is no sensible number")
+
+
+def _is_share(interval: Interval | None) -> bool:
+    return interval is None or (interval.low >= 0.0 and interval.high <= 1.0)
+
+
+def _first(error: Exception) -> str:
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:

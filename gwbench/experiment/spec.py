@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluation.version import PROTOCOL
+from gwbench.experiment.settings import as_argument, dotted
 from gwbench.preprocessing.conditioning import Conditioning
 from gwbench.registry import REGISTRY, Plugin
 from gwbench.registry.compatibility import (
@@ -26,13 +27,14 @@ from gwbench.registry.compatibility import (
     resolve_groups,
 )
 from gwbench.registry.parameters import validate
-from gwbench.training.settings import SettingsSection, TrainingSettings
+from gwbench.training.settings import TrainingSettings
+from gwbench.utils.models import FrozenModel
 from gwbench.utils.validation_errors import reason
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class Choice(SettingsSection):
+class Choice(FrozenModel):
     """A plugin by name, with all its parameters as JSON values."""
 
     name: str
@@ -52,7 +54,7 @@ class Choice(SettingsSection):
         return plugin.target(*context, **validate(plugin, self.parameters))
 
 
-class EvaluationSettings(SettingsSection):
+class EvaluationSettings(FrozenModel):
     """How the frozen encoder is judged (protocol version 1).
 
     Attributes:
@@ -64,7 +66,7 @@ class EvaluationSettings(SettingsSection):
     neighbours: Annotated[int, Field(ge=1)] = 20
 
 
-class RunSpec(SettingsSection):
+class RunSpec(FrozenModel):
     """One run. Build it with `RunSpec.create`, which fills in and checks every parameter.
 
     Attributes:
@@ -198,14 +200,17 @@ class RunSpec(SettingsSection):
 
     def _with_names(self, names: Sequence[str]) -> RunSpec:
         """The same run with its plugins, in the order of `choices`, under other names."""
-        renamed = iter(names)
+        pairs = zip(self.choices(), names, strict=True)
+        return self._with_choices((kind, choice.model_copy(update={"name": name})) for (kind, choice), name in pairs)
+
+    def _with_choices(self, choices: Iterable[tuple[str, Choice]]) -> RunSpec:
+        """The same run with other choices of the kinds of plugin that it has, in the order of `choices`."""
         fields: dict[str, Any] = {}
-        for kind, choice in self.choices():
-            changed = choice.model_copy(update={"name": next(renamed)})
+        for kind, choice in choices:
             if kind == "augmentation":
-                fields["augmentations"] = (*fields.get("augmentations", ()), changed)
+                fields["augmentations"] = (*fields.get("augmentations", ()), choice)
             else:
-                fields[kind] = changed
+                fields[kind] = choice
         return self.model_copy(update=fields)
 
     def current(self) -> RunSpec:
@@ -222,23 +227,28 @@ class RunSpec(SettingsSection):
         words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
         words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
-        for key, value in self._differences():
-            words += ["--set", f"{key}={_as_text(value)}"]
+        defaults = self._with_defaults().settings()
+        for key, value in self.settings().items():
+            words += ["--set", f"{key}={as_argument(value)}"] if value != defaults[key] else []
         return shlex.join(words)
 
-    def _differences(self) -> Iterator[tuple[str, Any]]:
-        """Dotted settings that differ from their defaults."""
+    def settings(self) -> dict[str, Any]:
+        """Every setting by its dotted name, as `create` takes them: those of plugins, then those of the sections."""
+        parts = [
+            (f"augmentation.{choice.name}" if kind == "augmentation" else kind, choice.parameters)
+            for kind, choice in self.choices()
+        ]
+        parts += [(name, dict(section)) for name in _SECTIONS if (section := getattr(self, name))]
+        return {key: value for part, values in parts for key, value in dotted(values, f"{part}.")}
+
+    def _with_defaults(self) -> RunSpec:
+        """The same plugins and sections, each with its default settings."""
+        sections = {name: model() for name, model in _SECTIONS.items() if getattr(self, name) is not None}
+        choices = []
         for kind, choice in self.choices():
-            defaults = Choice.of(kind, choice.name, {}).parameters
-            prefix = f"augmentation.{choice.name}" if kind == "augmentation" else kind
-            for name, value in choice.parameters.items():
-                if value != defaults[name]:
-                    yield f"{prefix}.{name}", value
-        for name, model in _SECTIONS.items():
-            section = getattr(self, name)
-            for field, value in section or ():
-                if value != model.model_fields[field].default:
-                    yield f"{name}.{field}", value
+            parameters = Choice.of(kind, choice.name, {}).parameters
+            choices.append((kind, choice.model_copy(update={"parameters": parameters})))
+        return self._with_choices(choices).model_copy(update=sections)
 
     @property
     def trains(self) -> bool:
@@ -280,10 +290,6 @@ def no_setting(key: str) -> UserError:
     """The error for a dotted setting of no section."""
     hint = did_you_mean(key.partition(".")[0], SECTIONS)
     return UserError(f"There is no setting {key!r}.{hint} Settings start with {', '.join(SECTIONS)} and a dot.")
-
-
-def _as_text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
 def read_section(section: str, given: Mapping[str, Any]) -> BaseModel:

@@ -39,11 +39,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.experiment.spec import SECTIONS, Choice, EvaluationSettings, no_setting, read_section
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
+from gwbench.utils.models import FrozenModel
 from gwbench.utils.validation_errors import reason
 
 CONDITIONS = (
@@ -53,11 +54,7 @@ CONDITIONS = (
 """What a condition may ask about."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class MatrixEntry(_Part):
+class MatrixEntry(FrozenModel):
     """A plugin by name, and the parameters that the suite gives it."""
 
     name: str
@@ -87,14 +84,14 @@ Method = Annotated[list[MatrixEntry], BeforeValidator(_listed(str)), BeforeValid
 """The augmentations of one method."""
 
 
-class Override(_Part):
+class Override(FrozenModel):
     """Settings of the cells for which a condition holds."""
 
     when: Condition
     set: dict[str, Any]
 
 
-class SuiteFile(_Part):
+class SuiteFile(FrozenModel):
     """The file, as the module's docstring describes it."""
 
     about: str = ""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gwbench.utils.models import FrozenModel
 
 
-class SettingsSection(BaseModel):
-    """Settings that are checked and do not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TrainingSettings(SettingsSection):
+class TrainingSettings(FrozenModel):
     """How pre-training runs.
 
     Attributes:

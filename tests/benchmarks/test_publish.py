@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import publish
-from gwbench.experiment.record import RunRecord, write_arrays
-from gwbench.reporting.records.entry import load_record
+from gwbench.experiment.record import RunRecord, load_record, write_arrays
 from gwbench.suite.cell_run import RunOptions
 from gwbench.suite.matrix import Cell
 from gwbench.suite.run import CellStatus, Plan
@@ -31,7 +30,7 @@ def runs_of(name: str) -> list[Path]:
 
 
 def records_of(name: str) -> list[RunRecord]:
-    return [load_record(folder / "record.json") for folder in runs_of(name)]
+    return [load_record(folder / "record.json").record for folder in runs_of(name)]
 
 
 def test_three_suites_are_published() -> None:
@@ -60,7 +59,7 @@ def test_the_readme_shows_the_quickstart(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_scores_and_records_belong_together_and_no_weights_are_kept(name: str) -> None:
     for folder in runs_of(name):
         assert {path.name for path in folder.iterdir()} == {"record.json", "predictions.npz"}
-        record = load_record(folder / "record.json")
+        record = load_record(folder / "record.json").record
         with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
             assert set(arrays) == {"label", "score", "snr"}
             area = roc_auc_score(arrays["label"], arrays["score"])
@@ -111,7 +110,7 @@ def test_finished_runs_are_copied_with_what_a_table_needs(tmp_path: Path) -> Non
     }
     write_arrays(folders[0] / "predictions.npz", arrays)
     (folders[0] / "weights.safetensors").write_bytes(b"heavy")
-    records = [load_record(folder / "record.json") for folder in folders]
+    records = [load_record(folder / "record.json").record for folder in folders]
     cell_statuses = [CellStatus(Cell("a run", r.spec), folder, r) for folder, r in zip(folders, records, strict=True)]
     place = RunOptions(str(tmp_path / "runs"), None, "cpu")
     found = Plan("tiny", "", place, cell_statuses, skipped=[], excluded=0, budget=None)
@@ -124,7 +123,7 @@ def test_finished_runs_are_copied_with_what_a_table_needs(tmp_path: Path) -> Non
     }
     assert not (target / "withdrawn").exists()
     copied = target / folders[0].name
-    assert load_record(copied / "record.json").auc == records[0].auc
+    assert load_record(copied / "record.json").record.auc == records[0].auc
     with np.load(copied / "predictions.npz") as found_arrays:
         assert set(found_arrays) == {"label", "score", "snr"}
         assert found_arrays["score"].dtype == np.float32

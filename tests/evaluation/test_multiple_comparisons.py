@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from gwbench.evaluation.multiple_comparisons import alike, holm, ranks
+from gwbench.evaluation.multiple_comparisons import holm, ranks, significance_groups
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 60])
@@ -47,7 +47,7 @@ def test_two_methods_share_a_group_exactly_where_they_are_not_different(seed: in
     m = int(rng.integers(1, 12))
     different = np.triu(rng.random((m, m)) < rng.random(), 1)
     different |= different.T
-    groups = [set(group) for group in alike(different)]
+    groups = [set(group) for group in significance_groups(different)]
     assert set().union(*groups) == set(range(m))
     for a, b in combinations(range(m), 2):
         assert any({a, b} <= group for group in groups) == (not different[a, b])
@@ -60,4 +60,4 @@ def test_two_methods_share_a_group_exactly_where_they_are_not_different(seed: in
 def test_groups_along_a_line_overlap() -> None:
     """Values 0, 1, 2, 3, 10: those less than 2.5 apart are not told apart."""
     values = np.array([0.0, 1.0, 2.0, 3.0, 10.0])
-    assert alike(np.abs(values[:, None] - values) > 2.5) == [(0, 1, 2), (1, 2, 3), (4,)]
+    assert significance_groups(np.abs(values[:, None] - values) > 2.5) == [(0, 1, 2), (1, 2, 3), (4,)]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gwbench.evaluation.metrics import Array
-from gwbench.reporting.records.discover import UnusableError, open_plain
 from gwbench.reporting.records.predictions import DAMAGE
+from gwbench.utils.untrusted_files import UnusableError, open_plain
 
 
 @contextmanager

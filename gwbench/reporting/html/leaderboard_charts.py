@@ -17,8 +17,8 @@ from gwbench.reporting.html.svg import QUIET
 from gwbench.reporting.leaderboard.columns import method_name
 from gwbench.reporting.leaderboard.metrics import FPRS, METRICS
 from gwbench.reporting.leaderboard.schema import Estimate, LabelCell, Leaderboard, LeaderboardTable, Row
-from gwbench.reporting.records.discover import UnusableError
 from gwbench.reporting.records.predictions import Predictions, read_predictions
+from gwbench.utils.untrusted_files import UnusableError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ BEST = 5
 def charts_of(table: LeaderboardTable, board: Leaderboard) -> tuple[list[Chart], list[str]]:
     """The figures of a table that it has the records for, and what could not be drawn, one sentence each."""
     scores, problems = _scores(table, _selected(table))
-    which = _which(sum(row.rank is not None and "floor" not in row.marks for row in table.rows))
+    which = _which(sum(row.rank is not None and "floor" not in row.tags for row in table.rows))
     charts = [
         ranking_chart(table, board),
         critical_differences(table, board),
@@ -55,7 +55,7 @@ class _Drawn:
 
 def _selected(table: LeaderboardTable) -> Iterator[tuple[Row, Series]]:
     """The methods whose curves are drawn: the best, and the bounds that the share of the way goes by."""
-    ranked = [row for row in by_mean(table) if row.rank and "floor" not in row.marks]
+    ranked = [row for row in by_mean(table) if row.rank and "floor" not in row.tags]
     for number, row in enumerate(ranked[:BEST]):
         yield row, series(number)
     for number, row in enumerate(bound_rows(table)):

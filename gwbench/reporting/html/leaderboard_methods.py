@@ -23,14 +23,14 @@ def by_mean(table: LeaderboardTable) -> list[Row]:
 def bound_rows(table: LeaderboardTable) -> list[Row]:
     """The best ceiling that is no outer bound, and the best floor, where they are there."""
     rows = [row for row in by_mean(table) if row.cell.estimate]
-    ceilings = [row for row in rows if "ceiling" in row.marks and "outer-bound" not in row.marks]
-    floors = [row for row in rows if "floor" in row.marks]
+    ceilings = [row for row in rows if "ceiling" in row.tags and "outer-bound" not in row.tags]
+    floors = [row for row in rows if "floor" in row.tags]
     return ceilings[:1] + floors[:1]
 
 
 def bounds_of(table: LeaderboardTable) -> list[tuple[str, float]]:
     """Name and mean of each bound."""
-    rows = [("ceiling" if "ceiling" in row.marks else "floor", row.cell.estimate) for row in bound_rows(table)]
+    rows = [("ceiling" if "ceiling" in row.tags else "floor", row.cell.estimate) for row in bound_rows(table)]
     return [(name, estimate.mean) for name, estimate in rows if estimate]
 
 

@@ -94,7 +94,7 @@ def _row(columns: Iterable[Column], section: str | None, row: Row, board: Leader
         details=[_detail(run, METRICS[board.metric].title) for run in row.runs],
         facets=row.plugins,
         section=section,
-        quiet=row.cell.estimate is None or "ceiling" in row.marks,
+        quiet=row.cell.estimate is None or "ceiling" in row.tags,
         strong=row.rank == 1,
     )
 

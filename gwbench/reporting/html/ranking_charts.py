@@ -23,7 +23,7 @@ BEST = series(0)
 
 def ranking_chart(table: LeaderboardTable, board: Leaderboard) -> Chart | None:
     """The ranking: every method's mean with its interval; an outer bound would only stretch the axis."""
-    methods = [(row, row.cell.estimate) for row in by_mean(table) if "outer-bound" not in row.marks]
+    methods = [(row, row.cell.estimate) for row in by_mean(table) if "outer-bound" not in row.tags]
     shown = [(row, estimate) for row, estimate in methods if estimate][:MOST]
     if not shown:
         return None
@@ -65,7 +65,7 @@ def ranking_chart(table: LeaderboardTable, board: Leaderboard) -> Chart | None:
 
 def critical_differences(table: LeaderboardTable, board: Leaderboard) -> Chart | None:
     """Which methods can be told apart: their means on an axis, and a bar for every group that cannot."""
-    tested = [(row, row.cell.estimate) for row in by_mean(table) if row.groups and "outer-bound" not in row.marks]
+    tested = [(row, row.cell.estimate) for row in by_mean(table) if row.groups and "outer-bound" not in row.tags]
     shown = [(row, estimate) for row, estimate in tested if estimate][:MOST]
     members: dict[int, list[int]] = {}
     for position, (row, _) in enumerate(shown):

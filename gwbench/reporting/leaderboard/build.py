@@ -8,14 +8,15 @@ from pathlib import Path
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluation.metrics import LEVEL
 from gwbench.reporting.leaderboard.grouping import split
-from gwbench.reporting.leaderboard.metrics import METRICS
+from gwbench.reporting.leaderboard.metrics import METRICS, RANKING
 from gwbench.reporting.leaderboard.rows import Options, make_table
 from gwbench.reporting.leaderboard.schema import Leaderboard, Skipped
 from gwbench.reporting.leaderboard.sorting import SORTS
 from gwbench.reporting.leaderboard.tags import Tagger
-from gwbench.reporting.records.discover import UnusableError, find_records
+from gwbench.reporting.records.discover import find_records
 from gwbench.reporting.records.entry import EntryReader, RecordEntry
 from gwbench.reporting.records.method import differing
+from gwbench.utils.untrusted_files import UnusableError
 
 
 def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
@@ -25,7 +26,7 @@ def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
         UserError: a folder is not there, there is no record that can be read, or an option names nothing.
     """
     roots = list(roots)
-    for name, value, known in (("metric", options.metric, METRICS), ("sort", options.sort, SORTS)):
+    for name, value, known in (("metric", options.metric, RANKING), ("sort", options.sort, SORTS)):
         if value not in known:
             raise UserError(f"There is no {name} {value!r}.{did_you_mean(value, known)} There are: {', '.join(known)}.")
     entries, skipped = _read(roots)
@@ -37,15 +38,15 @@ def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
         there = ", ".join(f"{fraction:g}" for fraction in fractions)
         raise UserError(f"No run has the label fraction {options.label_fraction:g}. There are: {there}.")
     titles = differing(({"dataset": group.dataset}, group.dataset_parameters) for group in groups)
-    marker = Tagger()
-    tables = tuple(make_table(group, title, options, marker) for group, title in zip(groups, titles, strict=True))
+    tagger = Tagger()
+    tables = tuple(make_table(group, title, options, tagger) for group, title in zip(groups, titles, strict=True))
     return Leaderboard(metric=options.metric, level=LEVEL, records=len(entries), skipped=tuple(skipped), tables=tables)
 
 
 def _read(roots: Sequence[str | Path]) -> tuple[list[RecordEntry], list[Skipped]]:
     entries: list[RecordEntry] = []
     skipped: list[Skipped] = []
-    reader = EntryReader()
+    reader = EntryReader({name: metric.read for name, metric in METRICS.items() if metric.ranks or metric.field})
     for path, problem in find_records(roots):
         try:
             if problem:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gwbench.reporting.leaderboard.metrics import FPRS, METRICS
-from gwbench.reporting.leaderboard.schema import LabelCell, Leaderboard, LeaderboardTable, Row
+from gwbench.reporting.leaderboard.metrics import COLUMNS, METRICS, MetricSpec, number_of
+from gwbench.reporting.leaderboard.schema import BoundedMean, LabelCell, Leaderboard, LeaderboardTable, Row
 
 NONE = "–"
 """Where a row has no such figure."""
@@ -50,16 +50,7 @@ def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column]:
            Column("against the best", _versus, _difference, keep=6, largest=True)] if paired else []),
         Column("floor to ceiling", _share, lambda row: row.share, keep=5, largest=True),
         *_fraction_columns(table),
-        *(Column(f"TPR at FPR {rate}", _tpr(rate), _tpr_mean(rate), keep=3, largest=True) for rate in FPRS),
-        Column("SNR at TPR 0.5", _half_snr, lambda row: row.half_snr.mean if row.half_snr else None,
-               keep=3),
-        Column("parameters", lambda row: _count(row.parameters), lambda row: row.parameters, keep=2),
-        Column("pre-training", lambda row: _number(row.pretrain_seconds, " s"), lambda row: row.pretrain_seconds,
-               keep=2),
-        Column("samples/s", lambda row: _number(row.samples_per_second), lambda row: row.samples_per_second, keep=1,
-               largest=True),
-        Column("memory", lambda row: NONE if row.peak_memory is None else f"{row.peak_memory / 2**30:.1f} GiB",
-               lambda row: row.peak_memory, keep=1),
+        *map(_metric_column, COLUMNS),
     ]  # fmt: skip
     return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
 
@@ -98,9 +89,10 @@ def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
         lines.append("Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table.")
     if any(row.share is not None for row in table.rows):
         lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
-    if any(row.half_snr for row in table.rows):
-        lines.append(f"SNR at TPR 0.5: optimal network SNR at which half the signals are found, at FPR {FPRS[0]}.")
-    if any("simulated-signals" in row.marks for row in table.rows):
+    for metric in COLUMNS:
+        if metric.legend and any(row.figures[metric.name] is not None for row in table.rows):
+            lines.append(metric.legend)
+    if any("simulated-signals" in row.tags for row in table.rows):
         lines.append("† The method saw simulated signals besides the data.")
     if any(_rank(row).endswith("*") for row in table.rows):
         lines.append("* Seeds are missing: the mean is over those that are there.")
@@ -124,7 +116,7 @@ def sectioned(table: LeaderboardTable) -> Iterator[tuple[str | None, Row]]:
 
 
 def letters(number: int) -> str:
-    """The name of a group: a to z, then aa, ab and so on."""
+    """The name of a significance group: a to z, then aa, ab and so on."""
     name = ""
     number += 1
     while number:
@@ -140,22 +132,22 @@ def _rank(row: Row) -> str:
     if row.rank is not None:
         complete = row.cell.estimate and row.cell.estimate.seeds == row.cell.expected
         return f"{row.rank}{'' if complete else '*'}"
-    bounds = [mark for mark in ("outer-bound", "ceiling") if mark in row.marks]
+    bounds = [tag for tag in ("outer-bound", "ceiling") if tag in row.tags]
     return bounds[0].replace("-", " ") if bounds and row.cell.estimate else NONE
 
 
 def method_name(row: Row) -> str:
     """A method's plugins, and the settings in which it differs from others."""
     settings = ", ".join(f"{name}={value[:VALUE]}" for name, value in row.differing.items())
-    mark = " †" if "simulated-signals" in row.marks else ""
-    return row.title + (f" ({settings})" if settings else "") + mark
+    dagger = " †" if "simulated-signals" in row.tags else ""
+    return row.title + (f" ({settings})" if settings else "") + dagger
 
 
 def _spread(cell: LabelCell, digits: int) -> str:
-    found = cell.estimate
-    if found is None:
+    estimate = cell.estimate
+    if estimate is None:
         return _missing(cell)
-    return f"{found.mean:.{digits}f}" + (f" ± {found.sd:.{digits}f}" if found.sd is not None else "")
+    return f"{estimate.mean:.{digits}f}" + (f" ± {estimate.sd:.{digits}f}" if estimate.sd is not None else "")
 
 
 def _mean(cell: LabelCell) -> float | None:
@@ -169,8 +161,10 @@ def _missing(cell: LabelCell) -> str:
 
 
 def _interval(row: Row) -> str:
-    found = row.cell.estimate
-    return NONE if found is None or found.low is None or found.high is None else f"{found.low:.4f} to {found.high:.4f}"
+    estimate = row.cell.estimate
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return NONE
+    return f"{estimate.low:.4f} to {estimate.high:.4f}"
 
 
 def _low(row: Row) -> float | None:
@@ -234,37 +228,16 @@ def _mean_at(position: int) -> Callable[[Row], float | None]:
     return lambda row: _mean(row.cells[position])
 
 
-def _tpr(rate: str) -> Callable[[Row], str]:
+def _metric_column(metric: MetricSpec) -> Column:
     def text(row: Row) -> str:
-        found = row.tpr.get(rate)
-        return NONE if found is None else f"{found.mean:.3f}"
+        figure = row.figures[metric.name]
+        number = number_of(figure)
+        if number is None:
+            return NONE
+        bound = figure.bound if isinstance(figure, BoundedMean) else None
+        return {"above": "≥ ", "below": "≤ ", None: ""}[bound] + metric.text(number)
 
-    return text
+    def order(row: Row) -> float | None:
+        return number_of(row.figures[metric.name])
 
-
-def _tpr_mean(rate: str) -> Callable[[Row], float | None]:
-    def mean(row: Row) -> float | None:
-        found = row.tpr.get(rate)
-        return None if found is None else found.mean
-
-    return mean
-
-
-def _half_snr(row: Row) -> str:
-    if row.half_snr is None:
-        return NONE
-    sign = {"above": "≥ ", "below": "≤ ", None: ""}[row.half_snr.bound]
-    return f"{sign}{row.half_snr.mean:.1f}"
-
-
-def _count(number: int | None) -> str:
-    if number is None:
-        return NONE
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return str(number)
-
-
-def _number(number: float | None, unit: str = "") -> str:
-    return NONE if number is None else f"{number:,.0f}{unit}"
+    return Column(metric.title, text, order, keep=metric.keep, largest=metric.larger_is_better)

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import LEVEL
 from gwbench.evaluation.seed_inference import Replicates, pairwise
 from gwbench.evaluation.statistics import Interval
-from gwbench.experiment.record import RECORD, RunRecord
+from gwbench.experiment.record import RECORD, RunRecord, load_record
+from gwbench.experiment.settings import dotted
 from gwbench.registry.code_identity import same_code
-from gwbench.reporting.records.discover import UnusableError
-from gwbench.reporting.records.entry import load_record
 from gwbench.reporting.records.method import as_text
 from gwbench.reporting.records.predictions import read_predictions
+from gwbench.utils.models import FrozenModel
+from gwbench.utils.untrusted_files import UnusableError
 
 NOTHING = "-"
 """Where one of the runs has no such thing."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Side(_Part):
+class Side(FrozenModel):
     """One of the runs."""
 
     folder: str
@@ -40,7 +36,7 @@ class Side(_Part):
     auc: Interval | None
 
 
-class PairedTest(_Part):
+class PairedTest(FrozenModel):
     """DeLong's paired test: of these two networks on these test windows, not of the methods behind them.
 
     Attributes:
@@ -57,7 +53,7 @@ class PairedTest(_Part):
     level: float
 
 
-class Difference(_Part):
+class Difference(FrozenModel):
     """What one run has and the other has not, or otherwise."""
 
     name: str
@@ -65,7 +61,7 @@ class Difference(_Part):
     b: str
 
 
-class Comparison(_Part):
+class Comparison(FrozenModel):
     """Two runs.
 
     Attributes:
@@ -102,7 +98,7 @@ def compare_runs(run_a: str | Path, run_b: str | Path) -> Comparison:
         b=_side(b),
         test=test,
         untested=untested,
-        spec=_differences(a.spec.model_dump(mode="json"), b.spec.model_dump(mode="json")),
+        spec=_differences(_spec(a), _spec(b)),
         data=_differences(_data(a), _data(b)),
         code=_differences(_code(a), _code(b)),
         environment=_differences(_environment(a), _environment(b)),
@@ -113,7 +109,7 @@ def _load(run: str | Path) -> RunRecord:
     path = Path(run)
     path = path / RECORD if path.is_dir() else path
     try:
-        return load_record(path)
+        return load_record(path).record
     except UnusableError as error:
         raise UserError(f"{path} is no record of a run ({error}). Give the folder of a run.") from None
 
@@ -141,11 +137,11 @@ def _test(a: RunRecord, b: RunRecord) -> PairedTest:
     for name, record in (("A", a), ("B", b)):
         assert record.metrics is not None and record.folder is not None
         try:
-            found = read_predictions(record.folder, record.metrics.n_test + record.metrics.n_unlabelled)
-            if label is not None and not np.array_equal(label, found.label):
+            predictions = read_predictions(record.folder, record.metrics.n_test + record.metrics.n_unlabelled)
+            if label is not None and not np.array_equal(label, predictions.label):
                 raise UnusableError("its test windows have other labels than those of run A")
-            label = found.label
-            replicates.append(Replicates.of(found.label, [found.score]))
+            label = predictions.label
+            replicates.append(Replicates.of(label, [predictions.score]))
         except (UnusableError, UserError) as error:
             raise UnusableError(f"run {name}: {error}") from None
     tests = pairwise(replicates)
@@ -157,6 +153,13 @@ def _test(a: RunRecord, b: RunRecord) -> PairedTest:
 
 
 # --- what differs -------------------------------------------------------------------------------------------
+
+
+def _spec(record: RunRecord) -> dict[str, Any]:
+    spec = record.spec
+    names = {f"{kind}.name": choice.name for kind, choice in spec.choices() if kind != "augmentation"}
+    fields = {name: getattr(spec, name) for name in ("encoder_groups", "precision", "seed", "data_seed")}
+    return {**names, "augmentations": [each.name for each in spec.augmentations], **spec.settings(), **fields}
 
 
 def _data(record: RunRecord) -> dict[str, Any]:
@@ -173,25 +176,14 @@ def _code(record: RunRecord) -> dict[str, Any]:
 
 
 def _environment(record: RunRecord) -> dict[str, Any]:
-    found = record.environment.model_dump(mode="json", exclude={"gwbench", "git_commit"})
-    return {**found.pop("packages"), **found.pop("hardware"), **found}
+    values = record.environment.model_dump(mode="json", exclude={"gwbench", "git_commit"})
+    return {**values.pop("packages"), **values.pop("hardware"), **values}
 
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
-    left, right = dict(_flat(a)), dict(_flat(b))
+    left, right = ({name: as_text(value) for name, value in dotted(values)} for values in (a, b))
     return tuple(
         Difference(name=name, a=left.get(name, NOTHING), b=right.get(name, NOTHING))
         for name in dict.fromkeys([*left, *right])
         if left.get(name) != right.get(name)
     )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and values as text; plugins are written as their names, their parameters without a name between."""
-    for name, value in values.items():
-        if name == "parameters" and prefix and isinstance(value, Mapping):
-            yield from _flat(value, prefix)
-        elif isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", as_text(value)

@@ -65,8 +65,8 @@ class Group:
 
         Of several with as many, it is the default of a run, or the largest.
         """
-        found = self.fractions
-        if asked in found:
+        fractions = self.fractions
+        if asked in fractions:
             return asked
         usual = EvaluationSettings().label_fraction
 
@@ -74,7 +74,7 @@ class Group:
             cells = [each.get(fraction, {}).values() for each in self.methods.values()]
             return sum(run.metrics is not None for cell in cells for run in cell)
 
-        return max(found, key=lambda fraction: (runs(fraction), fraction == usual, fraction))
+        return max(fractions, key=lambda fraction: (runs(fraction), fraction == usual, fraction))
 
 
 def split(entries: Iterable[RecordEntry]) -> list[Group]:

@@ -1,86 +1,230 @@
-"""Figures of records, and what the seeds of a method say together."""
+"""What is measured of a method: one `MetricSpec` each, of which columns, formats, sorting, help and summary are made.
+
+To add a metric, add its spec to `METRICS`. The command line names the metrics in its help, so that nothing heavy is
+imported here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import fsum, sqrt
-from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal
 
-from gwbench.evaluation.metrics import LEVEL, Metrics, SnrAtHalf
-from gwbench.evaluation.seed_inference import mean_interval
-from gwbench.evaluation.statistics import Interval
-from gwbench.reporting.leaderboard.schema import Estimate, HalfSnr
+if TYPE_CHECKING:
+    from gwbench.evaluation.metrics import Metrics, SnrAtHalf
+    from gwbench.evaluation.statistics import Interval
+    from gwbench.experiment.record import RunRecord
+    from gwbench.reporting.records.predictions import Predictions
+
+    Reading = Interval | SnrAtHalf | float | None
 
 FPRS = ("0.01", "0.001")
 """False-positive rates of a leaderboard; half the signals are found at the first."""
 
+DEFAULT_METRIC = "auc"
+"""By which methods are ranked unless another is named."""
+
 
 @dataclass(frozen=True)
-class Metric:
-    """What methods can be ranked by; larger is better.
+class MetricSpec:
+    """A metric.
 
     Attributes:
         name: as the command line takes it.
         title: as a column has it.
-        read: the figure of a run, with its interval if it has one; None where it has none.
+        read: its value in the record of a run that went well; None where it has none.
+        over_seeds: what a row says of its runs' values: "estimate" (mean, standard deviation and interval), "bound"
+            (mean of `SnrAtHalf`), "mean" of those that are known, or the "largest" of them.
+        larger_is_better: the direction, in which rows are sorted.
+        ranks: whether methods can be ranked by it, as an "estimate" of which the larger is better.
         paired: whether the test scores give a paired test of it.
+        text: a value as text.
+        field: in CSV files; a metric without one has no column.
+        json_path: keys of its value in a row of a JSON file; by default the field.
+        keep: as of `columns.Column`.
+        legend: a line that explains the column.
+        from_scores: its value by a run's test scores, for records that are older than the metric.
+        note: what stands beside it in the summary of a run; None for a metric that is not in it.
+        absent: what the summary says where there is none; by default nothing.
     """
 
     name: str
     title: str
-    read: Callable[[Metrics], Interval | float | None]
+    read: Callable[[RunRecord], Reading]
+    over_seeds: Literal["estimate", "bound", "mean", "largest"] = "estimate"
+    larger_is_better: bool = False
+    ranks: bool = False
     paired: bool = False
+    text: Callable[[float], str] = "{:.4f}".format
+    field: str = ""
+    json_path: tuple[str, ...] = ()
+    keep: int = 1
+    legend: str = ""
+    from_scores: Callable[[Predictions], Reading] | None = None
+    note: Callable[[RunRecord], str] | None = None
+    absent: str = ""
+
+    def __post_init__(self) -> None:
+        if self.ranks and not (self.larger_is_better and self.over_seeds == "estimate"):
+            raise ValueError(f"methods cannot be ranked by {self.name}, which is no estimate that is best if large")
+        if self.field and not self.json_path:
+            object.__setattr__(self, "json_path", (self.field,))
 
 
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("auc", "ROC-AUC", lambda found: found.auc, paired=True),
-        Metric("average-precision", "average precision", lambda found: found.average_precision),
-        Metric("knn-auc", "kNN AUC", lambda found: found.knn_auc),
-        *(Metric(f"tpr-at-{rate}", f"TPR at FPR {rate}", lambda found, rate=rate: found.tpr_at_fpr.get(rate))  # type: ignore[misc]
-          for rate in FPRS),
-    )
-}  # fmt: skip
-"""By name."""
+def number_of(figure: Any) -> float | None:
+    """What a row is sorted by: a figure over seeds as one number."""
+    return figure if figure is None or isinstance(figure, int | float) else figure.mean
 
 
-def estimate(figures: Sequence[Interval | float | None], shared: float | None = None) -> Estimate | None:
-    """The mean of the seeds' figures; None where one of them is not known.
-
-    Args:
-        figures: of each seed.
-        shared: covariance of two seeds' test errors, where it is known (`replicates.mean_interval`).
-    """
-    known = [figure for figure in figures if figure is not None]
-    if not known or len(known) < len(figures):
-        return None
-    values = [figure.value if isinstance(figure, Interval) else figure for figure in known]
-    low = high = None
-    intervals = [figure for figure in known if isinstance(figure, Interval)]
-    if len(intervals) == len(known):
-        interval = mean_interval(intervals, shared, LEVEL)
-        low, high = interval.low, interval.high
-    mean, sd = fmean(values), None
-    if len(values) > 1:
-        sd = sqrt(fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    return Estimate(mean=mean, sd=sd, low=low, high=high, seeds=len(values))
+# --- how metrics are read -----------------------------------------------------------------------------------
 
 
-def half_snr(figures: Sequence[SnrAtHalf | None]) -> HalfSnr | None:
-    """The mean of the seeds' SNRs at which half the signals are found; None where one of them is not known."""
-    known = [figure for figure in figures if figure is not None]
-    if not known or len(known) < len(figures):
-        return None
-    above = any(figure.value >= figure.high for figure in known)
-    below = any(figure.value <= figure.low for figure in known)
-    if above and below:
-        return None
-    return HalfSnr(mean=fmean(f.value for f in known), bound="above" if above else "below" if below else None)
+def _metrics(record: RunRecord) -> Metrics:
+    assert record.metrics is not None
+    return record.metrics
 
 
-def mean_of(values: Iterable[float | None]) -> float | None:
-    """The mean of what is known; None where nothing is."""
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+def _tpr(rate: str) -> Callable[[RunRecord], Reading]:
+    return lambda record: _metrics(record).tpr_at_fpr.get(rate)
+
+
+def _snr_by_scores(predictions: Predictions) -> SnrAtHalf | None:
+    from gwbench.evaluation.metrics import snrs_at_half  # imports numpy, which help does without
+
+    label, rate = predictions.label == 1, FPRS[0]
+    return snrs_at_half(label, predictions.score, predictions.snr, (float(rate),)).get(rate)
+
+
+def _seconds(record: RunRecord) -> float | None:
+    phase = record.phases.get("pretrain")
+    return phase.seconds if phase else None
+
+
+def _samples_per_second(record: RunRecord) -> float | None:
+    phase = record.phases.get("pretrain")
+    return phase.samples_per_second if phase else None
+
+
+# --- how they are shown -------------------------------------------------------------------------------------
+
+
+def _no_note(_: RunRecord) -> str:
+    return ""
+
+
+def _count(number: float) -> str:
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return str(number)
+
+
+def _gibibytes(number: float) -> str:
+    return f"{number / 2**30:.1f} GiB"
+
+
+_SPECS = (
+    MetricSpec(
+        "auc",
+        "ROC-AUC",
+        lambda record: _metrics(record).auc,
+        larger_is_better=True,
+        ranks=True,
+        paired=True,
+        note=lambda record: f"{100 * _metrics(record).level:g} % interval",
+    ),
+    MetricSpec(
+        "knn-auc",
+        "kNN AUC",
+        lambda record: _metrics(record).knn_auc,
+        larger_is_better=True,
+        ranks=True,
+        note=lambda record: f"{record.spec.evaluation.neighbours} neighbours",
+    ),
+    MetricSpec(
+        "average-precision",
+        "average precision",
+        lambda record: _metrics(record).average_precision,
+        larger_is_better=True,
+        ranks=True,
+        note=_no_note,
+    ),
+    *(
+        MetricSpec(
+            f"tpr-at-{rate}",
+            f"TPR at FPR {rate}",
+            _tpr(rate),
+            larger_is_better=True,
+            ranks=True,
+            text="{:.3f}".format,
+            field=f"tpr_at_{rate}",
+            json_path=("tpr", rate),
+            keep=3,
+            note=_no_note,
+            absent="too few noise windows",
+        )
+        for rate in FPRS
+    ),
+    MetricSpec(
+        "validation-auc",
+        "validation AUC",
+        lambda record: record.validation_auc,
+        larger_is_better=True,
+        note=lambda _: "choose settings by this one",
+    ),
+    MetricSpec(
+        "half-snr",
+        "SNR at TPR 0.5",
+        lambda record: _metrics(record).snr_at_half.get(FPRS[0]),
+        over_seeds="bound",
+        text="{:.1f}".format,
+        field="half_snr",
+        keep=3,
+        legend=f"SNR at TPR 0.5: optimal network SNR at which half the signals are found, at FPR {FPRS[0]}.",
+        from_scores=_snr_by_scores,
+    ),
+    MetricSpec(
+        "parameters",
+        "parameters",
+        lambda record: record.parameters,
+        over_seeds="largest",
+        text=_count,
+        field="parameters",
+        keep=2,
+    ),
+    MetricSpec(
+        "pretrain-seconds",
+        "pre-training",
+        _seconds,
+        over_seeds="mean",
+        text="{:,.0f} s".format,
+        field="pretrain_seconds",
+        keep=2,
+    ),
+    MetricSpec(
+        "samples-per-second",
+        "samples/s",
+        _samples_per_second,
+        over_seeds="mean",
+        larger_is_better=True,
+        text="{:,.0f}".format,
+        field="samples_per_second",
+    ),
+    MetricSpec(
+        "peak-memory",
+        "memory",
+        lambda record: record.peak_memory,
+        over_seeds="largest",
+        text=_gibibytes,
+        field="peak_memory",
+    ),
+)
+
+METRICS = {spec.name: spec for spec in _SPECS}
+"""By name, in the order of columns, fields and help."""
+
+RANKING = {name: spec for name, spec in METRICS.items() if spec.ranks}
+"""Those that methods can be ranked by."""
+
+COLUMNS = tuple(spec for spec in _SPECS if spec.field)
+"""Those with a column of their own."""

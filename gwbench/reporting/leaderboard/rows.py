@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from gwbench.evaluation.metrics import SnrAtHalf
 from gwbench.evaluation.multiple_comparisons import ranks
 from gwbench.evaluation.statistics import Interval
+from gwbench.reporting.leaderboard.estimates import estimate, over_seeds
 from gwbench.reporting.leaderboard.grouping import Group
-from gwbench.reporting.leaderboard.metrics import FPRS, METRICS, Metric, estimate, half_snr, mean_of
-from gwbench.reporting.leaderboard.schema import LabelCell, LeaderboardTable, Mark, Row, Run, Versus
+from gwbench.reporting.leaderboard.metrics import COLUMNS, DEFAULT_METRIC, METRICS, MetricSpec
+from gwbench.reporting.leaderboard.schema import LabelCell, LeaderboardTable, Row, Run, Tag, Versus
 from gwbench.reporting.leaderboard.significance import Scored, ScoreReader, judge
 from gwbench.reporting.leaderboard.sorting import sort
 from gwbench.reporting.leaderboard.tags import Tagger
@@ -24,13 +25,13 @@ class Options:
     """How a leaderboard is made.
 
     Attributes:
-        metric: what methods are ranked by, a name of `figures.METRICS`.
-        sort: how the rows of a table are ordered, a name of `order.SORTS`.
+        metric: what methods are ranked by, a name of `metrics.RANKING`.
+        sort: how the rows of a table are ordered, a name of `sorting.SORTS`.
         group_by: kind of plugin by which rows are put into sections; None for one section.
         label_fraction: share of labels at which methods are ranked; None for the one that most methods have.
     """
 
-    metric: str = "auc"
+    metric: str = DEFAULT_METRIC
     sort: str = "rank"
     group_by: str | None = None
     label_fraction: float | None = None
@@ -44,7 +45,7 @@ class _Draft:
         method: whose it is.
         runs: its records by share of labels and seed.
         cell: at the table's share of labels.
-        marks: of the method.
+        tags: of the method.
         scored: its test scores, where they can be read and are needed.
         versus, groups: as of `Row`.
     """
@@ -52,7 +53,7 @@ class _Draft:
     method: Method
     runs: dict[float, dict[int, RecordEntry]]
     cell: LabelCell
-    marks: tuple[Mark, ...]
+    tags: tuple[Tag, ...]
     scored: Scored | None = None
     versus: Versus | None = None
     groups: tuple[int, ...] = ()
@@ -64,7 +65,7 @@ class _Draft:
     @property
     def ranked(self) -> bool:
         """Whether it takes part in the ranking: a ceiling knows what no method may."""
-        return self.cell.estimate is not None and "ceiling" not in self.marks
+        return self.cell.estimate is not None and "ceiling" not in self.tags
 
     @property
     def mean(self) -> float:
@@ -72,14 +73,14 @@ class _Draft:
         return self.cell.estimate.mean if self.cell.estimate else -1.0
 
 
-def make_table(group: Group, differing_data: dict[str, str], options: Options, marker: Tagger) -> LeaderboardTable:
+def make_table(group: Group, differing_data: dict[str, str], options: Options, tagger: Tagger) -> LeaderboardTable:
     """The table of records that may stand in one.
 
     Args:
         group: the records.
         differing_data: as of `LeaderboardTable.differing`.
         options: how it is made.
-        marker: knows the tags of plugins.
+        tagger: knows the tags of plugins.
     """
     metric = METRICS[options.metric]
     main = group.main_fraction(options.label_fraction)
@@ -87,7 +88,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, m
     drafts = []
     for method, runs in group.methods.items():
         cell = _cell(runs, main, expected[main], metric)
-        drafts.append(_Draft(method, runs, cell, marker.of(method)))
+        drafts.append(_Draft(method, runs, cell, tagger.of(method)))
     drafts.sort(key=lambda draft: (-draft.mean, draft.method.title, draft.method.key))
     reader = ScoreReader()
     best = _compare(drafts, reader, main, metric) if metric.paired else None
@@ -97,7 +98,6 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, m
     rows = []
     for draft, parameters in zip(drafts, shown, strict=True):
         good = draft.good(main)
-        metrics = [run.metrics for run in good if run.metrics]
         cells = {fraction: _cell(draft.runs, fraction, n, metric) for fraction, n in expected.items()} | {
             main: draft.cell
         }
@@ -106,18 +106,13 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, m
             title=draft.method.title,
             plugins=dict(draft.method.names),
             differing=parameters,
-            marks=draft.marks,
+            tags=draft.tags,
             cell=draft.cell,
             cells=tuple(cells.values()),
             versus=draft.versus,
             groups=draft.groups,
             share=_share(draft, drafts),
-            tpr={rate: estimate([each.tpr_at_fpr.get(rate) for each in metrics]) for rate in FPRS},
-            half_snr=half_snr([_half(run, draft) for run in good]),
-            parameters=max((run.parameters for run in good if run.parameters is not None), default=None),
-            pretrain_seconds=mean_of(run.seconds for run in good),
-            samples_per_second=mean_of(run.rate for run in good),
-            peak_memory=max((run.memory for run in good if run.memory is not None), default=None),
+            figures={each.name: over_seeds(each, [_reading(run, draft, each) for run in good]) for each in COLUMNS},
             section=draft.method.names.get(options.group_by, "none") if options.group_by else "",
             runs=tuple(_run(run, metric) for _, runs in sorted(draft.runs.items()) for _, run in sorted(runs.items())),
         )
@@ -135,7 +130,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, m
         seeds=tuple(sorted(group.seeds(main))),
         best=best,
         rows=tuple(sort(rows, options.sort)),
-        notes=tuple(_notes(group, drafts, reader, marker, main)),
+        notes=tuple(_notes(group, drafts, reader, tagger, main)),
         data_notes=group.notes,
         made_with=_made_with(drafts),
     )
@@ -145,21 +140,21 @@ def _cell(
     runs: dict[float, dict[int, RecordEntry]],
     fraction: float,
     expected: int,
-    metric: Metric,
+    metric: MetricSpec,
     shared: float | None = None,
 ) -> LabelCell:
     there = runs.get(fraction, {})
-    good = [run.metrics for _, run in sorted(there.items()) if run.metrics]
+    good = [run for _, run in sorted(there.items()) if run.metrics]
     return LabelCell(
         label_fraction=fraction,
-        estimate=estimate([metric.read(metrics) for metrics in good], shared),
+        estimate=estimate([run.readings[metric.name] for run in good], shared),
         expected=expected,
         failed=len(there) - len(good),
         absent=expected - len(there),
     )
 
 
-def _compare(drafts: Sequence[_Draft], reader: ScoreReader, main: float, metric: Metric) -> str | None:
+def _compare(drafts: Sequence[_Draft], reader: ScoreReader, main: float, metric: MetricSpec) -> str | None:
     """Read the test scores, sharpen the intervals by them, and test the methods; the title of the best."""
     for draft in drafts:  # best first
         draft.scored = reader.read(draft.good(main)) if draft.cell.estimate else None
@@ -175,25 +170,25 @@ def _compare(drafts: Sequence[_Draft], reader: ScoreReader, main: float, metric:
     return tested[best].method.title
 
 
-def _half(run: RecordEntry, draft: _Draft) -> SnrAtHalf | None:
-    assert run.metrics is not None
-    later = draft.scored.half.get(run.path) if draft.scored else None
-    return run.metrics.snr_at_half.get(FPRS[0], later)
+def _reading(run: RecordEntry, draft: _Draft, metric: MetricSpec) -> Any:
+    """A metric of a run, by its record or else by its test scores."""
+    value = run.readings[metric.name]
+    return draft.scored.readings.get((run.path, metric.name)) if value is None and draft.scored else value
 
 
 def _share(draft: _Draft, drafts: Sequence[_Draft]) -> float | None:
     """Of the way from the floor of the same encoder to the table's ceiling, the best there is but outer bounds."""
     there = [other for other in drafts if other.cell.estimate]
-    floors = [o.mean for o in there if "floor" in o.marks and o.method.encoder == draft.method.encoder]
-    ceilings = [o.mean for o in there if "ceiling" in o.marks and "outer-bound" not in o.marks]
+    floors = [o.mean for o in there if "floor" in o.tags and o.method.encoder == draft.method.encoder]
+    ceilings = [o.mean for o in there if "ceiling" in o.tags and "outer-bound" not in o.tags]
     if not draft.cell.estimate or not draft.method.encoder or not floors or not ceilings:
         return None
     floor, ceiling = max(floors), max(ceilings)
     return (draft.mean - floor) / (ceiling - floor) if ceiling > floor else None
 
 
-def _run(run: RecordEntry, metric: Metric) -> Run:
-    value = metric.read(run.metrics) if run.metrics else None
+def _run(run: RecordEntry, metric: MetricSpec) -> Run:
+    value = run.readings.get(metric.name)
     return Run(
         path=run.path,
         run_id=run.run_id,
@@ -208,15 +203,15 @@ def _run(run: RecordEntry, metric: Metric) -> Run:
 
 def _made_with(drafts: Iterable[_Draft]) -> dict[str, dict[str, int]]:
     """How many of the records that went well have each value, the commonest first."""
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for draft in drafts:
         for run in (run for runs in draft.runs.values() for run in runs.values() if run.metrics):
             for name, value in run.made_with.items():
-                found.setdefault(name, Counter())[value] += 1
-    return {name: dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))) for name, values in found.items()}
+                counts.setdefault(name, Counter())[value] += 1
+    return {name: dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))) for name, values in counts.items()}
 
 
-def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, marker: Tagger, main: float) -> Iterable[str]:
+def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, tagger: Tagger, main: float) -> Iterable[str]:
     if group.content_hash is None:
         yield "Every run failed, so that the data are not known."
     if group.superseded:
@@ -232,7 +227,7 @@ def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, marker: 
             "Methods with one seed: their intervals hold the scatter of the test windows alone, and their comparisons "
             "take the scatter of seeds from the other methods."
         )
-    unknown = sorted({f"{kind} {name}" for draft in drafts for kind, name in marker.unknown(draft.method)})
+    unknown = sorted({f"{kind} {name}" for draft in drafts for kind, name in tagger.unknown(draft.method)})
     if unknown:
         yield (
             f"Not installed here: {', '.join(unknown)}. Whether they are a floor, a ceiling or have seen simulated "

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
-Mark = Literal["floor", "ceiling", "outer-bound", "simulated-signals"]
+from gwbench.reporting.leaderboard.metrics import COLUMNS
+from gwbench.utils.models import FrozenModel
+
+Tag = Literal["floor", "ceiling", "outer-bound", "simulated-signals"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Estimate(_Part):
+class Estimate(FrozenModel):
     """A figure over the seeds of a method.
 
     Attributes:
         mean: over the seeds that are there.
         sd: standard deviation between them; None with one seed.
-        low, high: interval for the method's mean (`replicates.mean_interval`); None where the figure has none. With one
-            seed it is the interval of that run.
+        low, high: interval for the method's mean (`seed_inference.mean_interval`); None where the metric has none.
+            With one seed it is the interval of that run.
         seeds: how many are there.
     """
 
@@ -31,7 +30,7 @@ class Estimate(_Part):
     seeds: int
 
 
-class LabelCell(_Part):
+class LabelCell(FrozenModel):
     """A method at one share of labels.
 
     Attributes:
@@ -48,7 +47,7 @@ class LabelCell(_Part):
     absent: int
 
 
-class Versus(_Part):
+class Versus(FrozenModel):
     """Against the best method, paired on the same test windows.
 
     Attributes:
@@ -63,19 +62,23 @@ class Versus(_Part):
     p: float
 
 
-class HalfSnr(_Part):
-    """The optimal network SNR at which half the signals are found.
+class BoundedMean(FrozenModel):
+    """A mean over the seeds of what is known in a range only, as the SNR at which half the signals are found.
 
     Attributes:
         mean: over the seeds.
-        bound: "below" or "above" where a seed's lies outside the signals' SNRs, so that the mean is only a bound.
+        bound: "below" or "above" where a seed's value lies outside the range, so that the mean is only a bound.
     """
 
     mean: float
     bound: Literal["below", "above"] | None
 
 
-class Run(_Part):
+Figure = Estimate | BoundedMean | int | float | None
+"""What a row has in the column of a metric."""
+
+
+class Run(FrozenModel):
     """A record behind a row; `created` is in ISO 8601, UTC."""
 
     path: str
@@ -88,7 +91,7 @@ class Run(_Part):
     command: str
 
 
-class Row(_Part):
+class Row(FrozenModel):
     """A method.
 
     Attributes:
@@ -97,17 +100,15 @@ class Row(_Part):
         title: the plugins in words.
         plugins: their names by kind.
         differing: parameters in which the methods of the table differ, as text.
-        marks: "floor", "ceiling" and "outer-bound" of baselines; "simulated-signals" where a method saw some.
+        tags: "floor", "ceiling" and "outer-bound" of baselines; "simulated-signals" where a method saw some. Files call
+            them marks.
         cell: at the table's share of labels.
         cells: at every share that the table has.
         versus: against the best; None for the best itself and where there is no test.
-        groups: numbers of the groups it is in: methods that cannot be told apart share one. Empty without a test.
+        groups: numbers of its significance groups: methods that cannot be told apart share one. Empty without a test.
         share: of the way from the floor (of the same encoder) to the ceiling; None where either is missing.
-        tpr: TPR by FPR.
-        half_snr: at the first FPR of the table.
-        parameters: trainable, of the encoder.
-        pretrain_seconds, samples_per_second: of pre-training.
-        peak_memory: bytes, the largest of the seeds.
+        figures: over the seeds, by the names of the metrics that have a column. Files have them by
+            `MetricSpec.json_path`, beside the row's other fields.
         section: what `group_by` says of it.
         runs: the records behind it.
     """
@@ -116,23 +117,49 @@ class Row(_Part):
     title: str
     plugins: dict[str, str]
     differing: dict[str, str]
-    marks: tuple[Mark, ...]
+    tags: tuple[Tag, ...]
     cell: LabelCell
     cells: tuple[LabelCell, ...]
     versus: Versus | None
     groups: tuple[int, ...]
     share: float | None
-    tpr: dict[str, Estimate | None]
-    half_snr: HalfSnr | None
-    parameters: int | None
-    pretrain_seconds: float | None
-    samples_per_second: float | None
-    peak_memory: int | None
+    figures: dict[str, Figure]
     section: str
     runs: tuple[Run, ...]
 
+    @model_serializer(mode="wrap")
+    def _to_file(self, fields_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = {}
+        for name, value in fields_of(self).items():
+            if name != "figures":
+                written["marks" if name == "tags" else name] = value
+                continue
+            for metric in COLUMNS:
+                place = written
+                for key in metric.json_path[:-1]:
+                    place = place.setdefault(key, {})
+                place[metric.json_path[-1]] = value[metric.name]
+        return written
 
-class LeaderboardTable(_Part):
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, document: Any) -> Any:
+        if not isinstance(document, dict) or "figures" in document:
+            return document
+        fields = {("tags" if name == "marks" else name): value for name, value in document.items()}
+        fields["figures"] = {metric.name: _value_at(document, metric.json_path) for metric in COLUMNS}
+        for metric in COLUMNS:
+            fields.pop(metric.json_path[0], None)
+        return fields
+
+
+def _value_at(document: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+class LeaderboardTable(FrozenModel):
     """Methods on the same data, by the same protocol.
 
     Attributes:
@@ -167,18 +194,18 @@ class LeaderboardTable(_Part):
     made_with: dict[str, dict[str, int]]
 
 
-class Skipped(_Part):
+class Skipped(FrozenModel):
     """A file that could not serve."""
 
     path: str
     reason: str
 
 
-class Leaderboard(_Part):
+class Leaderboard(FrozenModel):
     """Tables of methods, one for every set of data, protocol and schema.
 
     Attributes:
-        metric: what the rows are ranked by (`figures.METRICS`).
+        metric: what the rows are ranked by (`metrics.RANKING`).
         level: confidence of every interval.
         records: how many were read.
         skipped: what could not be.

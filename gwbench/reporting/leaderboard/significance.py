@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from gwbench.errors import UserError
-from gwbench.evaluation.metrics import LEVEL, Array, SnrAtHalf, snrs_at_half
-from gwbench.evaluation.multiple_comparisons import alike, holm
+from gwbench.evaluation.metrics import LEVEL, Array
+from gwbench.evaluation.multiple_comparisons import holm, significance_groups
 from gwbench.evaluation.seed_inference import Replicates, pairwise
-from gwbench.reporting.leaderboard.metrics import FPRS
+from gwbench.reporting.leaderboard.metrics import COLUMNS
 from gwbench.reporting.leaderboard.schema import Versus
-from gwbench.reporting.records.discover import UnusableError
 from gwbench.reporting.records.entry import RecordEntry
 from gwbench.reporting.records.predictions import Predictions, read_predictions
+from gwbench.utils.untrusted_files import UnusableError
 
 ALPHA = 0.05
 """Adjusted p-value below which methods are told apart."""
@@ -32,11 +32,11 @@ class Scored:
 
     Attributes:
         replicates: of all its seeds.
-        half: the SNR at which half the signals are found, for runs whose records do not hold it, by path.
+        readings: metrics that records do not hold and scores give, by path of the record and name of the metric.
     """
 
     replicates: Replicates
-    half: Mapping[str, SnrAtHalf | None]
+    readings: Mapping[tuple[str, str], Any]
 
 
 class ScoreReader:
@@ -52,12 +52,12 @@ class ScoreReader:
 
     def read(self, runs: Sequence[RecordEntry]) -> Scored | None:
         """The scores of a method's runs; None where those of one of them cannot serve."""
-        half: dict[str, SnrAtHalf | None] = {}
+        readings: dict[tuple[str, str], Any] = {}
         before = self._label
         try:
             if self._label is None:
                 self._label = self._load(runs[0]).label
-            replicates = Replicates.of(self._label, (self._score(run, half) for run in runs))
+            replicates = Replicates.of(self._label, (self._score(run, readings) for run in runs))
             for run, area in zip(runs, replicates.areas, strict=True):
                 if run.metrics and abs(area - run.metrics.auc.value) > ROUNDING:
                     self._refuse(run, "its scores do not give the AUC of its record")
@@ -66,7 +66,7 @@ class ScoreReader:
         except _UnscoredError:
             pass
         else:
-            return Scored(replicates, half)
+            return Scored(replicates, readings)
         self._label = before  # what a bad file says of the labels binds no other
         return None
 
@@ -74,23 +74,22 @@ class ScoreReader:
         self.problems[run.path] = reason
         raise _UnscoredError
 
-    def _score(self, run: RecordEntry, half: dict[str, SnrAtHalf | None]) -> Array:
-        found = self._load(run)
-        assert run.metrics is not None
-        if not run.metrics.snr_at_half:
-            rates = tuple(map(float, FPRS[:1]))
-            half[run.path] = snrs_at_half(found.label == 1, found.score, found.snr, rates).get(FPRS[0])
-        return found.score
+    def _score(self, run: RecordEntry, readings: dict[tuple[str, str], Any]) -> Array:
+        predictions = self._load(run)
+        for metric in COLUMNS:
+            if metric.from_scores and run.readings[metric.name] is None:
+                readings[run.path, metric.name] = metric.from_scores(predictions)
+        return predictions.score
 
     def _load(self, run: RecordEntry) -> Predictions:
         assert run.metrics is not None
         try:
-            found = read_predictions(Path(run.path).parent, run.metrics.n_test + run.metrics.n_unlabelled)
+            predictions = read_predictions(Path(run.path).parent, run.metrics.n_test + run.metrics.n_unlabelled)
         except UnusableError as error:
             self._refuse(run, str(error))
-        if self._label is not None and not np.array_equal(found.label, self._label):
+        if self._label is not None and not np.array_equal(predictions.label, self._label):
             self._refuse(run, "its labels are not those of the other runs on the same data")
-        return found
+        return predictions
 
 
 class _UnscoredError(Exception):
@@ -111,7 +110,7 @@ def judge(methods: Sequence[Replicates], best: int) -> tuple[list[Versus | None]
         best: position of the one to compare with.
 
     Returns:
-        the comparison of each with the best, and the groups that each is in.
+        the comparison of each with the best, and the numbers of the significance groups that each is in.
     """
     tests = pairwise(methods)
     p = np.clip(tests.p, 0.0, 1.0)
@@ -119,7 +118,7 @@ def judge(methods: Sequence[Replicates], best: int) -> tuple[list[Versus | None]
     different = np.zeros(p.shape, dtype=bool)
     different[upper] = holm(p[upper]) < ALPHA
     groups: list[list[int]] = [[] for _ in methods]
-    for number, group in enumerate(alike(different | different.T)):
+    for number, group in enumerate(significance_groups(different | different.T)):
         for member in group:
             groups[member].append(number)
     others = [one for one in range(len(methods)) if one != best]

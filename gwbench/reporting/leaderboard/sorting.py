@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gwbench.reporting.leaderboard.schema import Row
+from gwbench.reporting.leaderboard.metrics import COLUMNS, MetricSpec, number_of
 
-SORTS: dict[str, Callable[[Row], float | str | None]] = {
+if TYPE_CHECKING:
+    from gwbench.reporting.leaderboard.schema import Row
+
+    SortKey = Callable[[Row], float | str | None]
+
+
+def _best_first(metric: MetricSpec) -> SortKey:
+    def key(row: Row) -> float | None:
+        number = number_of(row.figures[metric.name])
+        return -number if number is not None and metric.larger_is_better else number
+
+    return key
+
+
+SORTS: dict[str, SortKey] = {
     "rank": lambda row: -row.cell.estimate.mean if row.cell.estimate else None,
     "method": lambda row: row.title,
-    "half-snr": lambda row: row.half_snr.mean if row.half_snr else None,
-    "parameters": lambda row: row.parameters,
-    "pretrain-seconds": lambda row: row.pretrain_seconds,
-    "samples-per-second": lambda row: None if row.samples_per_second is None else -row.samples_per_second,
-    "peak-memory": lambda row: row.peak_memory,
+    **{metric.name: _best_first(metric) for metric in COLUMNS},
 }
 """What rows can be sorted by, smallest first; None stands last."""
 

@@ -19,6 +19,7 @@ from gwbench.reporting.leaderboard.columns import (
     passed_over,
     sectioned,
 )
+from gwbench.reporting.leaderboard.metrics import COLUMNS, MetricSpec
 from gwbench.reporting.leaderboard.schema import LabelCell, Leaderboard, LeaderboardTable, Row
 
 PLUGINS = ("encoder", "pairing", "augmentation", "objective", "baseline")
@@ -114,7 +115,7 @@ def _fields(board: Leaderboard, table: LeaderboardTable, row: Row, fractions: li
         "method": row.title,
         **{kind: row.plugins.get(kind) for kind in PLUGINS},
         "settings": _pairs(row.differing),
-        "marks": " ".join(row.marks),
+        "marks": " ".join(row.tags),
         "metric": board.metric,
         **_of_cell("", row.cell),
         "groups": " ".join(map(letters, row.groups)),
@@ -126,26 +127,28 @@ def _fields(board: Leaderboard, table: LeaderboardTable, row: Row, fractions: li
     }
     for fraction in fractions:
         fields |= _of_cell(f"_at_{fraction:g}", cells.get(fraction))
-    for rate, found in row.tpr.items():
-        fields |= {f"tpr_at_{rate}_mean": found and found.mean, f"tpr_at_{rate}_sd": found and found.sd}
-    return fields | {
-        "half_snr": row.half_snr and row.half_snr.mean,
-        "half_snr_bound": row.half_snr and row.half_snr.bound,
-        "parameters": row.parameters,
-        "pretrain_seconds": row.pretrain_seconds,
-        "samples_per_second": row.samples_per_second,
-        "peak_memory": row.peak_memory,
-    }
+    for metric in COLUMNS:
+        fields |= _of_figure(metric, row.figures[metric.name])
+    return fields
+
+
+def _of_figure(metric: MetricSpec, figure: Any) -> dict[str, object]:
+    """The fields of a metric: one for its number, or two where more than that is known of it."""
+    if metric.over_seeds == "estimate":
+        return {f"{metric.field}_mean": figure and figure.mean, f"{metric.field}_sd": figure and figure.sd}
+    if metric.over_seeds == "bound":
+        return {metric.field: figure and figure.mean, f"{metric.field}_bound": figure and figure.bound}
+    return {metric.field: figure}
 
 
 def _of_cell(at: str, cell: LabelCell | None) -> dict[str, object]:
-    found = cell and cell.estimate
+    estimate = cell and cell.estimate
     return {
-        f"mean{at}": found and found.mean,
-        f"sd{at}": found and found.sd,
-        f"low{at}": found and found.low,
-        f"high{at}": found and found.high,
-        f"seeds{at}": found.seeds if found else 0,
+        f"mean{at}": estimate and estimate.mean,
+        f"sd{at}": estimate and estimate.sd,
+        f"low{at}": estimate and estimate.low,
+        f"high{at}": estimate and estimate.high,
+        f"seeds{at}": estimate.seeds if estimate else 0,
         f"seeds_expected{at}": cell.expected if cell else 0,
         f"seeds_failed{at}": cell.failed if cell else 0,
     }

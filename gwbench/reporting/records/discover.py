@@ -1,21 +1,13 @@
-"""Records on disk: found and opened without trusting anything but the folder that was named."""
+"""Records on disk: found without trusting anything but the folder that was named."""
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from gwbench.errors import UserError
 from gwbench.experiment.record import RECORD
-
-MIB = 2**20
-
-
-class UnusableError(Exception):
-    """Why a file cannot serve; it is named and passed over."""
 
 
 def find_records(roots: Iterable[str | Path]) -> Iterator[tuple[str, str | None]]:
@@ -67,24 +59,3 @@ def _leads_out(link: os.DirEntry[str], real: str) -> bool:
     if not (link.name == RECORD or target.is_dir()):
         return False
     return not (target.is_relative_to(real) and (target.is_dir() or target.name == RECORD))
-
-
-def open_plain(path: str | Path, limit: int | None = None) -> BinaryIO:
-    """A plain file of at most `limit` bytes, opened to be read; never waits for a writer and follows no link.
-
-    Raises:
-        UnusableError: it is something else, or cannot be opened.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise UnusableError(f"it cannot be opened: {error.strerror}") from None
-    stream = os.fdopen(handle, "rb")
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
-        stream.close()
-        raise UnusableError("not a plain file")
-    if limit is not None and found.st_size > limit:
-        stream.close()
-        raise UnusableError(f"{found.st_size / MIB:,.0f} MiB, more than the {limit / MIB:,.0f} MiB that are read")
-    return stream

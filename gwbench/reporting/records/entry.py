@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pydantic
-import pydantic_core
-
-from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Metrics
-from gwbench.evaluation.statistics import Interval
-from gwbench.experiment.record import Environment, PluginUsed, RunRecord
+from gwbench.experiment.record import Environment, PluginUsed, RunRecord, load_record
 from gwbench.registry.code_identity import same_code
-from gwbench.reporting.records.discover import MIB, UnusableError, open_plain
 from gwbench.reporting.records.method import Method, method_of
-
-LARGEST = 16 * MIB
-"""Bytes of a record: ordinary ones have some ten thousand."""
-
-SCHEMA = 1
-"""The newest schema of records that is understood."""
 
 OF_THE_CELL = ("dataset", "seed", "data_seed")
 """Fields of a spec that are no part of the method."""
@@ -61,9 +48,7 @@ class RecordEntry:
         sizes, detectors, sample_rate, notes: of the data; empty and None where the run failed.
         method, seed, label_fraction: which cell it is.
         metrics: of the test split, without the bins in SNR; None where it failed.
-        parameters: trainable parameters of the encoder.
-        seconds, rate: of pre-training: seconds, and windows per second.
-        memory: peak, bytes.
+        readings: of the record, by name, as `EntryReader` was asked for them; empty where the run failed.
         hardware: what the times were taken on.
         made_with: versions, commit and machine, by name.
     """
@@ -85,27 +70,20 @@ class RecordEntry:
     seed: int
     label_fraction: float
     metrics: Metrics | None
-    parameters: int | None
-    seconds: float | None
-    rate: float | None
-    memory: int | None
+    readings: Mapping[str, Any]
     hardware: str
     made_with: Mapping[str, str]
 
 
-def load_record(path: str | Path) -> RunRecord:
-    """A record from a file that may be anything.
-
-    Raises:
-        UnusableError: it is no record, is damaged, of a newer schema, or holds what no run can give.
-    """
-    return _validated(_document(path)).model_copy(update={"folder": str(Path(path).parent)})
-
-
 class EntryReader:
-    """Reads many records, of which many have the same method and data: those are worked out and kept once."""
+    """Reads many records, of which many have the same method and data: those are worked out and kept once.
 
-    def __init__(self) -> None:
+    Args:
+        readings: what is read of a record besides, by name.
+    """
+
+    def __init__(self, readings: Mapping[str, Callable[[RunRecord], Any]] | None = None) -> None:
+        self._readings = dict(readings or {})
         self._methods: dict[str, Method] = {}
         self._asked: dict[str, DataAsked] = {}
         self._notes: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -113,9 +91,7 @@ class EntryReader:
 
     def read(self, path: str) -> RecordEntry:
         """What a leaderboard needs of a record; raises as `load_record` does."""
-        document = _document(path)
-        record = _validated(document)
-        pretrain = record.phases.get("pretrain")
+        record, document = load_record(path)
         data, hardware = record.data, record.environment.hardware
         good = record.status == "ok" and record.metrics
         return RecordEntry(
@@ -136,24 +112,21 @@ class EntryReader:
             seed=record.spec.seed,
             label_fraction=record.spec.evaluation.label_fraction,
             metrics=good.model_copy(update={"per_snr_bin": ()}) if good else None,
-            parameters=record.parameters,
-            seconds=pretrain.seconds if pretrain else None,
-            rate=pretrain.samples_per_second if pretrain else None,
-            memory=record.peak_memory,
+            readings={name: read(record) for name, read in self._readings.items()} if good else {},
             hardware=str(hardware.get("accelerator") or f"{hardware.get('processor')}, {hardware.get('cores')} cores"),
             made_with=self._environment(record.environment),
         )
 
-    def _environment(self, found: Environment) -> dict[str, str]:
-        written = found.model_dump_json()
+    def _environment(self, environment: Environment) -> dict[str, str]:
+        written = environment.model_dump_json()
         if written not in self._made_with:
-            machine = ", ".join(f"{name} {value}" for name, value in found.hardware.items())
+            machine = ", ".join(f"{name} {value}" for name, value in environment.hardware.items())
             self._made_with[written] = {
-                "gwbench": found.gwbench,
-                "commit": found.git_commit or "not known",
-                "device": f"{found.device}, {found.precision}",
+                "gwbench": environment.gwbench,
+                "commit": environment.git_commit or "not known",
+                "device": f"{environment.device}, {environment.precision}",
                 "machine": machine,
-                **{f"{name} version": version for name, version in found.packages.items()},
+                **{f"{name} version": version for name, version in environment.packages.items()},
             }
         return self._made_with[written]
 
@@ -177,51 +150,3 @@ class EntryReader:
 
 def _code(used: PluginUsed) -> str:
     return same_code(used.kind, used.name, used.source_hash)
-
-
-def _document(path: str | Path) -> Any:
-    with open_plain(path, LARGEST) as stream:
-        content = stream.read(LARGEST + 1)
-    try:
-        return pydantic_core.from_json(content, allow_inf_nan=False)
-    except ValueError as error:
-        raise UnusableError(f"it is no JSON: {error}") from None
-
-
-def _validated(document: Any) -> RunRecord:
-    version = document.get("schema_version", SCHEMA) if isinstance(document, dict) else SCHEMA
-    if isinstance(version, int) and version > SCHEMA:
-        raise UnusableError(f"its schema version {version} is newer than {SCHEMA}, which this gwbench reads: update it")
-    try:
-        record = RunRecord.model_validate(document)
-    except (ValueError, OverflowError, RecursionError, UserError) as error:
-        raise UnusableError(f"it is no record: {_first(error)}") from None
-    _check(record)
-    return record
-
-
-def _check(record: RunRecord) -> None:
-    """Refuse what is well-formed and cannot be."""
-    metrics = record.metrics
-    if record.status == "ok" and (metrics is None or record.data is None):
-        raise UnusableError("it says that the run went well and holds no metrics or no data")
-    if metrics:
-        intervals = [metrics.auc, metrics.knn_auc, *metrics.tpr_at_fpr.values()]
-        if not all(map(_is_share, intervals)) or not 0.0 <= metrics.average_precision <= 1.0:
-            raise UnusableError("a metric of it is no number between 0 and 1")
-    phases = record.phases.values()
-    numbers = (record.parameters, record.peak_memory, *(phase.seconds for phase in phases))
-    rates = (phase.samples_per_second for phase in phases)
-    if not all(number is None or 0 <= number < 1e30 for number in (*numbers, *rates)):  # not NaN, and fits a float
-        raise UnusableError("a size, time or rate of it is no sensible number")
-
-
-def _is_share(interval: Interval | None) -> bool:
-    return interval is None or (interval.low >= 0.0 and interval.high <= 1.0)
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, pydantic.ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error)

@@ -11,6 +11,9 @@ from gwbench.experiment.record import RunRecord
 from gwbench.registry import REGISTRY
 from gwbench.registry.code_identity import same_code
 
+SECTIONS = ("conditioning.", "training.", "evaluation.")
+"""Settings that are of no plugin, in the order in which a table names them."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -39,19 +42,17 @@ def method_of(record: RunRecord) -> Method:
     """The method of a run."""
     spec = record.spec.current()
     names: dict[str, list[str]] = {}
-    parameters: dict[str, Any] = {}
     choices = [(kind, choice) for kind, choice in spec.choices() if kind != "dataset"]
     for kind, choice in choices:
         names.setdefault(kind, []).append(choice.name)
-        prefix = f"augmentation.{choice.name}" if kind == "augmentation" else kind
-        parameters |= {f"{prefix}.{name}": value for name, value in choice.parameters.items()}
+    settings = spec.settings()
+    parameters = {key: value for key, value in settings.items() if not key.startswith(("dataset.", *SECTIONS))}
     if spec.encoder:
         parameters["encoder_groups"] = spec.encoder_groups
     if spec.training or spec.precision != "fp32":  # what trains nothing has a precision all the same
         parameters["precision"] = spec.precision
-    for section in ("conditioning", "training", "evaluation"):
-        values: Any = getattr(spec, section)
-        parameters |= {f"{section}.{name}": value for name, value in values or ()}
+    for section in SECTIONS:
+        parameters |= {key: value for key, value in settings.items() if key.startswith(section)}
     del parameters["evaluation.label_fraction"]
     for used in record.plugins:
         if used.kind != "dataset":

@@ -16,7 +16,7 @@ import numpy as np
 
 from gwbench.evaluation.metrics import Array
 from gwbench.experiment.record import PREDICTIONS
-from gwbench.reporting.records.discover import UnusableError, open_plain
+from gwbench.utils.untrusted_files import UnusableError, open_plain
 
 DAMAGE = (OSError, ValueError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, struct.error,
           lzma.LZMAError, MemoryError)  # fmt: skip

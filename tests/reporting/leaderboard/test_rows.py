@@ -12,9 +12,9 @@ from gwbench.errors import UserError
 from gwbench.evaluation.metrics import SnrAtHalf
 from gwbench.experiment.record import PREDICTIONS, RECORD
 from gwbench.reporting.leaderboard.build import build
-from gwbench.reporting.leaderboard.metrics import half_snr
+from gwbench.reporting.leaderboard.estimates import bounded_mean
 from gwbench.reporting.leaderboard.rows import Options
-from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable, Row
+from gwbench.reporting.leaderboard.schema import Estimate, Leaderboard, LeaderboardTable, Row
 from tests.reporting.synthetic_runs import LABEL, digest, scores_of, write_run
 
 
@@ -58,12 +58,14 @@ def test_a_row_is_a_method_over_its_seeds(tmp_path: Path) -> None:
         for seed in range(3):
             fpr, tpr, _ = roc_curve(LABEL, scores_of(quality, seed, row.title), drop_intermediate=False)
             rates.append(tpr[fpr <= 0.01].max())
-        tpr = row.tpr["0.01"]
-        assert tpr is not None
+        figures = row.figures
+        tpr = figures["tpr-at-0.01"]
+        assert isinstance(tpr, Estimate)
         assert tpr.mean == pytest.approx(np.mean(rates))
-        assert row.tpr["0.001"] is None  # 150 noise windows do not resolve it
-        assert (row.parameters, row.pretrain_seconds, row.samples_per_second) == (1000, 11.0, 100.0)
-        assert row.peak_memory == 2**30 + 2
+        assert figures["tpr-at-0.001"] is None  # 150 noise windows do not resolve it
+        assert figures["parameters"] == 1000
+        assert (figures["pretrain-seconds"], figures["samples-per-second"]) == (11.0, 100.0)
+        assert figures["peak-memory"] == 2**30 + 2
         assert [run.seed for run in row.runs] == [0, 1, 2]
         np.testing.assert_allclose([run.value or 0.0 for run in row.runs], expected)
     versus = table.rows[1].versus
@@ -207,7 +209,7 @@ def test_share_of_the_way_from_the_floor_of_the_encoder_to_the_ceiling(tmp_path:
     assert method.share == pytest.approx(expected)
     assert row_of(table, baseline="random-init", encoder="cnn1d").share == 0.0
     ceiling, bound = row_of(table, baseline="matched-filter"), row_of(table, baseline="oracle")
-    assert (ceiling.marks, bound.marks) == (("ceiling", "simulated-signals"), ("ceiling", "outer-bound"))
+    assert (ceiling.tags, bound.tags) == (("ceiling", "simulated-signals"), ("ceiling", "outer-bound"))
     assert ceiling.rank is None and bound.rank is None  # they know what no method may
     assert method.rank == 1
     assert table.best is not None and table.best not in (ceiling.title, bound.title)
@@ -218,8 +220,8 @@ def test_share_of_the_way_from_the_floor_of_the_encoder_to_the_ceiling(tmp_path:
 def test_methods_that_saw_simulated_signals_are_marked(tmp_path: Path) -> None:
     write_run(tmp_path, pairing="signal-injection")
     write_run(tmp_path)
-    marks = {row.plugins["pairing"]: row.marks for row in table_of(tmp_path).rows}
-    assert marks == {"signal-injection": ("simulated-signals",), "cross-detector": ()}
+    tags = {row.plugins["pairing"]: row.tags for row in table_of(tmp_path).rows}
+    assert tags == {"signal-injection": ("simulated-signals",), "cross-detector": ()}
 
 
 def test_plugins_that_are_not_installed_are_named(tmp_path: Path) -> None:
@@ -242,7 +244,7 @@ def test_what_a_record_says_of_its_plugins_needs_no_plugin(tmp_path: Path) -> No
 
     write_run(tmp_path, edit=edit)
     (row,) = table_of(tmp_path).rows
-    assert row.marks == ("simulated-signals",)
+    assert row.tags == ("simulated-signals",)
     assert not any("Not installed here" in note for note in table_of(tmp_path).notes)
 
 
@@ -267,7 +269,7 @@ def test_old_records_without_the_half_snr_get_it_from_their_scores(tmp_path: Pat
 
     write_run(tmp_path / "new", quality=3.0)
     write_run(tmp_path / "old", quality=3.0, edit=forget)
-    new, old = (table_of(tmp_path / name).rows[0].half_snr for name in ("new", "old"))
+    new, old = (table_of(tmp_path / name).rows[0].figures["half-snr"] for name in ("new", "old"))
     assert new is not None
     assert new == old
 
@@ -276,14 +278,14 @@ def test_half_snr_is_a_bound_where_a_seed_lies_outside() -> None:
     def at(value: float) -> SnrAtHalf:
         return SnrAtHalf(value=value, low=6.0, high=20.0)
 
-    found = half_snr([at(8.0), at(10.0)])
+    found = bounded_mean([at(8.0), at(10.0)])
     assert found is not None and (found.mean, found.bound) == (9.0, None)
-    above, below = half_snr([at(18.0), at(20.0)]), half_snr([at(6.0)])
+    above, below = bounded_mean([at(18.0), at(20.0)]), bounded_mean([at(6.0)])
     assert above is not None and (above.mean, above.bound) == (19.0, "above")
     assert below is not None and below.bound == "below"
-    assert half_snr([at(6.0), at(20.0)]) is None
-    assert half_snr([at(8.0), None]) is None
-    assert half_snr([]) is None
+    assert bounded_mean([at(6.0), at(20.0)]) is None
+    assert bounded_mean([at(8.0), None]) is None
+    assert bounded_mean([]) is None
 
 
 def test_other_metrics_rank_without_a_paired_test(tmp_path: Path) -> None:
@@ -292,8 +294,8 @@ def test_other_metrics_rank_without_a_paired_test(tmp_path: Path) -> None:
     table = table_of(tmp_path, metric="tpr-at-0.01")
     first = table.rows[0]
     assert first.plugins["objective"] == "simclr"
-    assert first.cell.estimate is not None and first.tpr["0.01"] is not None
-    assert first.cell.estimate == first.tpr["0.01"]
+    assert first.cell.estimate is not None and first.figures["tpr-at-0.01"] is not None
+    assert first.cell.estimate == first.figures["tpr-at-0.01"]
     assert first.cell.estimate.low is not None
     assert all(row.versus is None and row.groups == () for row in table.rows)
     precision = table_of(tmp_path, metric="average-precision").rows[0].cell.estimate

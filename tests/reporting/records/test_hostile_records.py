@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from gwbench.errors import UserError
-from gwbench.experiment.record import PREDICTIONS, RECORD
+from gwbench.experiment.record import LARGEST, PREDICTIONS, RECORD, load_record, read_record
 from gwbench.reporting.leaderboard.build import build
 from gwbench.reporting.leaderboard.rows import Options
-from gwbench.reporting.records.discover import UnusableError, find_records
-from gwbench.reporting.records.entry import LARGEST, EntryReader, load_record
+from gwbench.reporting.records.discover import find_records
+from gwbench.reporting.records.entry import EntryReader
 from gwbench.reporting.records.predictions import read_predictions
+from gwbench.utils.untrusted_files import UnusableError
 from tests.reporting.synthetic_runs import LABEL, scores_of, write_run
 
 N = len(LABEL)
@@ -111,6 +112,22 @@ def test_bad_records_are_named_and_the_good_one_is_read(tmp_path: Path, zoo: dic
         assert said in reasons[name], name
 
 
+def test_a_run_is_read_as_strictly_as_a_leaderboard(tmp_path: Path, zoo: dict[str, str]) -> None:
+    runs = tmp_path / "runs"
+    assert read_record(runs / "good").folder == str(runs / "good")
+    assert read_record(runs / "link-in").status == "ok"  # the folder is the user's to choose
+    for name in zoo.keys() - {"link-out"}:
+        with pytest.raises(UserError) as caught:
+            read_record(runs / name)
+        if name in ("folder", "file-link", "broken"):
+            assert f"The record {runs / name / RECORD} cannot be read (" in str(caught.value)
+        else:
+            assert zoo[name] in str(caught.value)
+            assert "Run with --rerun" in str(caught.value)
+    with pytest.raises(UserError, match="There is no record in"):
+        read_record(runs)
+
+
 def test_nothing_usable_is_the_users_mistake(tmp_path: Path) -> None:
     write(tmp_path / "bad", "{")
     with pytest.raises(UserError, match=r"None of the 1 records.*bad/record\.json: it is no JSON"):
@@ -174,7 +191,7 @@ def test_whatever_is_done_to_a_record_it_is_read_or_named(tmp_path: Path) -> Non
 
 def test_a_record_that_is_read_is_the_record(tmp_path: Path) -> None:
     run = write_run(tmp_path, seed=3)
-    found = load_record(run / RECORD)
+    found = load_record(run / RECORD).record
     assert (found.folder, found.spec.seed) == (str(run), 3)
 
 
