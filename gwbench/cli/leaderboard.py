@@ -12,6 +12,7 @@ import click
 
 from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import width
+from gwbench.registry import METHOD_KINDS
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex", "html": ".html"}
 """Every format, with the ending of file names that stands for it."""
-
-SECTIONS = ("encoder", "pairing", "augmentation", "objective", "baseline")
 
 SOME_SKIPPED = 1
 """Exit code where some records could not be read."""
@@ -40,7 +39,7 @@ SHOWN = 20
 @click.option("--sort", "by", default="rank", show_default=True,
               help="Order rows by rank, method, half-snr, parameters, pretrain-seconds, samples-per-second or "
                    "peak-memory.")  # fmt: skip
-@click.option("--group-by", type=click.Choice(SECTIONS), help="Put rows that share a plugin of this kind together.")
+@click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows that share a plugin of this kind together.")
 @click.option("--label-fraction", type=float,
               help="Rank at this share of labels.  [default: the one that most runs have]")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), help="Write to a file.")

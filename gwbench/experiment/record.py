@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pydantic
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Metrics
@@ -17,7 +17,7 @@ from gwbench.experiment.spec import RunSpec
 from gwbench.utils.files import atomic
 
 if TYPE_CHECKING:
-    from gwbench.contracts import Scores, Split
+    from gwbench.contracts import Array, Scores, Split
 
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
@@ -104,7 +104,8 @@ class RunRecord(_Part):
         created: ISO 8601, UTC.
         command: how to get this run again.
         seeds: the seed behind every role.
-        metrics: of the test split; None where the run failed.
+        metrics: of the test split; None where the run failed, or its task reports others.
+        task_metrics: what a task other than the default reports of the test split.
         details: what the method reports of itself, such as the probe's chosen strength.
         parameters: trainable parameters of the encoder.
         phases: seconds and throughput per phase; "diagnose" is the watch for collapse, which "pretrain" does not count.
@@ -123,6 +124,7 @@ class RunRecord(_Part):
     seeds: dict[str, int]
     data: Data | None = None
     metrics: Metrics | None = None
+    task_metrics: dict[str, Any] | None = None
     details: dict[str, Any] = {}
     parameters: int | None = None
     training: TrainingOutcome | None = None
@@ -131,9 +133,19 @@ class RunRecord(_Part):
     environment: Environment
     folder: str | None = None
 
+    @model_serializer(mode="wrap")
+    def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records of the default task read as they did before there were others."""
+        fields: dict[str, Any] = serialize(self)
+        if self.task_metrics is None:
+            fields.pop("task_metrics", None)
+        return fields
+
     @property
     def auc(self) -> float:
-        """ROC-AUC of the test split; raises `UserError` where the run failed."""
+        """ROC-AUC of the test split; raises `UserError` where the run failed, or its task has none."""
+        if self.metrics is None and self.task_metrics is not None:
+            raise UserError(f"The run {self.run_id} has no ROC-AUC; its task reports {', '.join(self.task_metrics)}.")
         if self.metrics is None:
             raise UserError(f"The run {self.run_id} failed: {self.reason}.")
         return self.metrics.auc.value
@@ -169,9 +181,11 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
-def write_predictions(folder: Path, test: Split, scores: Scores) -> None:
-    """Write labels, SNRs, scores and embeddings of the test windows."""
+def write_predictions(folder: Path, test: Split, scores: Scores, targets: Array | None = None) -> None:
+    """Write labels, SNRs, scores and embeddings of the test windows, and a task's targets that are not the labels."""
     arrays = {"label": test.label, "score": scores.test, "snr": test.snr}
+    if targets is not None:
+        arrays["target"] = targets
     if scores.embeddings is not None:
         arrays["embedding"] = scores.embeddings
     write_arrays(folder / PREDICTIONS, arrays)

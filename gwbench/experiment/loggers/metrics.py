@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gwbench.evaluation.metrics import Metrics
     from gwbench.experiment.record import RunRecord
     from gwbench.experiment.spec import RunSpec
 
@@ -24,21 +26,35 @@ def settings_of(spec: RunSpec) -> dict[str, str | int | float]:
 
 def metrics_of(record: RunRecord) -> dict[str, float]:
     """What came of a run: its figures on the test split, with their intervals, and the seconds that it took."""
-    metrics = record.metrics
-    assert metrics is not None
-    found = {"test/average_precision": metrics.average_precision}
-    intervals = {"auc": metrics.auc, "knn_auc": metrics.knn_auc}
-    intervals |= {f"tpr_at_fpr_{rate}": interval for rate, interval in metrics.tpr_at_fpr.items()}
-    for name, interval in intervals.items():
-        if interval:
-            found[f"test/{name}"] = interval.value
-            found |= {f"test/{name}_low": interval.low, f"test/{name}_high": interval.high}
+    figures = _of_scores(record.metrics) if record.metrics else _of_task(record.task_metrics or {})
+    found = {f"test/{name}": value for name, value in figures.items()}
     for name in ("probe_val_auc", "val_auc"):
         if name in record.details:
             found["validation/auc"] = record.details[name]
     seconds = {name: phase.seconds for name, phase in record.phases.items()}
     found |= {f"seconds/{name}": value for name, value in seconds.items()}
     return found | {"seconds/total": sum(seconds.values())}
+
+
+def _of_scores(metrics: Metrics) -> dict[str, float]:
+    figures = {"average_precision": metrics.average_precision}
+    intervals = {"auc": metrics.auc, "knn_auc": metrics.knn_auc}
+    intervals |= {f"tpr_at_fpr_{rate}": interval for rate, interval in metrics.tpr_at_fpr.items()}
+    for name, interval in intervals.items():
+        if interval:
+            figures |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return figures
+
+
+def _of_task(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers among what a task reports, those of nested mappings under joined names."""
+    figures: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            figures |= _of_task(value, f"{prefix}{name}_")
+        elif isinstance(value, (int, float)):
+            figures[f"{prefix}{name}".removesuffix("_value")] = float(value)
+    return figures
 
 
 def _text(value: Any) -> str:

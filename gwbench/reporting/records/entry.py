@@ -203,6 +203,9 @@ def _validated(document: Any) -> RunRecord:
 def _check(record: RunRecord) -> None:
     """Refuse what is well-formed and cannot be."""
     metrics = record.metrics
+    if record.task_metrics is not None:
+        task = record.spec.task.name if record.spec.task else "unknown"
+        raise UnusableError(f"its task is {task!r}, which has no ROC-AUC: see task_metrics in the record")
     if record.status == "ok" and (metrics is None or record.data is None):
         raise UnusableError("it says that the run went well and holds no metrics or no data")
     if metrics:
