@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import pydantic
-import pydantic_core
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluation.version import PROTOCOL
+from gwbench.experiment.choice import Choice, default_task, named_task
 from gwbench.preprocessing.conditioning import Conditioning
 from gwbench.registry import KINDS, REGISTRY, Plugin
 from gwbench.registry.compatibility import (
@@ -24,7 +24,6 @@ from gwbench.registry.compatibility import (
     refuse_unused,
     resolve_groups,
 )
-from gwbench.registry.parameters import validate
 from gwbench.training.settings import SettingsSection, TrainingSettings
 from gwbench.utils.validation_errors import reason
 
@@ -32,26 +31,6 @@ if TYPE_CHECKING:
     from gwbench.contracts import Task
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class Choice(SettingsSection):
-    """A plugin by name, with all its parameters as JSON values."""
-
-    name: str
-    parameters: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies it
-
-    @classmethod
-    def of(cls, kind: str, name: str, given: Mapping[str, Any]) -> Choice:
-        """A plugin with some of its parameters, which are checked, and the defaults of the rest."""
-        plugin = REGISTRY.get(kind, name)
-        values = validate(plugin, given)
-        return cls(name=plugin.name, parameters=pydantic_core.to_jsonable_python(values))
-
-    def build(self, kind: str, *context: Any) -> Any:
-        """The plugin, constructed with what its kind hands it (see `gwbench.contracts`)."""
-        plugin = REGISTRY.get(kind, self.name)
-        assert plugin.target is not None
-        return plugin.target(*context, **validate(plugin, self.parameters))
 
 
 class EvaluationSettings(SettingsSection):
@@ -146,7 +125,7 @@ class RunSpec(SettingsSection):
                 refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
                 refuse_training(baseline, contract, settings or {}, fields)
         chosen |= {kind: chosen[kind] or REGISTRY.default(kind) for kind in needed}
-        chosen |= {"baseline": baseline, "task": _named_task(task, settings or {})}
+        chosen |= {"baseline": baseline, "task": named_task(task, settings or {})}
         named = [(kind, name) for kind, name in chosen.items() if name]
         refuse_combination([*named, *(("augmentation", name) for name in augmentations)])
         given = _sort_settings(settings or {}, chosen, augmentations)
@@ -154,7 +133,7 @@ class RunSpec(SettingsSection):
         values["encoder_groups"] = resolve_groups(values.get("encoder_groups", "shared"), chosen)
         for kind, name in chosen.items():
             values[kind] = Choice.of(kind, name, given.pop(kind, {})) if name else None
-        if values["task"] and values["task"] == _default_task():
+        if values["task"] and values["task"] == default_task():
             values["task"] = None
         values["augmentations"] = tuple(
             Choice.of("augmentation", name, given.pop(f"augmentation.{name}", {})) for name in augmentations
@@ -186,7 +165,7 @@ class RunSpec(SettingsSection):
 
     def build_task(self) -> Task:
         """The task, constructed."""
-        task: Task = (self.task or _default_task()).build("task")
+        task: Task = (self.task or default_task()).build("task")
         return task
 
     def run_id(self, fingerprint: Mapping[str, str]) -> str:
@@ -297,17 +276,6 @@ PLUGIN_FIELDS = {
 """The kind of every field of `RunSpec` that holds plugins, in their order."""
 SECTIONS = (*PLUGIN_FIELDS.values(), *_SECTIONS)
 """What dotted settings start with."""
-
-
-def _default_task() -> Choice:
-    return Choice.of("task", REGISTRY.default("task"), {})
-
-
-def _named_task(name: str | None, settings: Mapping[str, Any]) -> str | None:
-    """The task that a run has to name: any but the default as it is."""
-    if any(key.startswith("task.") for key in settings):
-        return name or REGISTRY.default("task")
-    return None if name and name == REGISTRY.default("task") else name
 
 
 def no_setting(key: str) -> UserError:

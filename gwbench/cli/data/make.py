@@ -106,7 +106,7 @@ def _make(
     from gwbench.data.store.cache import CacheContext
     from gwbench.data.store.reader import read_header
     from gwbench.experiment.data_cache import recipes_of
-    from gwbench.experiment.spec import Choice
+    from gwbench.experiment.choice import Choice
     from gwbench.registry.parameters import parameters
     from gwbench.utils.progress import TerminalProgress
 
