@@ -135,7 +135,8 @@ def embedding(name: str) -> Array:
     rng = seeds.numpy_generator(0, "data", 10 + list(SIZES).index(name))
     mixing = seeds.numpy_generator(0, "data", 20).normal(size=(4, FEATURES))
     known = np.stack([split.label, split.snr / 10, split.parameters["mass_1"] / 30, split.parameters["mass_2"] / 30])
-    return (np.nan_to_num(known.T) @ mixing + 0.3 * rng.normal(size=(len(split), FEATURES))).astype(np.float32)
+    noise = 0.3 * rng.normal(size=(len(split), FEATURES))
+    return np.asarray(np.nan_to_num(known.T) @ mixing + noise, np.float32)
 
 
 def embedded(task: Task, name: str) -> Embedded:
