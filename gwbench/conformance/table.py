@@ -71,7 +71,7 @@ def checks(kind: str) -> list[Check]:
     return list(_TABLE[kind])
 
 
-def require(condition: bool, found: str) -> None:
+def require(condition: bool, otherwise: str) -> None:
     """Raise `Failure` unless the condition holds."""
     if not condition:
-        raise Failure(found)
+        raise Failure(otherwise)

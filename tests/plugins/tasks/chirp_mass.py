@@ -31,7 +31,7 @@ class ChirpMass(Task):
         if not {"mass_1", "mass_2"} <= set(split.parameters):
             return np.full(len(split), np.nan)
         m1, m2 = np.asarray(split.parameters["mass_1"]), np.asarray(split.parameters["mass_2"])
-        return np.log((m1 * m2) ** 0.6 / (m1 + m2) ** 0.2)
+        return np.asarray(np.log((m1 * m2) ** 0.6 / (m1 + m2) ** 0.2))
 
     def fit_predict(self, train: Embedded, val: Embedded, test: Array, settings: ProbeSettings) -> Scores:
         """Predictions [N_test]."""
