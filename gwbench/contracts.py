@@ -34,6 +34,8 @@ from gwbench.data.dataset import (
 )
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from gwbench.utils.progress import Progress
 
 
@@ -50,6 +52,7 @@ class Parts:
     augmentations: tuple[type[Augmentation], ...] = ()
     objective: type[Objective] | None = None
     baseline: type[Baseline] | None = None
+    task: type[Task] | None = None
 
 
 class PluginContract:
@@ -232,7 +235,7 @@ class Objective(nn.Module, PluginContract, ABC):
         return None
 
 
-# --- baselines ----------------------------------------------------------------------------------------------
+# --- tasks and baselines ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -240,7 +243,7 @@ class Scores:
     """What a method says of the test split.
 
     Attributes:
-        test: [N_test] float, larger for "signal".
+        test: [N_test] float, larger for "signal"; what a task with other targets predicts, [N_test, ...].
         details: further numbers and arrays for the record, such as the probe's chosen strength.
         neighbours: [N_test] scores of the nearest neighbours, where there are embeddings.
         embeddings: test embeddings [N_test, F], where there are any.
@@ -252,6 +255,81 @@ class Scores:
     neighbours: Array | None = None
     embeddings: Array | None = None
     parameters: int = 0
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Frozen embeddings of windows whose targets may be used.
+
+    Attributes:
+        embeddings: [n, F] float32.
+        targets: [n, ...] of these windows, as `Task.targets` gives them.
+    """
+
+    embeddings: Array
+    targets: Array
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """What a run tells the probe of a task.
+
+    Attributes:
+        seed: the run's; random numbers come from `gwbench.seeds`, with the role "probe".
+        neighbours: k of a nearest-neighbour score.
+        device: where the run computes.
+        progress: where to report.
+    """
+
+    seed: int
+    neighbours: int
+    device: str
+    progress: Progress
+
+
+class Task(PluginContract, ABC):
+    """What frozen embeddings are asked: targets, probe and metrics. Takes no positional argument.
+
+    The evaluation protocol embeds the labelled training windows, validation and test once, and calls `targets`,
+    `fit_predict` and, with what is known of the test windows at last, `metrics`.
+    """
+
+    ranks_signals: ClassVar[bool] = False
+    """True where `metrics` judges one score a window, larger for "signal": such as any baseline gives."""
+
+    @abstractmethod
+    def targets(self, split: Split) -> Array:
+        """What is to be predicted for each window of a split, [N, ...], in the windows' order.
+
+        The labelled windows are drawn from signals and noise alike; a task that has no target for some of them marks
+        these by NaN or -1, and leaves them out in `fit_predict` and `metrics`.
+        """
+
+    @abstractmethod
+    def fit_predict(self, train: Embedded, val: Embedded, test: Array, settings: ProbeSettings) -> Scores:
+        """Fit a probe on the labelled training windows, choose its settings on validation, apply it to test once.
+
+        Args:
+            train: the labelled windows of the training split.
+            val: the validation split.
+            test: [N_test, F] embeddings of the test split, without targets.
+            settings: of the run.
+
+        Raises:
+            UserError: the windows have too few targets, or an embedding is not finite.
+        """
+
+    @abstractmethod
+    def metrics(self, test: Split, scores: Scores) -> BaseModel | Mapping[str, Any]:
+        """What a record reports of the test split: figures by name, with their intervals.
+
+        Args:
+            test: the test split, with its labels, SNRs and parameters.
+            scores: as `fit_predict` gives them; or a baseline, see `Baseline.serves`.
+
+        Raises:
+            UserError: the test split has too few targets.
+        """
 
 
 class StrainConditioner(Protocol):
@@ -321,6 +399,15 @@ class Baseline(PluginContract, ABC):
     sees_sources: ClassVar[bool] = False
     """True for a bound that is told the test signals' SNRs and parameters, and so which windows hold a signal."""
 
+    @classmethod
+    def serves(cls, task: type[Task]) -> bool:
+        """Whether its scores can be judged by a task.
+
+        By default where the task ranks signals, or where it has an encoder that it does not train: its scores are then
+        those of the task's own probe (`RunContext.probe`).
+        """
+        return task.ranks_signals or (cls.needs_encoder and not cls.trains and not cls.pretrains)
+
     @abstractmethod
     def scores(self, context: RunContext) -> Scores:
         """Scores of the test split; labels are used at `context.labelled` and in the validation split only."""
@@ -333,6 +420,7 @@ __all__ = [
     "Block",
     "DataContext",
     "Dataset",
+    "Embedded",
     "Encode",
     "Encoder",
     "FrontEnd",
@@ -345,6 +433,7 @@ __all__ = [
     "Part",
     "Parts",
     "PluginContract",
+    "ProbeSettings",
     "RunContext",
     "Scores",
     "SignalSettings",
@@ -354,6 +443,7 @@ __all__ = [
     "StrainInfo",
     "StrainReader",
     "StrainSplits",
+    "Task",
     "View",
     "Windows",
 ]

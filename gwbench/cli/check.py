@@ -43,16 +43,16 @@ def check(
     from gwbench.conformance import cases
     from gwbench.experiment.environment import resolve_device
 
-    found: dict[str, tuple[Plugin, list[Finding]]] = {}
+    results: dict[str, tuple[Plugin, list[Finding]]] = {}
     for case in cases(name_or_file, kind and kind.removesuffix("s"), parse_settings(pairs), resolve_device(device)):
         plugin = case.subject.plugin
-        found.setdefault(f"{plugin.kind} {plugin.name}", (plugin, []))[1].append(case.run())
+        results.setdefault(f"{plugin.kind} {plugin.name}", (plugin, []))[1].append(case.run())
     if as_json:
-        click.echo(json.dumps([_fields(*each) for each in found.values()], indent=2))
+        click.echo(json.dumps([_fields(*each) for each in results.values()], indent=2))
     else:
-        for plugin, findings in found.values():
+        for plugin, findings in results.values():
             _show(plugin, findings)
-    if any(finding.result == "failed" for _, findings in found.values() for finding in findings):
+    if any(finding.result == "failed" for _, findings in results.values() for finding in findings):
         sys.exit(1)
 
 

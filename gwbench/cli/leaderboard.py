@@ -13,6 +13,7 @@ import click
 
 from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import width
+from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, RANKING
 from gwbench.reporting.leaderboard.sorting import SORTS
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex", "html": ".html"}
 """Every format, with the ending of file names that stands for it."""
-
-SECTIONS = ("encoder", "pairing", "augmentation", "objective", "baseline")
 
 SOME_SKIPPED = 1
 """Exit code where some records could not be read."""
@@ -45,7 +44,7 @@ def _one_of(names: Iterable[str]) -> str:
               help="Form of the output.  [default: by the name of --output, else terminal]")  # fmt: skip
 @click.option("--metric", default=DEFAULT_METRIC, show_default=True, help=f"Rank by {_one_of(RANKING)}.")
 @click.option("--sort", "by", default="rank", show_default=True, help=f"Order rows by {_one_of(SORTS)}.")
-@click.option("--group-by", type=click.Choice(SECTIONS), help="Put rows that share a plugin of this kind together.")
+@click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows that share a plugin of this kind together.")
 @click.option("--label-fraction", type=float,
               help="Rank at this share of labels.  [default: the one that most runs have]")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), help="Write to a file.")

@@ -8,37 +8,39 @@ import click
 
 from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import width
-from gwbench.registry import REGISTRY, Plugin
+from gwbench.registry import KINDS, REGISTRY, Plugin
 
 
-@click.command("list")
+@click.command(
+    "list",
+    help=f"""List plugins: {", ".join(kind.plural for kind in KINDS.values())}.
+
+Nothing is imported but what --plugin names; a plugin that cannot be used is listed with the reason.""",
+)
 @click.argument("kind", required=False)
 @click.option("--pattern", default="*", show_default=True, help="Wildcards for the name, such as 'cnn*'.")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_plugins(kind: str | None, pattern: str, plugins: tuple[str, ...], as_json: bool) -> None:
-    """List plugins: encoders, pairings, augmentations, objectives, baselines, datasets.
-
-    Nothing is imported but what --plugin names; a plugin that cannot be used is listed with the reason.
-    """
+    """Print the plugins of a kind, or of all."""
     kind = kind and kind.removesuffix("s")
-    found = REGISTRY.list(kind, pattern)
+    listed = REGISTRY.list(kind, pattern)
     broken = REGISTRY.broken
     if as_json:
-        click.echo(json.dumps({"plugins": [_fields(plugin) for plugin in found], "broken": broken}, indent=2))
+        click.echo(json.dumps({"plugins": [_fields(plugin) for plugin in listed], "broken": broken}, indent=2))
         return
     formatter = click.HelpFormatter(width=width())
-    names = max((len(plugin.name) for plugin in found), default=0)
-    for each in dict.fromkeys(plugin.kind for plugin in found):
-        with formatter.section(f"{each}s"):
-            rows = [(plugin.name.ljust(names), _line(plugin)) for plugin in found if plugin.kind == each]
+    names = max((len(plugin.name) for plugin in listed), default=0)
+    for each in dict.fromkeys(plugin.kind for plugin in listed):
+        with formatter.section(KINDS[each].plural):
+            rows = [(plugin.name.ljust(names), _line(plugin)) for plugin in listed if plugin.kind == each]
             formatter.write_dl([(click.style(name, fg="cyan"), line) for name, line in rows])
     formatter.write_paragraph()
     for source, reason in broken.items():
         formatter.write_text(click.style(f"{source} cannot be used: {reason}", fg="red"))
     formatter.write_text(
         "`gwbench show KIND NAME` shows a plugin's parameters, paper and origin."
-        if found
+        if listed
         else f"No {kind or 'plugin'} matches {pattern!r}. `gwbench list` shows all plugins."
     )
     click.echo(formatter.getvalue().strip())

@@ -5,21 +5,24 @@ from __future__ import annotations
 import click
 
 from gwbench.cli.options import plugin_option
+from gwbench.registry import KINDS
 
 
-@click.command()
+@click.command(
+    help=f"""Write a plugin that keeps its kind's contract as it stands, and its test, to start from.
+
+KIND is {", ".join(list(KINDS)[:-1])} or {list(KINDS)[-1]}; NAME is kebab-case.
+
+\b
+gwbench new encoder my-encoder
+"""
+)
 @click.argument("kind")
 @click.argument("name")
 @click.option("--out", default=".", show_default=True, type=click.Path(), help="Folder to write to.")
 @plugin_option
 def new(kind: str, name: str, out: str, plugins: tuple[str, ...]) -> None:
-    """Write a plugin that keeps its kind's contract as it stands, and its test, to start from.
-
-    KIND is encoder, pairing, augmentation, objective, baseline or dataset; NAME is kebab-case.
-
-    \b
-    gwbench new encoder my-encoder
-    """  # noqa: D301 - click reads the control character
+    """Write the two files and say what to do next."""
     from gwbench.registry.scaffold import write_plugin
 
     written = write_plugin(kind.removesuffix("s"), name, out)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from gwbench.errors import UserError
-from gwbench.registry import REGISTRY
+from gwbench.registry import KINDS, REGISTRY
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +30,17 @@ def plugin_option(command: F) -> F:
         callback=load,
         help="Load plugins from a file or a module. Repeatable.",
     )(command)
+
+
+def kind_options(command: F) -> F:
+    """An option for every kind of plugin that a run has, such as `--encoder NAME`."""
+    for kind in reversed(KINDS.values()):
+        if kind.about:
+            spellings = dict.fromkeys((kind.flag, f"--{kind.name}"))
+            target = kind.plural if kind.several else kind.name
+            about = kind.about + (" Repeatable." if kind.several else "")
+            command = click.option(*spellings, target, multiple=kind.several, help=about)(command)
+    return command
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, str]:

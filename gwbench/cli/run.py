@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gwbench.cli.options import parse_settings, plugin_option
+from gwbench.cli.options import kind_options, parse_settings, plugin_option
 from gwbench.errors import UserError
 
 SHORTCUTS = {
@@ -19,12 +19,7 @@ SHORTCUTS = {
 
 
 @click.command()
-@click.option("--encoder", help="Network from strain to embedding.")
-@click.option("--loss", "--objective", "objective", help="Objective.")
-@click.option("--pairing", help="How two views are made.")
-@click.option("--augment", "augmentations", multiple=True, help="Augmentation of the views. Repeatable.")
-@click.option("--baseline", help="Score a baseline instead of a probed encoder.")
-@click.option("--dataset", help="Where strain comes from.")
+@kind_options
 @click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
               help="Set a parameter, such as encoder.width=64 or training.epochs=20. Repeatable.")  # fmt: skip
 @plugin_option

@@ -12,6 +12,9 @@ from gwbench.registry import FLOOR_TAG, NETWORK_TAG, REGISTRY
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, METRICS, MetricSpec
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gwbench.evaluation.metrics import Metrics
     from gwbench.experiment.record import RunRecord
 
 
@@ -19,14 +22,42 @@ def show_record(record: RunRecord) -> None:
     """Print a finished run: its figures, where time went, and what to do next."""
     from rich.markup import escape
     from rich.table import Table
-    from rich.text import Text
 
-    metrics = record.metrics
-    assert metrics is not None and record.data is not None
+    assert record.data is not None
     console = terminal.console()
     console.print(
         f"\n[bold]{escape(record.spec.title)}[/] on {escape(record.spec.dataset.name)}, seed {record.spec.seed}"
     )
+    if record.metrics:
+        _show_metrics(record, record.metrics, console)
+    else:
+        figures = Table(box=None, show_header=False, pad_edge=False)
+        for name, value in (record.task_metrics or {}).items():
+            figures.add_row(escape(name), escape(_figure(value)))
+        console.print(figures)
+
+    if record.training:
+        final = record.training.collapse[-1]
+        console.print(
+            f"loss {record.training.loss[0]:.4g} -> {record.training.loss[-1]:.4g} over {len(record.training.loss)} "
+            f"epochs; spread {final['spread']:.2f} of 1, effective rank {final['effective_rank']:.1f}"
+        )
+        if record.training.warning:
+            console.print(f"[yellow]{escape(record.training.warning)}[/]")
+    times = ", ".join(f"{name} {phase.seconds:.0f} s" for name, phase in record.phases.items())
+    console.print(f"time: {times}")
+    for note in record.data.notes:
+        console.print(f"[dim]{escape(note)}[/]")
+    console.print(f"record: {escape(str(record.folder))}", soft_wrap=True)
+    console.print(f"next: {escape(_next_step(record))}", soft_wrap=True)
+
+
+def _show_metrics(record: RunRecord, metrics: Metrics, console: Console) -> None:
+    """The figures of scores of signals and noise, and those by SNR."""
+    from rich.table import Table
+    from rich.text import Text
+
+    assert record.data is not None
     figures = Table(box=None, show_header=False, pad_edge=False)
     for metric in METRICS.values():
         if metric.note is None:
@@ -47,20 +78,12 @@ def show_record(record: RunRecord) -> None:
             bins.add_row(span, f"{part.n:,}", f"{part.auc.value:.3f}", f"{efficiency.value:.3f}" if efficiency else "-")
         console.print(bins)
 
-    if record.training:
-        final = record.training.collapse[-1]
-        console.print(
-            f"loss {record.training.loss[0]:.4g} -> {record.training.loss[-1]:.4g} over {len(record.training.loss)} "
-            f"epochs; spread {final['spread']:.2f} of 1, effective rank {final['effective_rank']:.1f}"
-        )
-        if record.training.warning:
-            console.print(f"[yellow]{escape(record.training.warning)}[/]")
-    times = ", ".join(f"{name} {phase.seconds:.0f} s" for name, phase in record.phases.items())
-    console.print(f"time: {times}")
-    for note in record.data.notes:
-        console.print(f"[dim]{escape(note)}[/]")
-    console.print(f"record: {escape(str(record.folder))}", soft_wrap=True)
-    console.print(f"next: {escape(_next_step(record))}", soft_wrap=True)
+
+def _figure(value: Any) -> str:
+    """A figure that a task reports, with its interval where it has one."""
+    if isinstance(value, dict) and {"value", "low", "high"} <= value.keys():
+        return f"{value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _reading(metric: MetricSpec, record: RunRecord) -> str:

@@ -58,8 +58,8 @@ def test_labels(subject: Subject) -> str:
     def reveal(splits: StrainSplits) -> StrainSplits:
         return replace(splits, test=toy_splits().test)
 
-    found = _same(run(subject), run(subject, reveal), "change when what is hidden is shown")
-    return found + ("; sources are not hidden: it declares sees_sources" if subject.target.sees_sources else "")
+    difference = _same(run(subject), run(subject, reveal), "change when what is hidden is shown")
+    return difference + ("; sources are not hidden: it declares sees_sources" if subject.target.sees_sources else "")
 
 
 @check("baseline")

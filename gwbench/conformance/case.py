@@ -77,11 +77,11 @@ def load(name_or_file: str | Path, kind: str | None = None) -> list[Plugin]:
         if problem := REGISTRY.broken.get(str(path)):
             raise UserError(f"The plugin file {path} cannot be used: {problem.rstrip('.')}. Mend that first.")
         own = [plugin for plugin in REGISTRY.loaded() if plugin.origin.file == str(path.resolve())]
-        found = [plugin for plugin in own if kind in (None, plugin.kind)]
-        if not found:
+        wanted = [plugin for plugin in own if kind in (None, plugin.kind)]
+        if not wanted:
             names = ", ".join(f"{plugin.kind} {plugin.name!r}" for plugin in own) or "nothing"
             raise UserError(f"The file {path} registers no {kind or 'plugin'}; it registers {names}.")
-        return found
+        return wanted
     name = str(name_or_file)
     if kind is not None:
         return [REGISTRY.get(kind, name)]

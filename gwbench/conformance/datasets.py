@@ -97,8 +97,8 @@ def reproducible(subject: Subject) -> str:
     for what, workers in (("once", 1), ("again", 1), ("with two workers", 2)):
         with opened(subject, workers=workers) as splits:
             made[what] = (splits.content_hash, [_numbers(splits[name]) for name in splits.sizes])
-    for what, found in made.items():
-        require(found == made["once"], f"the data made {what} differ from those made once")
+    for what, numbers in made.items():
+        require(numbers == made["once"], f"the data made {what} differ from those made once")
     content = made["once"][0]
     require(bool(content), "the content hash is empty")
     return f"content hash {content[:16]}"
@@ -107,12 +107,12 @@ def reproducible(subject: Subject) -> str:
 @check("dataset")
 def seeded(subject: Subject) -> str:
     """Another data seed gives other data, under another content hash."""
-    found = []
+    by_seed = []
     for seed in (0, 1):
         with opened(subject, seed=seed) as splits:
-            found.append((splits.content_hash, [_numbers(splits[name]) for name in splits.sizes]))
-    require(found[0][1] != found[1][1], "the data are the same for every seed")
-    require(found[0][0] != found[1][0], "the content hash is the same for other data")
+            by_seed.append((splits.content_hash, [_numbers(splits[name]) for name in splits.sizes]))
+    require(by_seed[0][1] != by_seed[1][1], "the data are the same for every seed")
+    require(by_seed[0][0] != by_seed[1][0], "the content hash is the same for other data")
     return "they differ"
 
 

@@ -28,7 +28,7 @@ OF_SPREAD = 1e-3
 @check("encoder")
 def shapes(subject: Subject) -> str:
     """Embeds windows of 1, 2 and 3 channels as [B, embed_dim]."""
-    refused, found = {}, []
+    refused, outputs = {}, []
     for channels in CHANNELS:
         try:
             encoder = build(subject, channels)
@@ -39,9 +39,9 @@ def shapes(subject: Subject) -> str:
         require(isinstance(encoder.embed_dim, int), f"embed_dim is {encoder.embed_dim!r}, not an integer")
         expected = (BATCH, encoder.embed_dim)
         require(tuple(out.shape) == expected, f"{channels} channels give {list(out.shape)}, not {list(expected)}")
-        found.append(f"C={channels}: {list(out.shape)}")
-    require(bool(found), f"it refuses every number of channels: {'; '.join(refused.values())}")
-    return "; ".join([*found, *(f"C={channels} refused: {reason}" for channels, reason in refused.items())])
+        outputs.append(f"C={channels}: {list(out.shape)}")
+    require(bool(outputs), f"it refuses every number of channels: {'; '.join(refused.values())}")
+    return "; ".join([*outputs, *(f"C={channels} refused: {reason}" for channels, reason in refused.items())])
 
 
 @check("encoder")

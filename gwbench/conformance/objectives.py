@@ -69,14 +69,14 @@ def aligned(subject: Subject) -> str:
         raise NotApplicable(f"it is tagged {GENERATIVE_TAG!r}: it models each view, and does not compare them")
     trial = Trial(subject)
     trial.train(STEPS)
-    found = []
+    losses = []
     for number in range(COMPARED):
         a, b = pairs(BATCH, seed=1000 + number)
         shuffled = View(b.samples.roll(1, 0), b.detectors.roll(1, 0))
-        found.append((trial.peek((a, b)), trial.peek((a, shuffled))))
-    means = [sum(column) / COMPARED for column in zip(*found, strict=True)]
+        losses.append((trial.peek((a, b)), trial.peek((a, shuffled))))
+    means = [sum(column) / COMPARED for column in zip(*losses, strict=True)]
     numbers = f"{means[0]:.4g} aligned, {means[1]:.4g} shuffled"
-    require(all(low < high for low, high in found), numbers)
+    require(all(low < high for low, high in losses), numbers)
     return numbers
 
 
@@ -86,14 +86,14 @@ def collapse(subject: Subject) -> str:
     trial = Trial(subject, encoder=_Constant)
     loss = trial.loss()
     loss.backward()
-    found = f"{loss.item():.4g} on constant embeddings"
-    require(bool(torch.isfinite(loss)), found)
+    value = f"{loss.item():.4g} on constant embeddings"
+    require(bool(torch.isfinite(loss)), value)
     parameters = [*trial.encoder.parameters(), *trial.objective.parameters()]
     ok = all(bool(torch.isfinite(p.grad).all()) for p in parameters if p.grad is not None)
-    require(ok, f"{found}, where a gradient is not finite")
+    require(ok, f"{value}, where a gradient is not finite")
     documented = "collaps" in (inspect.getdoc(subject.target) or "").lower()
-    require(documented, f"{found}, and no word about collapse in the docstring")
-    return f"{found}; documented"
+    require(documented, f"{value}, and no word about collapse in the docstring")
+    return f"{value}; documented"
 
 
 @check("objective")

@@ -6,19 +6,16 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 
 from gwbench.conformance.subject import Subject
 from gwbench.registry import get_kind
 
-MODULES = {
-    "encoder": "encoders",
-    "pairing": "views",
-    "augmentation": "views",
-    "objective": "objectives",
-    "baseline": "baselines",
-    "dataset": "datasets",
-}
-"""The module of `gwbench.conformance` that holds a kind's checks."""
+SHARED = {"pairing": "views", "augmentation": "views"}
+"""The module of `gwbench.conformance` that holds a kind's checks where it is not named after the kind alone."""
+
+GENERAL = "any kind"
+"""The checks of a kind that has none of its own stand under this name."""
 
 Function = Callable[[Subject], str]
 
@@ -62,16 +59,19 @@ def check(*kinds: str) -> Callable[[Function], Function]:
 
 
 def checks(kind: str) -> list[Check]:
-    """The checks of a kind, in the order of its file.
+    """The checks of a kind, in the order of its file; the general ones where it has no file.
 
     Raises:
         UserError: there is no such kind.
     """
-    import_module(f"gwbench.conformance.{MODULES[get_kind(kind).name]}")
+    module = f"gwbench.conformance.{SHARED.get(kind, get_kind(kind).plural)}"
+    if find_spec(module) is None:
+        module, kind = "gwbench.conformance.general", GENERAL
+    import_module(module)
     return list(_TABLE[kind])
 
 
-def require(condition: bool, found: str) -> None:
+def require(condition: bool, otherwise: str) -> None:
     """Raise `Failure` unless the condition holds."""
     if not condition:
-        raise Failure(found)
+        raise Failure(otherwise)

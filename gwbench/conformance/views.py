@@ -25,7 +25,7 @@ SEEDS = range(4)
 @check("pairing", "augmentation")
 def shapes(subject: Subject) -> str:
     """Views are [B, C, T] of the strain's type, for data of 2, 3 and 4 detectors."""
-    found: list[str] = []
+    accepted: list[str] = []
     refused: list[str] = []
     for setting in _settings(subject, refused):
         strain = setting.given[0]
@@ -35,9 +35,9 @@ def shapes(subject: Subject) -> str:
             require(shape == expected, f"{setting}: samples are {list(shape)}, not {list(expected)}")
             kept = view.samples.dtype == strain.dtype and view.samples.device == strain.device
             require(kept, f"{setting}: samples are {view.samples.dtype} on {view.samples.device}, unlike the strain")
-        found.append(f"{setting}: C={setting.channels}")
-    require(bool(found), f"it refuses everything: {'; '.join(refused)}")
-    return "; ".join([*found, *refused])
+        accepted.append(f"{setting}: C={setting.channels}")
+    require(bool(accepted), f"it refuses everything: {'; '.join(refused)}")
+    return "; ".join([*accepted, *refused])
 
 
 @check("pairing", "augmentation")
@@ -190,8 +190,8 @@ def _settings(subject: Subject, refused: list[str]) -> Iterator[Setting]:
 def _accepted(subject: Subject) -> Iterator[Setting]:
     """Every setting that the plugin accepts; at least one."""
     refused: list[str] = []
-    yield from (found := list(_settings(subject, refused)))
-    require(bool(found), f"it refuses everything: {'; '.join(refused)}")
+    yield from (settings := list(_settings(subject, refused)))
+    require(bool(settings), f"it refuses everything: {'; '.join(refused)}")
 
 
 def _view(strain: Tensor, *, network: bool) -> tuple[int, tuple[Tensor, Tensor]]:
@@ -207,8 +207,8 @@ def _view(strain: Tensor, *, network: bool) -> tuple[int, tuple[Tensor, Tensor]]
 def _pairing(plugin: Any) -> Callable[..., tuple[View, ...]]:
     def use(generator: torch.Generator, strain: Tensor) -> tuple[View, ...]:
         views = plugin.pair(strain, generator)
-        found = [type(view).__name__ for view in views]
-        require(len(views) == 2 and all(isinstance(view, View) for view in views), f"it gives {found}, not two views")
+        names = [type(view).__name__ for view in views]
+        require(len(views) == 2 and all(isinstance(view, View) for view in views), f"it gives {names}, not two views")
         return tuple(views)
 
     return use

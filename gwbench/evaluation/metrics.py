@@ -156,23 +156,23 @@ def snrs_at_half(is_signal: Array, score: Array, snr: Array, rates: Sequence[flo
     known = is_signal & np.isfinite(snr)
     if np.count_nonzero(known) < ENOUGH_SIGNALS:
         return {}
-    noise, found = score[~is_signal], {}
+    noise, by_rate = score[~is_signal], {}
     for rate in rates:
         if false_positives_allowed(len(noise), rate) > 0:
             above = score[known] > threshold_at_fpr(noise, rate)
             value = snr_at_efficiency(snr[known], above, 0.5)
             low, high = float(snr[known].min()), float(snr[known].max())
-            found[f"{rate:g}"] = SnrAtHalf(value=min(max(value, low), high), low=low, high=high)
-    return found
+            by_rate[f"{rate:g}"] = SnrAtHalf(value=min(max(value, low), high), low=low, high=high)
+    return by_rate
 
 
 def _efficiencies(is_signal: Array, score: Array, rates: tuple[float, ...]) -> dict[str, Interval | None]:
     n_noise = int(np.count_nonzero(~is_signal))
-    found: dict[str, Interval | None] = {}
+    by_rate: dict[str, Interval | None] = {}
     for rate in rates:
         resolved = false_positives_allowed(n_noise, rate) > 0
-        found[f"{rate:g}"] = tpr_at_fpr(is_signal, score, rate, LEVEL) if resolved else None
-    return found
+        by_rate[f"{rate:g}"] = tpr_at_fpr(is_signal, score, rate, LEVEL) if resolved else None
+    return by_rate
 
 
 def _per_snr_bin(

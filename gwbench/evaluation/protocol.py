@@ -1,15 +1,15 @@
-"""Evaluation protocol 1: a frozen encoder, a linear probe on few labels, the test split touched once."""
+"""The evaluation protocol: a frozen encoder, a probe on few labels, the test split touched once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
-from gwbench.contracts import Array, Scores, StrainSplits
-from gwbench.evaluation.knn import knn_scores
-from gwbench.evaluation.linear_probe import linear_probe
+from gwbench.contracts import Array, Embedded, ProbeSettings, Scores, StrainSplits, Task
+from gwbench.evaluation.version import PROTOCOL
 from gwbench.nn.detector_encoder import frozen_embedding
 
 if TYPE_CHECKING:
@@ -23,55 +23,61 @@ CHUNK = 256
 """Windows embedded at once."""
 
 
-def evaluate_encoder(
-    encoder: DetectorEncoder,
-    splits: StrainSplits,
-    strain: Mapping[str, ConditionedStrain],
-    labelled: Array,
-    *,
-    neighbours: int,
-    device: str,
-    progress: Progress,
-) -> Scores:
-    """Test scores of the probe on an encoder, which is frozen and left unchanged.
+@dataclass(frozen=True)
+class Protocol:
+    """How a frozen encoder is judged for one task.
 
-    Every window is embedded once: the labelled part of the training split, validation and test.
+    Every window is embedded once, in fp32 whatever the training used: the labelled part of the training split,
+    validation and test. The task fits its probe on the first, chooses on the second, and gets the test embeddings
+    without their targets; these it sees in `Task.metrics` alone.
 
-    Args:
-        encoder: gives [B, F] for conditioned strain [B, D, T].
-        splits: for the labels.
-        strain: the conditioned splits by name.
-        labelled: positions in the training split whose labels the probe may use.
-        neighbours: k of the kNN score.
-        device: where the embeddings are computed, in fp32 whatever the training used.
-        progress: where to report.
-
-    Raises:
-        UserError: an embedding is not finite, or a labelled part holds one class only.
+    Attributes:
+        version: raised whenever a change would move the scores of an old run.
+        task: what the embeddings are asked.
+        neighbours: k of a nearest-neighbour score.
+        seed: of whatever the probe draws.
     """
-    parts = {"train": labelled, "val": np.arange(len(splits.val)), "test": np.arange(len(splits.test))}
-    embedding: dict[str, Array] = {}
-    with progress.task("Embed", sum(map(len, parts.values())), "windows") as task:
-        for name, index in parts.items():
-            embedding[name] = _embed(encoder, strain[name], index, device, task)
-    train_y = splits.train.label[labelled]
-    with progress.task("Probe", 2) as task:
-        probe = linear_probe(embedding["train"], train_y, embedding["val"], splits.val.label, embedding["test"])
-        task.advance()
-        nearest = knn_scores(embedding["train"], train_y, embedding["test"], neighbours=neighbours)
-        task.advance()
-    return Scores(
-        test=probe.test_scores,
-        details={
-            "probe_strength": probe.strength,
-            "probe_val_auc": probe.chosen.val_auc,
-            "probe_converged": probe.chosen.converged,
-            "probe_path": [{"strength": fit.strength, "val_auc": fit.val_auc} for fit in probe.path],
-        },
-        neighbours=nearest,
-        embeddings=embedding["test"],
-        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
-    )
+
+    version: ClassVar[int] = PROTOCOL
+
+    task: Task
+    neighbours: int
+    seed: int
+
+    def evaluate(
+        self,
+        encoder: DetectorEncoder,
+        splits: StrainSplits,
+        strain: Mapping[str, ConditionedStrain],
+        labelled: Array,
+        *,
+        device: str,
+        progress: Progress,
+    ) -> Scores:
+        """Test scores of the task's probe on an encoder, which is frozen and left unchanged.
+
+        Args:
+            encoder: gives [B, F] for conditioned strain [B, D, T].
+            splits: for the targets of the training and validation windows.
+            strain: the conditioned splits by name.
+            labelled: positions in the training split whose labels the probe may use.
+            device: where the embeddings are computed.
+            progress: where to report.
+
+        Raises:
+            UserError: as `Task.fit_predict` raises it.
+        """
+        index = {"train": labelled, "val": np.arange(len(splits.val)), "test": np.arange(len(splits.test))}
+        embeddings: dict[str, Array] = {}
+        with progress.task("Embed", sum(map(len, index.values())), "windows") as step:
+            for name, rows in index.items():
+                embeddings[name] = _embed(encoder, strain[name], rows, device, step)
+        train = Embedded(embeddings["train"], self.task.targets(splits.train)[labelled])
+        val = Embedded(embeddings["val"], self.task.targets(splits.val))
+        settings = ProbeSettings(self.seed, self.neighbours, device, progress)
+        scores = self.task.fit_predict(train, val, embeddings["test"], settings)
+        parameters = sum(parameter.numel() for parameter in encoder.parameters())
+        return replace(scores, embeddings=embeddings["test"], parameters=parameters)
 
 
 def _embed(encoder: DetectorEncoder, strain: ConditionedStrain, index: Array, device: str, task: Any) -> Array:

@@ -14,7 +14,7 @@ from gwbench import seeds
 from gwbench.contracts import Array, Scores, StrainSplits
 from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.evaluation.linear_probe import draw_labelled
-from gwbench.evaluation.protocol import evaluate_encoder
+from gwbench.evaluation.protocol import Protocol
 from gwbench.experiment.blinding import hide_test
 from gwbench.experiment.checkpoint import build_encoder
 from gwbench.experiment.data_cache import ConditionedData
@@ -100,12 +100,7 @@ class ExperimentContext:
 
     def probe(self, encoder: Any) -> Scores:
         """Test scores of the run's probe on an encoder."""
-        return evaluate_encoder(
-            encoder,
-            self.splits,
-            self.strain,
-            self.labelled,
-            neighbours=self.spec.evaluation.neighbours,
-            device=self.device,
-            progress=self.progress,
+        protocol = Protocol(self.spec.build_task(), neighbours=self.spec.evaluation.neighbours, seed=self.seed)
+        return protocol.evaluate(
+            encoder, self.splits, self.strain, self.labelled, device=self.device, progress=self.progress
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pydantic
 import pydantic_core
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Metrics
@@ -19,7 +20,7 @@ from gwbench.utils.models import FrozenModel
 from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError, open_plain
 
 if TYPE_CHECKING:
-    from gwbench.contracts import Scores, Split
+    from gwbench.contracts import Array, Scores, Split
 
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
@@ -108,7 +109,8 @@ class RunRecord(FrozenModel):
         created: ISO 8601, UTC.
         command: how to get this run again.
         seeds: the seed behind every role.
-        metrics: of the test split; None where the run failed.
+        metrics: of the test split; None where the run failed, or its task reports others.
+        task_metrics: what a task other than the default reports of the test split.
         details: what the method reports of itself, such as the probe's chosen strength.
         parameters: trainable parameters of the encoder.
         phases: seconds and throughput per phase; "diagnose" is the watch for collapse, which "pretrain" does not count.
@@ -127,6 +129,7 @@ class RunRecord(FrozenModel):
     seeds: dict[str, int]
     data: Data | None = None
     metrics: Metrics | None = None
+    task_metrics: dict[str, Any] | None = None
     details: dict[str, Any] = {}
     parameters: int | None = None
     training: TrainingOutcome | None = None
@@ -135,9 +138,19 @@ class RunRecord(FrozenModel):
     environment: Environment
     folder: str | None = None
 
+    @model_serializer(mode="wrap")
+    def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records of the default task read as they did before there were others."""
+        fields: dict[str, Any] = serialize(self)
+        if self.task_metrics is None:
+            fields.pop("task_metrics", None)
+        return fields
+
     @property
     def auc(self) -> float:
-        """ROC-AUC of the test split; raises `UserError` where the run failed."""
+        """ROC-AUC of the test split; raises `UserError` where the run failed, or its task has none."""
+        if self.metrics is None and self.task_metrics is not None:
+            raise UserError(f"The run {self.run_id} has no ROC-AUC; its task reports {', '.join(self.task_metrics)}.")
         if self.metrics is None:
             raise UserError(f"The run {self.run_id} failed: {self.reason}.")
         return self.metrics.auc.value
@@ -207,7 +220,7 @@ def read_record(folder: Path) -> RunRecord:
 def _check(record: RunRecord) -> None:
     """Refuse what is well-formed and cannot be."""
     metrics = record.metrics
-    if record.status == "ok" and (metrics is None or record.data is None):
+    if record.status == "ok" and ((metrics is None and record.task_metrics is None) or record.data is None):
         raise UnusableError("it says that the run went well and holds no metrics or no data")
     if metrics:
         intervals = [metrics.auc, metrics.knn_auc, *metrics.tpr_at_fpr.values()]
@@ -237,9 +250,11 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
-def write_predictions(folder: Path, test: Split, scores: Scores) -> None:
-    """Write labels, SNRs, scores and embeddings of the test windows."""
+def write_predictions(folder: Path, test: Split, scores: Scores, targets: Array | None = None) -> None:
+    """Write labels, SNRs, scores and embeddings of the test windows, and a task's targets that are not the labels."""
     arrays = {"label": test.label, "score": scores.test, "snr": test.snr}
+    if targets is not None:
+        arrays["target"] = targets
     if scores.embeddings is not None:
         arrays["embedding"] = scores.embeddings
     write_arrays(folder / PREDICTIONS, arrays)

@@ -15,6 +15,7 @@ import pydantic_core
 from gwbench import seeds
 from gwbench._version import __version__
 from gwbench.errors import UserError
+from gwbench.evaluation.metrics import Metrics
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment import environment, record
 from gwbench.experiment.record import RunRecord
@@ -73,7 +74,7 @@ class RunRecorder:
             labelled: windows whose labels were offered; a baseline that used others says how many in its details, under
                 "labelled".
             scores: of the test split.
-            metrics: of the scores.
+            metrics: of the scores, as `Task.metrics` gives them.
         """
         from gwbench.training.collapse import warning
 
@@ -99,8 +100,9 @@ class RunRecorder:
                 labelled=int(scores.details.get("labelled", labelled)),
                 notes=(*splits.notes, *self._notes()),
             ),
-            metrics=metrics,
-            details=pydantic_core.to_jsonable_python(details, fallback=_plain, inf_nan_mode="constants"),
+            metrics=metrics if isinstance(metrics, Metrics) else None,
+            task_metrics=None if isinstance(metrics, Metrics) else _jsonable(metrics),
+            details=_jsonable(details),
             parameters=scores.parameters,
             training=training,
         )
@@ -150,8 +152,13 @@ class RunRecorder:
         return result
 
 
+def _jsonable(value: Any) -> Any:
+    """What a plugin reports, as values of JSON."""
+    return pydantic_core.to_jsonable_python(value, fallback=_plain, inf_nan_mode="constants")
+
+
 def _plain(value: Any) -> Any:
     """The scalars and arrays of numpy, and torch's tensors, as Python numbers and lists."""
     if not hasattr(value, "tolist"):
-        raise TypeError(f"a method reports {type(value).__name__} among its details: use numbers, text or arrays")
+        raise TypeError(f"a method or task reports {type(value).__name__}: use numbers, text or arrays")
     return value.tolist()

@@ -82,11 +82,12 @@ def _is_of(result: RunRecord, spec: RunSpec, fingerprint: Mapping[str, str]) -> 
 
 def _made_by(result: RunRecord, plugins: list[Plugin]) -> bool:
     """Whether a record's plugins are these, by whatever name and kind of hash it knows them."""
-    return len(result.plugins) == len(plugins) and all(
+    recorded = [used for used in result.plugins if used.kind != "task"]  # it has no part in pre-training
+    return len(recorded) == len(plugins) and all(
         (used.kind, used.version) == (plugin.kind, plugin.version)
         and used.name in (plugin.name, *plugin.aliases)
         and plugin.is_of(used.source_hash)
-        for used, plugin in zip(result.plugins, plugins, strict=True)
+        for used, plugin in zip(recorded, plugins, strict=True)
     )
 
 

@@ -45,6 +45,7 @@ def run(
     augmentations: Sequence[str] = (),
     baseline: str | None = None,
     dataset: str | None = None,
+    task: str | None = None,
     settings: Mapping[str, Any] | None = None,
     encoder_groups: str = "shared",
     seed: int = 0,
@@ -71,6 +72,7 @@ def run(
     Args:
         encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default".
         baseline: a baseline's name; then it gives the scores, and nothing is pre-trained unless it starts from there.
+        task: what the frozen encoder is asked; by default whether a window holds a signal.
         settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
         encoder_groups: "shared", "each", groups of detectors with an encoder each, such as "H1,L1|V1", or "network" for
             an encoder that sees all detectors at once.
@@ -94,7 +96,7 @@ def run(
     """
     loggers = check_loggers(loggers)
     progress = progress or progress_bars.default()
-    with progress.task("Load plugins", 1) as task:
+    with progress.task("Load plugins", 1) as step:
         device = environment.resolve_device(device)
         process_group = distributed.resolve(devices, num_nodes, device)
         resolved = environment.resolve_precision(precision, device)
@@ -107,13 +109,14 @@ def run(
             augmentations=augmentations,
             objective=objective,
             baseline=baseline,
+            task=task,
             settings=settings,
             encoder_groups=encoder_groups,
             seed=seed,
             data_seed=data_seed,
             precision=None if precision == "auto" else resolved,
         )
-        task.advance()
+        step.advance()
     if precision == "auto" and spec.trains:
         spec = spec.model_copy(update={"precision": resolved})
     return run_spec(
@@ -242,13 +245,13 @@ def _execute(
         recorder: times the phases and writes the record.
         progress: where to report and log.
     """
-    with progress.task("Load libraries", 1) as task:
-        from gwbench.evaluation.metrics import evaluate_scores
+    with progress.task("Load libraries", 1) as step:
         from gwbench.experiment.checkpoint import save_encoder
         from gwbench.experiment.context import ExperimentContext
         from gwbench.experiment.pretrain_step import pretrained_encoder
 
-        task.advance()
+        task = spec.build_task()
+        step.advance()
 
     data = data_cache.conditioned(spec, progress, recorder.phase)
     context = ExperimentContext.create(spec, data, device, progress)
@@ -272,6 +275,6 @@ def _execute(
             scores = context.probe(context.encoder)
         save_encoder(folder, pretrained.encoder, context.conditioner)
 
-    metrics = evaluate_scores(test.label, scores.test, test.snr, knn_score=scores.neighbours)
-    write_predictions(folder, test, scores)
+    metrics = task.metrics(test, scores)
+    write_predictions(folder, test, scores, None if task.ranks_signals else task.targets(test))
     return recorder.finished(data.splits, labels, scores, metrics)

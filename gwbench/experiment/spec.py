@@ -7,55 +7,36 @@ import itertools
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import pydantic
-import pydantic_core
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluation.version import PROTOCOL
+from gwbench.experiment.choice import Choice, default_task, named_task
 from gwbench.experiment.settings import as_argument, dotted
 from gwbench.preprocessing.conditioning import Conditioning
-from gwbench.registry import REGISTRY, Plugin
+from gwbench.registry import KINDS, REGISTRY, Plugin
 from gwbench.registry.compatibility import (
-    FLAGS,
     contract_of,
     refuse_combination,
     refuse_training,
     refuse_unused,
     resolve_groups,
 )
-from gwbench.registry.parameters import validate
 from gwbench.training.settings import TrainingSettings
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.validation_errors import reason
 
+if TYPE_CHECKING:
+    from gwbench.contracts import Task
+
 M = TypeVar("M", bound=BaseModel)
 
 
-class Choice(FrozenModel):
-    """A plugin by name, with all its parameters as JSON values."""
-
-    name: str
-    parameters: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies it
-
-    @classmethod
-    def of(cls, kind: str, name: str, given: Mapping[str, Any]) -> Choice:
-        """A plugin with some of its parameters, which are checked, and the defaults of the rest."""
-        plugin = REGISTRY.get(kind, name)
-        values = validate(plugin, given)
-        return cls(name=plugin.name, parameters=pydantic_core.to_jsonable_python(values))
-
-    def build(self, kind: str, *context: Any) -> Any:
-        """The plugin, constructed with what its kind hands it (see `gwbench.contracts`)."""
-        plugin = REGISTRY.get(kind, self.name)
-        assert plugin.target is not None
-        return plugin.target(*context, **validate(plugin, self.parameters))
-
-
 class EvaluationSettings(FrozenModel):
-    """How the frozen encoder is judged (protocol version 1).
+    """How the frozen encoder is judged, whatever the task (protocol version 1).
 
     Attributes:
         label_fraction: share of the training labels that the probe gets, stratified.
@@ -73,6 +54,8 @@ class RunSpec(FrozenModel):
         schema_version: raised when the meaning of a field changes, so that old specs stay apart from new ones.
         dataset, encoder, pairing, augmentations, objective, baseline: the plugins; a run without a baseline has an
             encoder, a pairing and an objective, one with a baseline what the baseline needs of them.
+        task: what the frozen encoder is asked; None for the default task with its default parameters, which a record
+            does not name.
         encoder_groups: which detectors an encoder serves, one at a time: "shared" for all, "each" for one, or groups
             such as "H1,L1|V1"; "network" for an encoder that sees all at once, which a pairing of the network implies.
         conditioning: from strain to what the encoder sees.
@@ -90,12 +73,21 @@ class RunSpec(FrozenModel):
     augmentations: tuple[Choice, ...] = ()
     objective: Choice | None = None
     baseline: Choice | None = None
+    task: Choice | None = None
     conditioning: Conditioning = Conditioning()
     training: TrainingSettings | None = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: Annotated[int, Field(ge=0)] = 0
     data_seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_serializer(mode="wrap")
+    def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Specs of the default task read and hash as they did before there were others."""
+        fields: dict[str, Any] = serialize(self)
+        if self.task is None:
+            fields.pop("task", None)
+        return fields
 
     @classmethod
     def create(
@@ -107,14 +99,15 @@ class RunSpec(FrozenModel):
         augmentations: Sequence[str] = (),
         objective: str | None = None,
         baseline: str | None = None,
+        task: str | None = None,
         settings: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> RunSpec:
         """A checked spec from names and dotted settings.
 
         Args:
-            dataset, encoder, pairing, augmentations, objective, baseline: plugin names; what a run needs and is not
-                named is its kind's default.
+            dataset, encoder, pairing, augmentations, objective, baseline, task: plugin names; what a run needs and is
+                not named is its kind's default.
             settings: "section.name" to value: "encoder.width", "training.lr", "conditioning.low",
                 "augmentation.probability" (or "augmentation.NAME.probability" where there are several).
             fields: the other fields of `RunSpec`; None leaves a field at its default.
@@ -134,7 +127,7 @@ class RunSpec(FrozenModel):
                 refuse_unused(baseline, needed, {**chosen, "augmentation": ", ".join(augmentations)})
                 refuse_training(baseline, contract, settings or {}, fields)
         chosen |= {kind: chosen[kind] or REGISTRY.default(kind) for kind in needed}
-        chosen["baseline"] = baseline
+        chosen |= {"baseline": baseline, "task": named_task(task, settings or {})}
         named = [(kind, name) for kind, name in chosen.items() if name]
         refuse_combination([*named, *(("augmentation", name) for name in augmentations)])
         given = _sort_settings(settings or {}, chosen, augmentations)
@@ -142,6 +135,8 @@ class RunSpec(FrozenModel):
         values["encoder_groups"] = resolve_groups(values.get("encoder_groups", "shared"), chosen)
         for kind, name in chosen.items():
             values[kind] = Choice.of(kind, name, given.pop(kind, {})) if name else None
+        if values["task"] and values["task"] == default_task():
+            values["task"] = None
         values["augmentations"] = tuple(
             Choice.of("augmentation", name, given.pop(f"augmentation.{name}", {})) for name in augmentations
         )
@@ -164,15 +159,16 @@ class RunSpec(FrozenModel):
 
     def choices(self) -> list[tuple[str, Choice]]:
         """(kind, choice) of every plugin that the spec names."""
-        pairs: list[tuple[str, Choice | None]] = [
-            ("dataset", self.dataset),
-            ("encoder", self.encoder),
-            ("pairing", self.pairing),
-            *(("augmentation", choice) for choice in self.augmentations),
-            ("objective", self.objective),
-            ("baseline", self.baseline),
-        ]
-        return [(kind, choice) for kind, choice in pairs if choice is not None]
+        pairs: list[tuple[str, Choice]] = []
+        for field, kind in PLUGIN_FIELDS.items():
+            value = getattr(self, field)
+            pairs += [(kind, choice) for choice in (value if isinstance(value, tuple) else (value,)) if choice]
+        return pairs
+
+    def build_task(self) -> Task:
+        """The task, constructed."""
+        task: Task = (self.task or default_task()).build("task")
+        return task
 
     def run_id(self, fingerprint: Mapping[str, str]) -> str:
         """The run's identity, 16 hex digits: a hash of spec, plugins' sources, data's fingerprint and protocol."""
@@ -223,7 +219,7 @@ class RunSpec(FrozenModel):
         for source in REGISTRY.sources_of(self.plugins()):
             words += ["--plugin", source]
         for kind, choice in self.choices():
-            words += [f"--{FLAGS.get(kind, kind)}", choice.name]
+            words += [KINDS[kind].flag, choice.name]
         words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
         words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
@@ -257,13 +253,13 @@ class RunSpec(FrozenModel):
 
     @property
     def ordinary(self) -> RunSpec:
-        """The run that only pre-trains and probes, with this one's pre-training."""
-        return self.model_copy(update={"baseline": None})
+        """The run that only pre-trains and probes for the default task, with this one's pre-training."""
+        return self.model_copy(update={"baseline": None, "task": None})
 
     @property
     def pretraining(self) -> RunSpec:
         """The run as far as it shapes the pre-trained encoder: runs in which this is equal can share one."""
-        return self.model_copy(update={"baseline": None, "evaluation": EvaluationSettings()})
+        return self.ordinary.model_copy(update={"evaluation": EvaluationSettings()})
 
     @property
     def title(self) -> str:
@@ -281,8 +277,14 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "evaluation": EvaluationSettings,
     "conditioning": Conditioning,
 }
-_PLUGIN_SECTIONS = ("dataset", "encoder", "pairing", "augmentation", "objective", "baseline")
-SECTIONS = (*_PLUGIN_SECTIONS, *_SECTIONS)
+PLUGIN_FIELDS = {
+    field: kind.name
+    for field in RunSpec.model_fields
+    for kind in KINDS.values()
+    if field == (kind.plural if kind.several else kind.name)
+}
+"""The kind of every field of `RunSpec` that holds plugins, in their order."""
+SECTIONS = (*PLUGIN_FIELDS.values(), *_SECTIONS)
 """What dotted settings start with."""
 
 
@@ -337,7 +339,7 @@ def _sort_settings(
                 )
             sections.setdefault(f"augmentation.{target}", {})[parameter] = value
             continue
-        if section in _PLUGIN_SECTIONS and chosen.get(section) is None:
+        if section in KINDS and chosen.get(section) is None:
             raise UserError(f"{key!r} sets a parameter of the run's {section}, but this run has none.")
         sections.setdefault(section, {})[name] = value
     return sections

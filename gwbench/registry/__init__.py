@@ -3,7 +3,16 @@
 from gwbench.registry import register
 """
 
-from gwbench.registry.metadata import DEFAULT_TAG, FLOOR_TAG, KINDS, NETWORK_TAG, Kind, Origin, Plugin
+from gwbench.registry.metadata import (
+    DEFAULT_TAG,
+    FLOOR_TAG,
+    KINDS,
+    METHOD_KINDS,
+    NETWORK_TAG,
+    Kind,
+    Origin,
+    Plugin,
+)
 from gwbench.registry.registry import ENVIRONMENT, REGISTRY, Registry, get_kind, register
 
 __all__ = [
@@ -11,6 +20,7 @@ __all__ = [
     "ENVIRONMENT",
     "FLOOR_TAG",
     "KINDS",
+    "METHOD_KINDS",
     "NETWORK_TAG",
     "REGISTRY",
     "Kind",

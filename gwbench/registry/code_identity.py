@@ -77,8 +77,8 @@ def same_code(kind: str, name: str, recorded: str) -> str:
 
 @cache
 def _ledger() -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = json.loads(LEDGER.read_text())["plugins"]
-    return found
+    plugins: dict[str, dict[str, str]] = json.loads(LEDGER.read_text())["plugins"]
+    return plugins
 
 
 class _Reduction:
@@ -135,17 +135,17 @@ class _Reduction:
 
     def _imports(self, imports: Iterable[ast.Import | ast.ImportFrom], *, only_used: bool = False) -> list[Any]:
         """What is imported, in an order of its own."""
-        found = set()
+        names = set()
         for statement in imports:
             for alias in statement.names:
                 bound = alias.asname or alias.name
                 if isinstance(statement, ast.Import):
-                    found.add((_place(alias.name), "", alias.asname or ""))
+                    names.add((_place(alias.name), "", alias.asname or ""))
                 elif not only_used or bound in self._used or bound == "*":
                     name = self._renamed.get(alias.name, alias.name)
                     place = "." if statement.level else _place(statement.module or "")
-                    found.add((place, name, self._renamed.get(bound, bound)))
-        return sorted(map(list, found))
+                    names.add((place, name, self._renamed.get(bound, bound)))
+        return sorted(map(list, names))
 
 
 def _flat(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from gwbench.errors import UserError
+from gwbench.registry.metadata import KINDS
 from gwbench.registry.parameters import parameters
 from gwbench.registry.registry import REGISTRY
 
 if TYPE_CHECKING:
     from gwbench.contracts import Baseline, Parts
-
-FLAGS = {"augmentation": "augment", "objective": "loss"}
-"""Options whose names are not those of their kinds."""
 
 
 def parts_of(names: Iterable[tuple[str, str]]) -> Parts:
@@ -24,15 +23,25 @@ def parts_of(names: Iterable[tuple[str, str]]) -> Parts:
     """
     from gwbench.contracts import Parts
 
-    classes: list[tuple[str, Any]] = [(kind, REGISTRY.get(kind, name).target) for kind, name in names]
-    augmentations = tuple(cls for kind, cls in classes if kind == "augmentation")
-    return Parts(augmentations=augmentations, **{kind: cls for kind, cls in classes if kind != "augmentation"})
+    parts: dict[str, Any] = {}
+    for kind, name in names:
+        cls = REGISTRY.get(kind, name).target
+        if KINDS[kind].several:
+            parts[KINDS[kind].plural] = (*parts.get(KINDS[kind].plural, ()), cls)
+        else:
+            parts[kind] = cls
+    return Parts(**parts)
 
 
 def why_not(parts: Parts) -> str:
     """Why these plugins make no sense together; empty where they do."""
-    asked = (parts.encoder, parts.pairing, *parts.augmentations, parts.objective, parts.baseline)
-    return next(filter(None, (part.skip(parts) for part in asked if part)), "")
+    chosen = [getattr(parts, field.name) for field in dataclasses.fields(parts)]
+    asked = [part for each in chosen for part in (each if isinstance(each, tuple) else (each,)) if part]
+    if because := next(filter(None, (part.skip(parts) for part in asked if hasattr(part, "skip"))), ""):
+        return because
+    if parts.baseline and parts.task and not parts.baseline.serves(parts.task):
+        return "the baseline scores signal against noise, which is not what the task asks; leave one of them out"
+    return ""
 
 
 def refuse_combination(names: Sequence[tuple[str, str]]) -> None:
@@ -54,7 +63,7 @@ def refuse_unused(baseline: str, needed: set[str], named: Mapping[str, str | Non
         if name and kind not in needed:
             part: Any = REGISTRY.get(kind, name).target if kind == "pairing" and "encoder" in needed else None
             raise UserError(
-                f"The baseline {baseline!r} has no {kind}: leave out --{FLAGS.get(kind, kind)} {name}."
+                f"The baseline {baseline!r} has no {kind}: leave out {KINDS[kind].flag} {name}."
                 + (" --encoder-groups network has its encoder see all detectors." if part and part.network else "")
             )
 

@@ -33,10 +33,10 @@ def import_source(source: str) -> bool:
             raise
         return True
     try:
-        found = importlib.util.find_spec(source)
+        spec = importlib.util.find_spec(source)
     except (ImportError, ValueError):
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         raise UserError(
             f"There is no plugin file or module {source!r}. Give --plugin a path ending in .py or an importable module."
         )

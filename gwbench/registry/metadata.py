@@ -13,30 +13,60 @@ class Kind:
         name: as users write it.
         contract: the class in `gwbench.contracts`.
         positional: how many arguments its kind hands a constructor before the parameters.
+        about: its line in `gwbench run --help`; empty where a run has no such part.
+        option: the option of `gwbench run` where it is not the name.
+        several: whether a run may have several.
+        method: whether it is a part of the method that a leaderboard ranks, rather than of what methods are tried on.
     """
 
     name: str
     contract: str
     positional: int
+    about: str = ""
+    option: str = ""
+    several: bool = False
+    method: bool = False
 
     @property
     def group(self) -> str:
         """The entry-point group."""
-        return f"gwbench.{self.name}s"
+        return f"gwbench.{self.plural}"
+
+    @property
+    def plural(self) -> str:
+        """The name of several."""
+        return f"{self.name}s"
+
+    @property
+    def flag(self) -> str:
+        """The option of `gwbench run`, such as "--encoder"."""
+        return f"--{self.option or self.name}"
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("encoder", "Encoder", positional=1),
-        Kind("pairing", "Pairing", positional=1),
-        Kind("augmentation", "Augmentation", positional=1),
-        Kind("objective", "Objective", positional=1),
-        Kind("baseline", "Baseline", positional=0),
-        Kind("dataset", "Dataset", positional=0),
+        Kind("encoder", "Encoder", positional=1, about="Network from strain to embedding.", method=True),
+        Kind("pairing", "Pairing", positional=1, about="How two views are made.", method=True),
+        Kind(
+            "augmentation",
+            "Augmentation",
+            positional=1,
+            about="Augmentation of the views.",
+            option="augment",
+            several=True,
+            method=True,
+        ),
+        Kind("objective", "Objective", positional=1, about="Objective.", option="loss", method=True),
+        Kind("baseline", "Baseline", positional=0, about="Score a baseline instead of a probed encoder.", method=True),
+        Kind("dataset", "Dataset", positional=0, about="Where strain comes from."),
+        Kind("task", "Task", positional=0, about="What frozen embeddings are asked."),
     )
 }
 """Every kind. A new one is a line here and a class in `gwbench.contracts`."""
+
+METHOD_KINDS = tuple(kind.name for kind in KINDS.values() if kind.method)
+"""The kinds that make a method."""
 
 DEFAULT_TAG = "default"
 """The tag of the plugin that serves its kind where the user names none."""

@@ -97,8 +97,9 @@ class Registry:
         files = {plugin.origin.file for plugin in plugins}
         modules = {plugin.target.__module__ for plugin in plugins if plugin.target}
         paths = {source: str(Path(source).expanduser().resolve()) for source in self._sources}
-        found = [path for path in paths.values() if path in files]
-        return found + [source for source in paths if any(f"{name}.".startswith(f"{source}.") for name in modules)]
+        paths_used = [path for path in paths.values() if path in files]
+        sources = [source for source in paths if any(f"{name}.".startswith(f"{source}.") for name in modules)]
+        return paths_used + sources
 
     @property
     def broken(self) -> dict[str, str]:
@@ -118,7 +119,7 @@ class Registry:
         """
         self._read_environment()
         kinds = [get_kind(kind)] if kind else list(KINDS.values())
-        found: list[Plugin] = []
+        plugins: list[Plugin] = []
         for each in kinds:
             declared: dict[str, list[EntryPoint]] = {}
             for entry in entry_points(group=each.group):
@@ -127,8 +128,8 @@ class Registry:
             for name in fnmatch.filter(names, pattern):
                 plugin = self._loaded.get((each.name, name)) or _declared(each.name, name, declared[name])
                 if plugin:
-                    found.append(plugin)
-        return found
+                    plugins.append(plugin)
+        return plugins
 
     def get(self, kind: str, name: str) -> Plugin:
         """The plugin of this kind and name, imported; a name that it had before serves too.
@@ -160,8 +161,8 @@ class Registry:
         """
         names = [plugin.name for plugin in self.list(kind) if DEFAULT_TAG in plugin.tags]
         if len(names) != 1:
-            found = ", ".join(names) or "none"
-            raise UserError(f"One {kind} should be tagged {DEFAULT_TAG!r}; found: {found}. Name the {kind} you want.")
+            tagged = ", ".join(names) or "none"
+            raise UserError(f"One {kind} should be tagged {DEFAULT_TAG!r}; found: {tagged}. Name the {kind} you want.")
         return names[0]
 
     # --- inside ---

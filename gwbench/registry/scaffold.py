@@ -12,11 +12,10 @@ from pathlib import Path
 from string import Template
 
 from gwbench.errors import UserError
+from gwbench.registry.contract_template import contract_template
+from gwbench.registry.metadata import KINDS
 from gwbench.registry.registry import REGISTRY, get_kind
 from gwbench.utils.files import unwritable
-
-FLAGS = {"objective": "loss", "augmentation": "augment"}
-"""Options of `gwbench run` that are not called as their kind."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +53,22 @@ def write_plugin(kind: str, name: str, folder: str | Path = ".") -> Scaffold:
     words = {"name": name, "module": module, "cls": "".join(part.capitalize() for part in name.split("-"))}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, template in ((plugin, kind), (test, "test")):
-            path.write_text(Template(_template(template)).substitute(words))
+        for path, template in ((plugin, _plugin_template(kind)), (test, _template("test"))):
+            path.write_text(Template(template).substitute(words))
     except OSError as error:
         raise unwritable(folder, error) from None
-    commands = (
-        shlex.join(["gwbench", "check", str(plugin)]),
-        shlex.join(["pytest", str(test)]),
-        shlex.join(["gwbench", "run", "--plugin", str(plugin), f"--{FLAGS.get(kind, kind)}", name]),
-    )
-    return Scaffold(plugin, test, commands)
+    commands = [["gwbench", "check", str(plugin)], ["pytest", str(test)]]
+    if KINDS[kind].about:
+        commands.append(["gwbench", "run", "--plugin", str(plugin), KINDS[kind].flag, name])
+    return Scaffold(plugin, test, tuple(map(shlex.join, commands)))
+
+
+def _plugin_template(kind: str) -> str:
+    """An example of the kind; one made from its contract where nobody wrote any."""
+    try:
+        return _template(kind)
+    except FileNotFoundError:
+        return contract_template(kind)
 
 
 def _template(name: str) -> str:

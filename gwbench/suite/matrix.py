@@ -10,8 +10,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 from gwbench.errors import UserError
-from gwbench.experiment.spec import RunSpec
-from gwbench.registry import REGISTRY
+from gwbench.experiment.spec import PLUGIN_FIELDS, RunSpec
+from gwbench.registry import KINDS, REGISTRY
 from gwbench.registry.compatibility import parts_of, resolve_groups, why_not
 from gwbench.suite.schema import Condition, MatrixEntry, Suite
 
@@ -72,12 +72,13 @@ class _Combination:
     objective: MatrixEntry | None
     training: Mapping[str, Any]
     baseline: MatrixEntry | None
+    task: MatrixEntry | None
     label_fraction: float
     parts: frozenset[str] = field(default=frozenset(), compare=False)
 
     def named(self) -> list[tuple[str, MatrixEntry]]:
         """(kind, entry) of every plugin."""
-        single = [(kind, getattr(self, kind)) for kind in ("dataset", "encoder", "pairing", "objective", "baseline")]
+        single = [(kind, getattr(self, kind)) for kind in PLUGIN_FIELDS.values() if not KINDS[kind].several]
         return [(kind, entry) for kind, entry in single if entry] + [("augmentation", e) for e in self.augmentations]
 
     def settings(self) -> dict[str, Any]:
@@ -168,13 +169,14 @@ def _combinations(suite: Suite) -> Iterator[_Combination]:
     encoders: list[MatrixEntry | None] = [*file.encoders] or [None]
     pairings: list[MatrixEntry | None] = [*file.pairings] or [None]
     objectives: list[MatrixEntry | None] = [*file.objectives] or [None]
+    tasks: list[MatrixEntry | None] = [*file.tasks] or [None]
     methods = list(product(encoders, file.encoder_groups, pairings, file.augmentations, objectives, file.training))
     runs: list[MatrixEntry | None] = [*([None] if file.objectives else []), *file.baselines]
     for dataset, conditioning, data_seed, seed in product(
         file.datasets, file.conditioning, file.data_seeds, file.seeds
     ):
         for encoder, groups, pairing, augmentations, objective, training in methods:
-            for baseline, fraction in product(runs, file.label_fractions):
+            for baseline, task, fraction in product(runs, tasks, file.label_fractions):
                 parts = _parts(baseline, suite)
                 yield _Combination(
                     dataset=dataset,
@@ -188,6 +190,7 @@ def _combinations(suite: Suite) -> Iterator[_Combination]:
                     objective=objective if "objective" in parts else None,
                     training=_Frozen(training if "training" in parts else {}),
                     baseline=baseline,
+                    task=task,
                     label_fraction=fraction,
                     parts=parts,
                 )
@@ -212,11 +215,11 @@ class _Frozen(dict[str, Any]):
 
 def _parts(baseline: MatrixEntry | None, suite: Suite) -> frozenset[str]:
     """The kinds and sections that a run has."""
-    everything = frozenset({"dataset", "encoder", "pairing", "augmentation", "objective", "training"})
+    everything = frozenset({"dataset", "encoder", "pairing", "augmentation", "objective", "training", "task"})
     if baseline is None:
         return everything
     contract = cast("type[Baseline]", REGISTRY.get("baseline", baseline.name).target)
-    parts = everything if contract.pretrains else {"dataset", *(["encoder"] if contract.needs_encoder else [])}
+    parts = everything if contract.pretrains else {"dataset", "task", *(["encoder"] if contract.needs_encoder else [])}
     for kind in ("encoder", "pairing", "objective"):
         if kind in parts and not getattr(suite.file, f"{kind}s"):
             place = ("baselines", suite.file.baselines.index(baseline))
@@ -259,7 +262,7 @@ class _Labels:
 
     def __init__(self, suite: Suite) -> None:
         file = suite.file
-        entries = [*file.datasets, *file.encoders, *file.pairings, *file.objectives, *file.baselines]
+        entries = [*file.datasets, *file.encoders, *file.pairings, *file.objectives, *file.baselines, *file.tasks]
         entries += [entry for method in file.augmentations for entry in method]
         names: dict[str, set[str]] = {}
         for entry in entries:
@@ -281,6 +284,8 @@ class _Labels:
         for variants, own in ((file.training, cell.training), (file.conditioning, cell.conditioning)):
             if len(variants) > 1 and own:
                 further.append(_words(own))
+        if len(file.tasks) > 1 and cell.task:
+            further.append(self._entry(cell.task))
         if len(file.label_fractions) > 1:
             further.append(f"{100 * cell.label_fraction:g} % labels")
         further.append(f"seed {cell.seed}")

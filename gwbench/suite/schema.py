@@ -8,6 +8,7 @@
     augmentations: [[], [NAME, NAME]]               # every entry is the augmentations of one method: none or several
     objectives: [NAME, ...]
     baselines: [NAME, ...]
+    tasks: [NAME, ...]                              # what frozen encoders are asked; by default the default task
     training: {epochs: 5}                           # or a list of such, to compare them
     conditioning: {low: 30}                         # or a list of such
     label_fractions: [0.25]
@@ -25,9 +26,10 @@ Only `datasets` must be there. The suite is the cross product of all lists; a ba
 combination of the parts that it has, so that one without an objective is not run again for every objective.
 
 A condition, under `exclude` or `when`, holds for a cell where all its keys do: dataset, encoder, encoder_groups,
-pairing, augmentation, objective, baseline, label_fraction, seed, data_seed, training, conditioning. A plugin matches by
-name, or by a mapping of name and parameters as the suite gives them; `augmentation` by any of a cell's; a list by any
-of its entries; null where a cell has none. A setting in `set` of a part that a cell does not have is left out of it.
+pairing, augmentation, objective, baseline, task, label_fraction, seed, data_seed, training, conditioning. A plugin
+matches by name, or by a mapping of name and parameters as the suite gives them; `augmentation` by any of a cell's; a
+list by any of its entries; null where a cell has none. A setting in `set` of a part that a cell does not have is left
+out of it.
 """
 
 from __future__ import annotations
@@ -42,13 +44,15 @@ import pydantic
 from pydantic import BeforeValidator, Field, model_validator
 
 from gwbench.errors import UserError, did_you_mean
-from gwbench.experiment.spec import SECTIONS, Choice, EvaluationSettings, no_setting, read_section
+from gwbench.experiment.choice import Choice
+from gwbench.experiment.spec import PLUGIN_FIELDS, SECTIONS, EvaluationSettings, no_setting, read_section
+from gwbench.registry import KINDS
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.validation_errors import reason
 
 CONDITIONS = (
-    *("dataset", "encoder", "encoder_groups", "pairing", "augmentation", "objective", "baseline"),
+    *(*PLUGIN_FIELDS.values(), "encoder_groups"),
     *("label_fraction", "seed", "data_seed", "training", "conditioning"),
 )
 """What a condition may ask about."""
@@ -102,6 +106,7 @@ class SuiteFile(FrozenModel):
     augmentations: Annotated[list[Method], Field(min_length=1)] = [[]]
     objectives: list[MatrixEntry] = []
     baselines: list[MatrixEntry] = []
+    tasks: list[MatrixEntry] = []
     training: Variants = [{}]
     conditioning: Variants = [{}]
     label_fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = [
@@ -173,14 +178,9 @@ def _complaint(error: pydantic.ValidationError) -> tuple[YamlPosition, str]:
 
 def _check(file: SuiteFile, document: Document) -> None:
     """The names, parameters and settings that the file uses."""
-    for field, kind in (
-        ("datasets", "dataset"),
-        ("encoders", "encoder"),
-        ("pairings", "pairing"),
-        ("objectives", "objective"),
-        ("baselines", "baseline"),
-    ):
-        for position, entry in enumerate(getattr(file, field)):
+    for kind in PLUGIN_FIELDS.values():
+        field = KINDS[kind].plural
+        for position, entry in enumerate(() if KINDS[kind].several else getattr(file, field)):
             _check_entry(kind, entry, (field, position), document)
     for position, method in enumerate(file.augmentations):
         for number, entry in enumerate(method):

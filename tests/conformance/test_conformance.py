@@ -17,21 +17,25 @@ from torch.nn import functional as F
 
 from gwbench.conformance import Case, Subject, cases, checks
 from gwbench.contracts import (
+    Array,
     Augmentation,
     Baseline,
     DataContext,
     Dataset,
+    Embedded,
     Encode,
     Encoder,
     InputShape,
     Objective,
     Pairing,
     Parts,
+    ProbeSettings,
     RunContext,
     Scores,
     Split,
     StrainInfo,
     StrainSplits,
+    Task,
     View,
 )
 from gwbench.errors import UserError
@@ -487,6 +491,67 @@ DATASETS: dict[str, type] = {
     "quiet": dataset(telling),
 }
 
+
+class GoodTask(Task):
+    """Signal or noise, by the difference of the classes' means; the share of windows that are told rightly."""
+
+    def targets(self, split: Split) -> Array:
+        return split.label
+
+    def fit_predict(self, train: Embedded, val: Embedded, test: Array, settings: ProbeSettings) -> Scores:
+        means = [train.embeddings[train.targets == value].mean(0) for value in (0, 1)]
+        weight = means[1] - means[0]
+        return Scores((test - (means[0] + means[1]) / 2) @ weight)
+
+    def metrics(self, test: Split, scores: Scores) -> dict[str, Any]:
+        return {"accuracy": np.mean((scores.test > 0) == (test.label == 1))}
+
+
+def task(spoil: Callable[[Scores, Embedded], Any]) -> type[Task]:
+    def fit_predict(self: Any, train: Embedded, val: Embedded, test: Array, settings: ProbeSettings) -> Scores:
+        scores = GoodTask.fit_predict(self, train, val, test, settings)
+        return Scores(spoil(scores, train))
+
+    return type("Broken", (GoodTask,), {"__doc__": "Broken.", "fit_predict": fit_predict})
+
+
+def told(metrics: Callable[[Scores], Any]) -> type[Task]:
+    return type("Broken", (GoodTask,), {"__doc__": "Broken.", "metrics": lambda self, test, scores: metrics(scores)})
+
+
+class Untargeted(GoodTask):
+    """Has a target for every second window."""
+
+    def targets(self, split: Split) -> Array:
+        return split.label[::2]
+
+
+def scaled(scores: Scores, train: Embedded) -> Array:
+    train.embeddings[:] *= 2
+    return scores.test
+
+
+def drawn(scores: Scores) -> dict[str, float]:
+    return {"luck": float(np.random.rand()) + float(scores.test[0])}  # noqa: NPY002
+
+
+def spoken(scores: Scores) -> dict[str, float]:
+    print("figures")  # noqa: T201
+    return {"first": float(scores.test[0])}
+
+
+TASKS: dict[str, type] = {
+    "targets": Untargeted,
+    "predictions": task(lambda scores, train: scores.test / 0.0),
+    "learns": task(lambda scores, train: np.zeros(len(scores.test))),
+    "deterministic": task(lambda scores, train: scores.test + os.urandom(4)[0]),
+    "input_kept": task(scaled),
+    "metrics": told(lambda scores: 0.9),
+    "judges_the_test_split": told(lambda scores: {"mean": float(scores.test.mean())}),
+    "global_random_state": told(drawn),
+    "quiet": told(spoken),
+}
+
 BROKEN = {
     "encoder": ENCODERS,
     "pairing": PAIRINGS,
@@ -494,6 +559,7 @@ BROKEN = {
     "objective": OBJECTIVES,
     "baseline": BASELINES,
     "dataset": DATASETS,
+    "task": TASKS,
 }
 GOOD: dict[str, type] = {
     "encoder": GoodEncoder,
@@ -502,6 +568,7 @@ GOOD: dict[str, type] = {
     "objective": GoodObjective,
     "baseline": GoodBaseline,
     "dataset": GoodDataset,
+    "task": GoodTask,
 }
 EVERY_CHECK = [(kind, each.name) for kind in KINDS for each in checks(kind)]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 
+from gwbench.experiment.choice import Choice
 from gwbench.experiment.settings import dotted
-from gwbench.experiment.spec import Choice, RunSpec
+from gwbench.experiment.spec import RunSpec
 
 
 def test_mappings_in_mappings_have_dotted_names() -> None:

@@ -77,6 +77,52 @@ def test_parameters_and_settings_reach_the_spec(tmp_path: Path) -> None:
     assert {cell.label.count("low=30") for cell in found} == {0, 1}
 
 
+TASK = """
+from gwbench.contracts import Scores, Task
+from gwbench.registry import register
+
+
+@register("task", "count")
+class Count(Task):
+    \"\"\"Nothing much.\"\"\"
+
+    def __init__(self, *, start: int = 0) -> None:
+        self.start = start
+
+    def targets(self, split):
+        return split.label
+
+    def fit_predict(self, train, val, test, settings):
+        return Scores(test[:, 0])
+
+    def metrics(self, test, scores):
+        return {"count": self.start + len(test)}
+"""
+
+
+def test_tasks_are_an_axis_that_shares_pre_training(tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "count.py").write_text(TASK)
+    registry.load_source(str(tmp_path / "count.py"))
+    plain = cells(tmp_path, baselines=["random-init", "band-power"]).cells
+    matrix = cells(
+        tmp_path,
+        baselines=["random-init", "band-power"],
+        tasks=[registry.default("task"), {"name": "count", "start": 3}],
+        exclude=[{"task": "count", "label_fraction": 0.25}],
+    )
+    default = [cell.spec for cell in matrix.cells if cell.spec.task is None]
+    assert {spec.canonical() for spec in default} == {cell.spec.canonical() for cell in plain}
+    others = [cell for cell in matrix.cells if cell.spec.task]
+    assert others
+    assert all(cell.spec.task and cell.spec.task.parameters == {"start": 3} for cell in others)
+    assert all(", count, " in cell.label for cell in others)
+    assert {cell.pretraining for cell in others} == {cell.pretraining for cell in plain}
+    assert {cell.spec.baseline and cell.spec.baseline.name for cell in others} == {None, "random-init"}
+    assert all("scores signal against noise" in because for _, because in matrix.skipped)
+    assert matrix.skipped
+    assert matrix.excluded
+
+
 @pytest.mark.parametrize(
     ("condition", "left"),
     [

@@ -105,8 +105,8 @@ def _make(
 ) -> None:
     from gwbench.data.store.cache import CacheContext
     from gwbench.data.store.reader import read_header
+    from gwbench.experiment.choice import Choice
     from gwbench.experiment.data_cache import recipes_of
-    from gwbench.experiment.spec import Choice
     from gwbench.registry.parameters import parameters
     from gwbench.utils.progress import TerminalProgress
 

@@ -15,9 +15,9 @@ from gwbench import seeds
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Array
 from gwbench.evaluation.statistics import Interval, auc
-from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord, load_record
+from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord
 from gwbench.reporting.html.archives import open_archive, read_array, read_header
-from gwbench.reporting.records.entry import EntryReader
+from gwbench.reporting.records.entry import EntryReader, load_scored
 from gwbench.reporting.records.method import method_of
 from gwbench.reporting.records.predictions import Predictions, read_predictions
 from gwbench.utils.untrusted_files import MIB, UnusableError
@@ -102,7 +102,7 @@ def read_run(run: str | Path) -> RunFiles:
     path = Path(run)
     path = path / RECORD if path.is_dir() else path
     try:
-        record = load_record(path).record
+        record = load_scored(path).record
         return RunFiles(record) if record.status != "ok" else _read(record, path.parent)
     except UnusableError as error:
         raise UserError(
@@ -220,7 +220,7 @@ def _folder_of(run_id: str, beside: Path) -> Path:
     if re.fullmatch(r"[0-9a-f]{16}", run_id):
         for path in sorted(beside.glob(f"*-{run_id[:8]}/{RECORD}")):
             try:
-                if load_record(path).record.run_id == run_id:
+                if load_scored(path).record.run_id == run_id:
                     return path.parent
             except UnusableError:
                 continue
@@ -248,7 +248,7 @@ def _labels(record: RunRecord, folder: Path) -> tuple[LabelPoint, ...]:
                 and (entry.protocol, entry.method.key) == (record.protocol, method)
                 and entry.label_fraction not in points
             ):
-                points[entry.label_fraction] = _point(load_record(path).record, itself=False)
+                points[entry.label_fraction] = _point(load_scored(path).record, itself=False)
         except UnusableError:
             continue  # the leaderboard names such records; a report of another run does not stop for them
     return tuple(points[fraction] for fraction in sorted(points))

@@ -12,9 +12,10 @@ from gwbench.errors import UserError
 from gwbench.evaluation.metrics import LEVEL
 from gwbench.evaluation.seed_inference import Replicates, pairwise
 from gwbench.evaluation.statistics import Interval
-from gwbench.experiment.record import RECORD, RunRecord, load_record
+from gwbench.experiment.record import RECORD, RunRecord
 from gwbench.experiment.settings import dotted
 from gwbench.registry.code_identity import same_code
+from gwbench.reporting.records.entry import load_scored
 from gwbench.reporting.records.method import as_text
 from gwbench.reporting.records.predictions import read_predictions
 from gwbench.utils.models import FrozenModel
@@ -109,7 +110,7 @@ def _load(run: str | Path) -> RunRecord:
     path = Path(run)
     path = path / RECORD if path.is_dir() else path
     try:
-        return load_record(path).record
+        return load_scored(path).record
     except UnusableError as error:
         raise UserError(f"{path} is no record of a run ({error}). Give the folder of a run.") from None
 

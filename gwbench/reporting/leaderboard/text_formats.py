@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.escape import csv_text, latex, markdown, plain
 from gwbench.reporting.leaderboard.columns import (
     Column,
@@ -21,9 +22,6 @@ from gwbench.reporting.leaderboard.columns import (
 )
 from gwbench.reporting.leaderboard.metrics import COLUMNS, MetricSpec
 from gwbench.reporting.leaderboard.schema import LabelCell, Leaderboard, LeaderboardTable, Row
-
-PLUGINS = ("encoder", "pairing", "augmentation", "objective", "baseline")
-"""Kinds of plugins that a method has."""
 
 DIGITS = 10
 """Significant digits of numbers in files for programs: those beyond differ from one processor to another."""
@@ -113,7 +111,7 @@ def _fields(board: Leaderboard, table: LeaderboardTable, row: Row, fractions: li
         "section": row.section,
         "rank": row.rank,
         "method": row.title,
-        **{kind: row.plugins.get(kind) for kind in PLUGINS},
+        **{kind: row.plugins.get(kind) for kind in METHOD_KINDS},
         "settings": _pairs(row.differing),
         "marks": " ".join(row.tags),
         "metric": board.metric,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gwbench.evaluation.metrics import Metrics
-from gwbench.experiment.record import Environment, PluginUsed, RunRecord, load_record
+from gwbench.experiment.record import Environment, LoadedRecord, PluginUsed, RunRecord, load_record
 from gwbench.registry.code_identity import same_code
 from gwbench.reporting.records.method import Method, method_of
+from gwbench.utils.untrusted_files import UnusableError
 
 OF_THE_CELL = ("dataset", "seed", "data_seed")
 """Fields of a spec that are no part of the method."""
@@ -75,6 +77,19 @@ class RecordEntry:
     made_with: Mapping[str, str]
 
 
+def load_scored(path: str | Path) -> LoadedRecord:
+    """The record of a run that scores signals against noise.
+
+    Raises:
+        UnusableError: as `load_record`; or its task is another, which has no ROC-AUC.
+    """
+    loaded = load_record(path)
+    if loaded.record.task_metrics is not None:
+        task = loaded.record.spec.task.name if loaded.record.spec.task else "unknown"
+        raise UnusableError(f"its task is {task!r}, which has no ROC-AUC: see task_metrics in the record")
+    return loaded
+
+
 class EntryReader:
     """Reads many records, of which many have the same method and data: those are worked out and kept once.
 
@@ -90,8 +105,8 @@ class EntryReader:
         self._made_with: dict[str, dict[str, str]] = {}
 
     def read(self, path: str) -> RecordEntry:
-        """What a leaderboard needs of a record; raises as `load_record` does."""
-        record, document = load_record(path)
+        """What a leaderboard needs of a record; raises as `load_scored` does."""
+        record, document = load_scored(path)
         data, hardware = record.data, record.environment.hardware
         good = record.status == "ok" and record.metrics
         return RecordEntry(

@@ -1,0 +1,1 @@
+"""Tasks: what frozen embeddings are asked."""
