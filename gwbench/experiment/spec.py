@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluation.version import PROTOCOL
-from gwbench.preprocessing.conditioning import Conditioning
+from gwbench.preprocessing.settings import Conditioning
 from gwbench.registry import REGISTRY, Plugin
 from gwbench.registry.compatibility import (
     FLAGS,
