@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from gwbench.contracts import Array, Scores, StrainSplits
 from gwbench.evaluation.knn import knn_scores
 from gwbench.evaluation.linear_probe import linear_probe
-from gwbench.nn.detector_encoder import frozen_embedding
+from gwbench.nn.detector_encoder import embed_in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,9 +75,7 @@ def evaluate_encoder(
 
 def _embed(encoder: DetectorEncoder, strain: ConditionedStrain, index: Array, device: str, task: Any) -> Array:
     encoder.to(device)
-    rows = []
-    for start in range(0, len(index), CHUNK):
-        part = index[start : start + CHUNK]
-        rows.append(frozen_embedding(encoder, strain[part].to(device)).cpu())
-        task.advance(len(part))
-    return torch.cat(rows).numpy()
+    embedding = embed_in_chunks(
+        encoder, len(index), lambda part: strain[index[part]].to(device), chunk=CHUNK, advance=task.advance
+    )
+    return embedding.numpy()

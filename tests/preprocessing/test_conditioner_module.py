@@ -1,4 +1,4 @@
-"""A conditioner is a module: its operator is in buffers, which move, are saved and are restored as those of any other."""
+"""A conditioner is a module: its operator is in buffers, which move, are saved and are restored like any module's."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_file_of_an_earlier_version_still_conditions() -> None:
         "window": WINDOW,
         "margin": MARGIN,
     }
-    state = {
+    state: dict[str, Array] = {
         "header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8),
         "psd": rng.random((2, 129)),
         "frequencies": np.arange(129) * 2.0,
