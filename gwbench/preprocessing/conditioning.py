@@ -87,7 +87,7 @@ class Whitening(Conditioner):
     def condition_segment(self, segment: Tensor | Array, detector: int) -> Tensor:
         """The filtered segment [L - 2 reach]."""
         scaled = self._scaled(segment)
-        return self._filter(scaled[None], slice(detector, detector + 1))[0, self.reach : len(scaled) - self.reach]
+        return self._filter(scaled[None], detector)[0, self.reach : len(scaled) - self.reach]
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
@@ -113,7 +113,7 @@ class Whitening(Conditioner):
                 out[:, d, -count:] = scaled[:, d, -reads:] @ last[d]
         return out
 
-    def _filter(self, scaled: Tensor, detectors: slice) -> Tensor:
+    def _filter(self, scaled: Tensor, detectors: int | slice) -> Tensor:
         """The circular filter of [..., D, n]; its first and last `reach` samples are wrong: they wrap around."""
         from scipy.fft import next_fast_len
 

@@ -149,3 +149,6 @@ def test_a_segment_of_each_detector_is_filtered_by_its_own_kernel() -> None:
     for detector, kernel in enumerate(conditioner.kernel.numpy()):
         exact = np.convolve(segment.astype(np.float64) * 1e21, kernel, mode="valid")
         np.testing.assert_allclose(conditioner.condition_segment(segment, detector).numpy(), exact, atol=1e-4)
+    assert torch.equal(conditioner.condition_segment(segment, -1), conditioner.condition_segment(segment, 1))
+    with pytest.raises(IndexError):
+        conditioner.condition_segment(segment, 2)
