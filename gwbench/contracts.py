@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
@@ -97,33 +97,58 @@ FrontEnd = Callable[[Tensor], Tensor]
 """The first part of an encoder: [B, C, T] -> [B, C, ...]."""
 
 
+class FrontEndFeatures:
+    """What an encoder's fixed front end makes of one view: computed when it is first asked for, then kept.
+
+    Every view has one of its own. The networks that see the view share it: an encoder and its EMA copy.
+
+    Args:
+        lookup: gives the features where they are known; by default the front end computes them.
+    """
+
+    def __init__(self, lookup: Callable[[FrontEnd], Tensor] | None = None) -> None:
+        self._lookup = lookup
+        self._features: Tensor | None = None
+
+    def of(self, samples: Tensor, front_end: FrontEnd) -> Tensor:
+        """[B, C, ...] of the view's samples [B, C, T]."""
+        if self._features is None:
+            self._features = self._lookup(front_end) if self._lookup else front_end(samples)
+            self._lookup = None  # which may hold the samples
+        return self._features
+
+
 @dataclass(frozen=True)
 class View:
     """What one branch sees.
 
+    A view that is made of another with `dataclasses.replace` has features of its own.
+
     Attributes:
         samples: [B, C, T] conditioned strain.
         detectors: [B, C] long, the index of the detector behind each channel.
+        features: what an encoder's fixed front end makes of the samples; `front_end_features` asks for them.
+
+    Args:
+        lookup: gives these features where they are known, as the core does for windows that come again.
     """
 
     samples: Tensor
     detectors: Tensor
-    _find: Callable[[FrontEnd], Tensor] | None = field(default=None, init=False, repr=False, compare=False)
+    features: FrontEndFeatures = field(init=False, repr=False, compare=False)
+    lookup: InitVar[Callable[[FrontEnd], Tensor] | None] = field(default=None, kw_only=True)
 
-    def behind(self, front_end: FrontEnd) -> Tensor:
-        """What an encoder's fixed front end makes of the samples, [B, C, ...]: computed once, whoever asks.
+    def __post_init__(self, lookup: Callable[[FrontEnd], Tensor] | None) -> None:
+        object.__setattr__(self, "features", FrontEndFeatures(lookup))
 
-        So an encoder and its EMA copy share it. A view that is made of this one (`dataclasses.replace`) does not.
+    def front_end_features(self, front_end: FrontEnd) -> Tensor:
+        """What an encoder's fixed front end makes of the samples, [B, C, ...]: computed once, whichever network asks.
+
+        Samples that need a gradient go through the front end every time.
         """
         if self.samples.requires_grad:
             return front_end(self.samples)
-        found = self._find(front_end) if self._find else front_end(self.samples)
-        self.find_by(lambda _: found)
-        return found
-
-    def find_by(self, find: Callable[[FrontEnd], Tensor]) -> None:
-        """Tell where `behind` finds its result."""
-        object.__setattr__(self, "_find", find)
+        return self.features.of(self.samples, front_end)
 
 
 class Pairing(PluginContract, ABC):
@@ -424,6 +449,7 @@ __all__ = [
     "Encode",
     "Encoder",
     "FrontEnd",
+    "FrontEndFeatures",
     "InputShape",
     "Job",
     "Layout",

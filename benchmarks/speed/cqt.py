@@ -82,7 +82,7 @@ def transforms(shape: InputShape, batch: int, rounds: int) -> dict[str, float]:
     kept = FrontEndCache(batch, 1, "cpu", Progress())
 
     def read(front_end_cache: FrontEndCache) -> Tensor:
-        return front_end_cache.serve(view, windows).behind(encoder.front_end)
+        return front_end_cache.serve(view, windows).front_end_features(encoder.front_end)
 
     apart = (read(kept).exp() - log_magnitude(encoder.cqt, strain[:, 0], False).unsqueeze(1).exp()).abs().max()
     sys.stdout.write(f"largest difference of a magnitude to nnAudio's: {apart:.1e}\n")

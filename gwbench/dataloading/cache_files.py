@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import numpy as np
 from gwbench.data import zero_phase
 from gwbench.dataloading.row_cache import in_use
 from gwbench.preprocessing import base, conditioning
-from gwbench.utils.files import file_digest
+from gwbench.registry.code_identity import code_hash
 from gwbench.utils.memory import disk_budget
 
 if TYPE_CHECKING:
@@ -40,12 +41,11 @@ def conditioned_path(folder: Path, content_hash: str, split: str, conditioner: C
         folder: of the datasets.
         content_hash: of the dataset.
         split: its name.
-        conditioner: all that it computes with decides the name, its code and torch included.
+        conditioner: all that it computes with decides the name: what was fitted, what its code does, and torch.
     """
     import torch
 
-    code = [file_digest(module.__file__) for module in (conditioning, base, zero_phase) if module.__file__]
-    digest = hashlib.sha256(json.dumps([content_hash, split, code, str(torch.__version__)]).encode())
+    digest = hashlib.sha256(json.dumps([content_hash, split, _code(), str(torch.__version__)]).encode())
     for name, values in sorted(conditioner.state().items()):
         digest.update(json.dumps([name, str(values.dtype), list(values.shape)]).encode())
         digest.update(np.ascontiguousarray(values).tobytes())
@@ -73,9 +73,16 @@ def make_room(path: Path, size: int) -> bool:
     return left + size <= budget
 
 
+@cache
+def _code() -> list[str]:
+    """Hashes of what the modules do that condition strain; comments and layout change none of them."""
+    modules = (conditioning, base, zero_phase)
+    return [code_hash(Path(module.__file__).read_bytes()) for module in modules if module.__file__]
+
+
 def _stats(folder: Path) -> dict[Path, os.stat_result]:
-    found = {}
+    stats = {}
     for path in folder.glob(PATTERN):
         with suppress(FileNotFoundError):
-            found[path] = path.stat()
-    return found
+            stats[path] = path.stat()
+    return stats

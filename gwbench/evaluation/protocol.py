@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
 from gwbench.contracts import Array, Embedded, ProbeSettings, Scores, StrainSplits, Task
 from gwbench.evaluation.version import PROTOCOL
-from gwbench.nn.detector_encoder import frozen_embedding
+from gwbench.nn.detector_encoder import embed_in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,9 +81,7 @@ class Protocol:
 
 def _embed(encoder: DetectorEncoder, strain: ConditionedStrain, index: Array, device: str, task: Any) -> Array:
     encoder.to(device)
-    rows = []
-    for start in range(0, len(index), CHUNK):
-        part = index[start : start + CHUNK]
-        rows.append(frozen_embedding(encoder, strain[part].to(device)).cpu())
-        task.advance(len(part))
-    return torch.cat(rows).numpy()
+    embedding = embed_in_chunks(
+        encoder, len(index), lambda part: strain[index[part]].to(device), chunk=CHUNK, advance=task.advance
+    )
+    return embedding.numpy()

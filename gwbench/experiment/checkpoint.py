@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from gwbench.contracts import Array, InputShape
 from gwbench.errors import UserError
 from gwbench.experiment import record
-from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding, parse_groups
+from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks, parse_groups
 from gwbench.preprocessing.conditioning import from_state
 from gwbench.registry import REGISTRY
 from gwbench.utils.files import atomic
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gwbench.experiment.spec import RunSpec
     from gwbench.preprocessing.conditioning import Conditioner
 
-CHUNK = 256
+EMBED_CHUNK = 256
 """Windows embedded at once."""
 
 
@@ -49,8 +49,10 @@ class FrozenEncoder:
                 f"{', '.join(conditioner.detectors)}; {conditioner.window} samples and a margin of "
                 f"{conditioner.margin} on either side, for whitening."
             )
-        parts = [strain[start : start + CHUNK] for start in range(0, len(strain), CHUNK)]
-        return np.concatenate([frozen_embedding(self.encoder, self.conditioner(part)).numpy() for part in parts])
+        embeddings = embed_in_chunks(
+            self.encoder, len(strain), lambda part: conditioner(strain[part]), chunk=EMBED_CHUNK
+        )
+        return embeddings.numpy()
 
 
 def build_encoder(spec: RunSpec, detectors: Sequence[str], window: int, sample_rate: float) -> DetectorEncoder:
@@ -92,9 +94,9 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
     for source in plugins:
         REGISTRY.load_source(source)
     folder = Path(folder)
-    found = record.read_record(folder)
-    if found.training is None:
-        raise UserError(f"The run in {folder} pre-trained no encoder: {found.reason or 'it is a baseline'}.")
+    run = record.read_record(folder)
+    if run.training is None:
+        raise UserError(f"The run in {folder} pre-trained no encoder: {run.reason or 'it is a baseline'}.")
     try:
         with np.load(folder / record.CONDITIONER, allow_pickle=False) as arrays:
             conditioner = from_state(dict(arrays))
@@ -104,12 +106,12 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
             f"There is no whole encoder in {folder}: {error}. Only finished pre-training has one."
         ) from None
     try:
-        found.spec.plugins()
+        run.spec.plugins()
     except UserError as error:
         raise UserError(
             f"{error} If the run used plugins of yours, name them: load_encoder(..., plugins=[...])."
         ) from None
     with torch.random.fork_rng(devices=[]):
-        encoder = build_encoder(found.spec, conditioner.detectors, conditioner.window, conditioner.sample_rate)
+        encoder = build_encoder(run.spec, conditioner.detectors, conditioner.window, conditioner.sample_rate)
     encoder.load_state_dict(weights)
     return FrozenEncoder(encoder, conditioner)

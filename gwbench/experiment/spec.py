@@ -16,7 +16,7 @@ from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment.choice import Choice, default_task, named_task
 from gwbench.experiment.settings import as_argument, dotted
-from gwbench.preprocessing.conditioning import Conditioning
+from gwbench.preprocessing.settings import Conditioning
 from gwbench.registry import KINDS, REGISTRY, Plugin
 from gwbench.registry.compatibility import (
     contract_of,

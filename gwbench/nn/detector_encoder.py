@@ -54,6 +54,40 @@ def frozen_embedding(encoder: DetectorEncoder, strain: Tensor | Sequence[View]) 
         encoder.train(was_training)
 
 
+def embed_in_chunks(
+    encoder: DetectorEncoder,
+    windows: int,
+    read: Callable[[slice], Tensor | Sequence[View]],
+    *,
+    chunk: int,
+    head: Callable[[Tensor], Tensor] | None = None,
+    advance: Callable[[int], object] | None = None,
+) -> Tensor:
+    """`frozen_embedding` of many windows, a chunk at a time.
+
+    The size of a chunk may change how a matrix product rounds, so every use keeps its own.
+
+    Args:
+        encoder: on the device of what is read.
+        windows: N, how many.
+        read: gives a chunk, by its positions among the N: conditioned strain [B, D, T], or its views.
+        chunk: windows embedded at once.
+        head: what to make of a chunk's embeddings [B, F], on their device; by default they stay as they are.
+        advance: told after every chunk how many windows it held.
+
+    Returns:
+        [N, F], or what the head gives, on the CPU.
+    """
+    parts = []
+    for start in range(0, windows, chunk):
+        part = slice(start, min(start + chunk, windows))
+        embedding = frozen_embedding(encoder, read(part))
+        parts.append((head(embedding) if head else embedding).cpu())
+        if advance:
+            advance(part.stop - start)
+    return torch.cat(parts)
+
+
 class DetectorEncoder(nn.Module):
     """Routes every view to the encoder that serves its detector.
 
@@ -84,7 +118,7 @@ class DetectorEncoder(nn.Module):
         networks: list[Any] = list(self.encoders)
         given = view.samples
         if self.fixed_front_end:
-            given = view.behind(networks[0].front_end)
+            given = view.front_end_features(networks[0].front_end)
             networks = [encoder.body for encoder in networks]
         if len(networks) == 1:
             return networks[0](given)  # type: ignore[no-any-return]

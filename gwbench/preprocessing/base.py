@@ -1,23 +1,21 @@
-"""What every conditioning shares: its settings, and windows taken through it a fixed number at a time."""
+"""What every conditioning shares: a module of fixed buffers, and windows taken through it a fixed number at a time."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
+import torch
+from torch import Tensor, nn
 
 from gwbench.data.whitening_filters import SCALE, refuse_non_finite
-from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
     from gwbench.data.dataset import Array
+    from gwbench.preprocessing.settings import Conditioning
 
 ROWS = 64
 """Windows conditioned at once: always as many, the last ones padded.
@@ -27,34 +25,11 @@ whichever others it is read with; and what the steps hand each other stays in th
 """
 
 
-class Conditioning(BaseModel):
-    """How strain is conditioned.
-
-    Attributes:
-        method: "whiten" for least-squares whitening with the training split's PSD; "seed" for the seed
-            recipe: a Tukey(0.1) taper, a zero-phase Butterworth band-pass of order 8, and strain / 1e-21.
-        low: lower edge of the band, Hz.
-        high: upper edge of the band, Hz.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["whiten", "seed"] = "whiten"
-    low: float = 20.0
-    high: float = 600.0
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Conditioning:
-        if not 0 < self.low < self.high < float("inf"):
-            raise UserError(
-                f"The band from conditioning.low={self.low:g} to conditioning.high={self.high:g} Hz is empty: "
-                "expected 0 < low < high, such as 20 and 600."
-            )
-        return self
-
-
-class Conditioner(ABC):
+class Conditioner(nn.Module, ABC):
     """One fixed linear operator per detector, from strain to what the encoder sees.
+
+    Nothing of it is trained. What was fitted are buffers that `state_dict` saves; what follows from them are buffers
+    that it leaves out. Filters are kept in the precision in which they were designed, and applied in float32.
 
     Attributes:
         settings: how it conditions.
@@ -67,19 +42,29 @@ class Conditioner(ABC):
     def __init__(
         self, settings: Conditioning, detectors: Sequence[str], sample_rate: float, window: int, margin: int
     ) -> None:
+        super().__init__()
         self.settings = settings
         self.detectors = tuple(detectors)
         self.sample_rate = float(sample_rate)
         self.window = int(window)
         self.margin = int(margin)
-        self._constants: dict[tuple[str, torch.device], Tensor] = {}
+
+    if TYPE_CHECKING:
+
+        def __call__(self, strain: Tensor | Array, *, split: str = "", positions: Array | None = None) -> Tensor:
+            """What `nn.Module` gives, with the types of `forward`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the buffers are, and where arrays are conditioned."""
+        return next(self.buffers()).device
 
     @property
     @abstractmethod
     def window_step(self) -> int:
         """Samples from one window to the next in what `condition_segment` gives."""
 
-    def __call__(self, strain: Tensor | Array, *, split: str = "", positions: Array | None = None) -> Tensor:
+    def forward(self, strain: Tensor | Array, *, split: str = "", positions: Array | None = None) -> Tensor:
         """Condition all detectors of some windows; the input stays as it is.
 
         Args:
@@ -88,20 +73,18 @@ class Conditioner(ABC):
             positions: [B] of the windows in that split, for the error message.
 
         Returns:
-            [B, D, T] float32, on the input's device.
+            [B, D, T] float32, on the device of a tensor; for an array, on the conditioner's.
 
         Raises:
             UserError: NaN or infinite strain.
         """
-        import torch
-
         expected = (len(self.detectors), self.window + 2 * self.margin)
         if tuple(strain.shape[1:]) != expected:
             raise ValueError(f"strain of shape {tuple(strain.shape)}: expected [B, {expected[0]}, {expected[1]}]")
-        device = strain.device if isinstance(strain, torch.Tensor) else None
+        device = strain.device if isinstance(strain, Tensor) else self.device
         out = torch.empty(len(strain), len(self.detectors), self.window, device=device)
         for start in range(0, len(strain), ROWS):
-            scaled = scaled_strain(strain[start : start + ROWS])
+            scaled = self._scaled(strain[start : start + ROWS])
             count = len(scaled)
             if not torch.isfinite(scaled.sum()):
                 refuse_non_finite(
@@ -125,7 +108,7 @@ class Conditioner(ABC):
         """
 
     def state(self) -> dict[str, Array]:
-        """What `from_state` needs, as numeric arrays (fit for npz and safetensors)."""
+        """What `from_state` needs, as numeric arrays fit for npz: the settings, and the `state_dict`."""
         header = {
             "settings": self.settings.model_dump(),
             "detectors": self.detectors,
@@ -133,26 +116,22 @@ class Conditioner(ABC):
             "window": self.window,
             "margin": self.margin,
         }
-        return {"header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)}
-
-    def _on(self, device: torch.device, name: str, make: Callable[[], Array]) -> Tensor:
-        """A constant of the operator as float32 on a device; made once."""
-        import torch
-
-        key = (name, device)
-        if key not in self._constants:
-            self._constants[key] = torch.from_numpy(np.ascontiguousarray(make(), dtype=np.float32)).to(device)
-        return self._constants[key]
+        buffers = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
+        return {"header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8), **buffers}
 
     @abstractmethod
     def _condition(self, scaled: Tensor) -> Tensor:
         """[B, D, T] of scaled float32 strain [B, D, T + 2 margin]."""
 
+    def _scaled(self, strain: Tensor | Array) -> Tensor:
+        """A float32 copy in units of 1e-21, on the device where it is conditioned."""
+        if isinstance(strain, Tensor):
+            return (strain * SCALE).to(torch.float32)
+        scaled = (np.asarray(strain) * np.float32(SCALE)).astype(np.float32, copy=False)
+        return torch.from_numpy(scaled).to(self.device)
 
-def scaled_strain(strain: Tensor | Array) -> Tensor:
-    """A float32 copy in units of 1e-21."""
-    import torch
 
-    if isinstance(strain, torch.Tensor):
-        return (strain * SCALE).to(torch.float32)
-    return torch.from_numpy((np.asarray(strain) * np.float32(SCALE)).astype(np.float32, copy=False))
+def float32_tensor(values: Array) -> Tensor:
+    """A copy as float32 in rows of C order; an ordinary tensor, even where `torch.inference_mode` is on."""
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))

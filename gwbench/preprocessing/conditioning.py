@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gwbench.data.whitening_filters import SCALE, median_psds, whitening_filters
 from gwbench.data.zero_phase import ZeroPhase
 from gwbench.errors import UserError
-from gwbench.preprocessing.base import ROWS, Conditioner, Conditioning, scaled_strain
+from gwbench.preprocessing.base import ROWS, Conditioner, float32_tensor
+from gwbench.preprocessing.settings import Conditioning
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gwbench.data.dataset import Array, Split
 
 MIN_REACH, MAX_REACH = 0.25, 1.0
@@ -36,13 +36,24 @@ SEED_TAPER = 0.1
 class Whitening(Conditioner):
     """Whitens and band-passes: noise of the measured PSD comes out flat within the band, with unit variance.
 
-    Attributes:
+    Buffers that were fitted, as they were given:
         psd: [D, F] one-sided PSD in 1/Hz at `frequencies`, from the training split.
         frequencies: [F] Hz.
         kernel: [D, 2 reach + 1] filter taps, zero phase, on scaled strain.
         edges: [D, E, 2 reach] filters of the E = reach - margin samples near an end; E = 0 where the margin
             suffices.
+
+    Buffers that follow from them, in float32:
+        first, last: [D, 2 reach, E] the filters of the first and the last samples.
+        response_L: [D, L // 2 + 1] of the kernel, for transforms of L samples: made when strain of this length comes.
     """
+
+    psd: Tensor
+    frequencies: Tensor
+    kernel: Tensor
+    edges: Tensor
+    first: Tensor
+    last: Tensor
 
     def __init__(
         self,
@@ -58,7 +69,10 @@ class Whitening(Conditioner):
         edges: Array,
     ) -> None:
         super().__init__(settings, detectors, sample_rate, window, margin)
-        self.psd, self.frequencies, self.kernel, self.edges = psd, frequencies, kernel, edges
+        fitted = {"psd": psd, "frequencies": frequencies, "kernel": kernel, "edges": edges}
+        for name, values in fitted.items():
+            self.register_buffer(name, torch.from_numpy(np.array(values, order="C")))
+        self._derive()
 
     @property
     def reach(self) -> int:
@@ -72,51 +86,87 @@ class Whitening(Conditioner):
 
     def condition_segment(self, segment: Tensor | Array, detector: int) -> Tensor:
         """The filtered segment [L - 2 reach]."""
-        scaled = scaled_strain(segment)
-        return self._filter(scaled[None], [detector])[0, self.reach : len(scaled) - self.reach]
+        scaled = self._scaled(segment)
+        return self._filter(scaled[None], detector)[0, self.reach : len(scaled) - self.reach]
 
-    def state(self) -> dict[str, Array]:
-        """The PSD and the filters besides the settings."""
-        filters = {"kernel": self.kernel, "edges": self.edges}
-        return {**super().state(), "psd": self.psd, "frequencies": self.frequencies, **filters}
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._derive()
+
+    def _derive(self) -> None:
+        """Make the buffers that follow from what was fitted."""
+        for name in [name for name in self._buffers if name.startswith("response_")]:
+            delattr(self, name)
+        edges = self.edges.cpu().numpy()
+        # The filters of the last samples are those of the first, reversed in time.
+        for name, filters in (("first", edges), ("last", edges[:, ::-1, ::-1])):
+            values = float32_tensor(filters.transpose(0, 2, 1)).to(self.edges.device)
+            self.register_buffer(name, values, persistent=False)
 
     def _condition(self, scaled: Tensor) -> Tensor:
-        out = self._filter(scaled, range(len(self.detectors)))[..., self.margin : self.margin + self.window]
+        out = self._filter(scaled, slice(None))[..., self.margin : self.margin + self.window]
         count, reads = self.edges.shape[1:]
         if count:
-            # The filters of the last samples are those of the first, reversed in time.
-            first = self._on(scaled.device, "first", lambda: self.edges.transpose(0, 2, 1))
-            last = self._on(scaled.device, "last", lambda: self.edges[:, ::-1, ::-1].transpose(0, 2, 1))
+            first, last = self.first.to(scaled), self.last.to(scaled)
             for d in range(len(self.detectors)):
                 out[:, d, :count] = scaled[:, d, :reads] @ first[d]
                 out[:, d, -count:] = scaled[:, d, -reads:] @ last[d]
         return out
 
-    def _filter(self, scaled: Tensor, detectors: Sequence[int]) -> Tensor:
+    def _filter(self, scaled: Tensor, detectors: int | slice) -> Tensor:
         """The circular filter of [..., D, n]; its first and last `reach` samples are wrong: they wrap around."""
-        import torch
         from scipy.fft import next_fast_len
 
         samples = scaled.shape[-1]
         length = next_fast_len(samples, real=True)
-        name = f"response {length} {[*detectors]}"
-        response = self._on(scaled.device, name, lambda: self._response(length)[[*detectors]])
+        response = self._response(length)[detectors].to(scaled)
         filtered: Tensor = torch.fft.irfft(torch.fft.rfft(scaled, n=length).mul_(response), n=length)
         return filtered[..., :samples]
 
-    def _response(self, length: int) -> Array:
+    def _response(self, length: int) -> Tensor:
         """[D, length // 2 + 1] of the kernel, real because that is even in time."""
-        padded = np.zeros((len(self.kernel), length))
-        padded[:, : self.reach + 1] = self.kernel[:, self.reach :]
-        padded[:, -self.reach :] = self.kernel[:, : self.reach]
-        return np.fft.rfft(padded).real
+        name = f"response_{length}"
+        if name not in self._buffers:
+            kernel = self.kernel.cpu().numpy()
+            padded = np.zeros((len(kernel), length))
+            padded[:, : self.reach + 1] = kernel[:, self.reach :]
+            padded[:, -self.reach :] = kernel[:, : self.reach]
+            response = float32_tensor(np.fft.rfft(padded).real).to(self.device)
+            self.register_buffer(name, response, persistent=False)
+        return self.get_buffer(name)
 
 
 class SeedConditioning(Conditioner):
     """The seed recipe: Tukey taper, zero-phase Butterworth band-pass, strain / 1e-21; margins are cut off.
 
     The output keeps the noise's colour within the band and has no particular variance.
+
+    Buffers, in float32, which all follow from the settings:
+        taper: [T].
+        response, inward, outward: of the `ZeroPhase` filter.
     """
+
+    taper: Tensor
+    response: Tensor
+    inward: Tensor
+    outward: Tensor
+
+    def __init__(
+        self, settings: Conditioning, detectors: Sequence[str], sample_rate: float, window: int, margin: int
+    ) -> None:
+        from scipy.signal.windows import tukey
+
+        super().__init__(settings, detectors, sample_rate, window, margin)
+        band = ZeroPhase.butterworth(SEED_ORDER, (settings.low, settings.high), self.sample_rate, self.window)
+        self._length = band.length
+        derived = {
+            "taper": tukey(self.window, SEED_TAPER),
+            "response": band.response,
+            "inward": band.inward,
+            "outward": band.outward,
+        }
+        for name, values in derived.items():
+            self.register_buffer(name, float32_tensor(values), persistent=False)
 
     @property
     def window_step(self) -> int:
@@ -125,9 +175,7 @@ class SeedConditioning(Conditioner):
 
     def condition_segment(self, segment: Tensor | Array, detector: int) -> Tensor:
         """Windows cut at every quarter of a window, conditioned one by one."""
-        import torch
-
-        windows = scaled_strain(segment).unfold(0, self.window, max(self.window // 4, 1))
+        windows = self._scaled(segment).unfold(0, self.window, max(self.window // 4, 1))
         return torch.cat([self._recipe(part) for part in windows.split(ROWS)]).flatten()
 
     def _condition(self, scaled: Tensor) -> Tensor:
@@ -135,26 +183,10 @@ class SeedConditioning(Conditioner):
 
     def _recipe(self, scaled: Tensor) -> Tensor:
         """[..., T] of scaled float32 strain [..., T]."""
-        import torch
-
-        tapered = scaled * self._on(scaled.device, "taper", lambda: self._taper)
-        response = self._on(scaled.device, "response", lambda: self._filter.response)
-        inward = self._on(scaled.device, "inward", lambda: self._filter.inward)
-        outward = self._on(scaled.device, "outward", lambda: self._filter.outward)
-        length = self._filter.length
-        spectrum = torch.fft.rfft(tapered, n=length).mul_(response)
-        filtered: Tensor = torch.fft.irfft(spectrum, n=length)[..., : self.window]
-        return filtered.add_(tapered @ inward @ outward)
-
-    @cached_property
-    def _taper(self) -> Array:
-        from scipy.signal.windows import tukey
-
-        return np.asarray(tukey(self.window, SEED_TAPER))
-
-    @cached_property
-    def _filter(self) -> ZeroPhase:
-        return ZeroPhase.butterworth(SEED_ORDER, (self.settings.low, self.settings.high), self.sample_rate, self.window)
+        tapered = scaled * self.taper.to(scaled)
+        spectrum = torch.fft.rfft(tapered, n=self._length).mul_(self.response.to(scaled))
+        filtered: Tensor = torch.fft.irfft(spectrum, n=self._length)[..., : self.window]
+        return filtered.add_(tapered @ self.inward.to(scaled) @ self.outward.to(scaled))
 
 
 def fit_conditioner(

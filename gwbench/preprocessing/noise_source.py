@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gwbench.data.dataset import Array
     from gwbench.preprocessing.conditioning import Conditioner
 
-STRETCH_SECONDS = 256
+SEGMENT_SECONDS = 256
 """Seconds of noise generated for every detector and PSD: 128 independent windows of 2 s.
 
 At 2048 Hz a whitened segment takes 2 MiB; one under the seed conditioning, whose windows share no sample, 8 MiB.
@@ -58,7 +58,7 @@ class PycbcNoise:
         psds: Mapping[str, Sequence[str]],
         *,
         seed: int,
-        seconds: int = STRETCH_SECONDS,
+        seconds: int = SEGMENT_SECONDS,
         progress: Progress | None = None,
     ) -> None:
         known = conditioner.detectors
@@ -78,7 +78,7 @@ class PycbcNoise:
         self._conditioner = conditioner
         self._seed = seed
         self._progress = progress or Progress()
-        self._stretches: Tensor | None = None
+        self._segments: Tensor | None = None
 
     def raw(self, detector: str, name: str) -> Array:
         """The segment of one detector and PSD before conditioning, in strain units: [seconds * sample_rate].
@@ -124,7 +124,7 @@ class PycbcNoise:
         """Conditioned segments [sum of PSDs, M], ordered by detector, then PSD."""
         import torch
 
-        if self._stretches is None:
+        if self._segments is None:
             pairs = [(detector, name) for detector, names in self.psds.items() for name in names]
             segments = []
             with self._progress.task("Generate noise", len(pairs), "segments") as task:
@@ -132,9 +132,9 @@ class PycbcNoise:
                     index = self._conditioner.detectors.index(detector)
                     segments.append(self._conditioner.condition_segment(self.raw(detector, name), index))
                     task.advance(note=name)
-            self._stretches = torch.stack(segments)
-        self._stretches = self._stretches.to(device)
-        return self._stretches
+            self._segments = torch.stack(segments)
+        self._segments = self._segments.to(device)
+        return self._segments
 
 
 def coloured_noise_factory(
@@ -144,4 +144,4 @@ def coloured_noise_factory(
     return lambda psds: PycbcNoise(conditioner, psds, seed=seed, progress=progress)
 
 
-__all__ = ["STRETCH_SECONDS", "PycbcNoise", "coloured_noise_factory"]
+__all__ = ["SEGMENT_SECONDS", "PycbcNoise", "coloured_noise_factory"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gwbench.data.dataset import Array, StrainReader
     from gwbench.simulation.population import Parameters
 
-CHUNK = 256
+SIGNAL_CHUNK = 256
 """Signals simulated at once, each chunk with a random stream of its own."""
 
 LEAKAGE = 2
@@ -132,10 +132,10 @@ class SimulatedSignals:
         samples = torch.empty(self._shape, dtype=torch.float16)
         snr, columns = np.empty(count), dict[str, "Array"]()
         with self._progress.task("Simulate signals", count, "signals") as task:
-            for start in range(0, count, CHUNK):
-                part = slice(start, min(start + CHUNK, count))
+            for start in range(0, count, SIGNAL_CHUNK):
+                part = slice(start, min(start + SIGNAL_CHUNK, count))
                 n = part.stop - start
-                found = self.model.draw(
+                drawn = self.model.draw(
                     numpy_generator(self._seed, "noise", self._key, start),
                     n,
                     detectors=conditioner.detectors,
@@ -145,9 +145,9 @@ class SimulatedSignals:
                     window=conditioner.window,
                     margin=conditioner.margin,
                 )
-                samples[part] = conditioner(found.strain).half()
-                snr[part] = found.snr
-                for name, values in found.parameters.items():
+                samples[part] = conditioner(drawn.strain).half()
+                snr[part] = drawn.snr
+                for name, values in drawn.parameters.items():
                     columns.setdefault(name, np.empty(count))[part] = values
                 task.advance(n)
         return SignalBank(samples, snr, columns)
@@ -161,7 +161,7 @@ class SimulatedSignals:
         """
         conditioner = self._conditioner
         if isinstance(conditioner, Whitening):
-            frequencies, measured = conditioner.frequencies, conditioner.psd
+            frequencies, measured = conditioner.frequencies.cpu().numpy(), conditioner.psd.cpu().numpy()
         else:
             frequencies, measured = median_psd(
                 self._train,

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from gwbench.contracts import View
 from gwbench.errors import UserError
-from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
+from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks
 from gwbench.training.collapse import collapse
 from gwbench.utils.files import atomic
 
 if TYPE_CHECKING:
     from gwbench.utils.progress import Progress, Task
 
-CHUNK = 64
+MONITOR_CHUNK = 64
 """Windows that the monitor embeds at once."""
 
 
@@ -30,7 +30,7 @@ class History(Callback):
 
     def __init__(self, monitored: Tensor) -> None:
         self._monitored = monitored
-        self._views: list[list[View]] = []
+        self._views: dict[int, list[View]] = {}
         self._sum, self._steps = 0.0, 0
         self._started = 0.0
         self.steps = 0
@@ -72,19 +72,23 @@ class History(Callback):
         self.loss.append(self._sum / max(self._steps, 1))
         # Rank 0 looks for all processes, which also end together.
         begun = time.perf_counter()
-        found = trainer.strategy.broadcast(self._look(pl_module) if trainer.is_global_zero else None)
+        figures = trainer.strategy.broadcast(self._look(pl_module) if trainer.is_global_zero else None)
         self.diagnostics_seconds += time.perf_counter() - begun
-        if found is None:
+        if figures is None:
             raise diverged("The embeddings are not finite", trainer.global_step)
-        self.collapse.append(found)
+        self.collapse.append(figures)
 
     def _look(self, pl_module: pl.LightningModule) -> dict[str, float] | None:
         """The monitor's numbers; None where embeddings are not finite."""
         encoder = pl_module.encoder
         assert isinstance(encoder, DetectorEncoder)
-        if not self._views:  # the same every epoch, so that a fixed front end sees them once
-            self._views = [encoder.views(part.to(pl_module.device)) for part in self._monitored.split(CHUNK)]
-        embedding = torch.cat([frozen_embedding(encoder, views).cpu() for views in self._views])
+
+        def read(part: slice) -> list[View]:
+            if part.start not in self._views:  # the same every epoch, so that a fixed front end sees them once
+                self._views[part.start] = encoder.views(self._monitored[part].to(pl_module.device))
+            return self._views[part.start]
+
+        embedding = embed_in_chunks(encoder, len(self._monitored), read, chunk=MONITOR_CHUNK)
         return collapse(embedding) if torch.isfinite(embedding).all() else None
 
 

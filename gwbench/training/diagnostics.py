@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gwbench import seeds
+from gwbench.nn.detector_encoder import embed_in_chunks
 
 if TYPE_CHECKING:
     from gwbench.contracts import Array, View
@@ -19,7 +20,7 @@ DIMENSIONS = 512
 """Dimensions of the projections that are kept; of wider ones an evenly spaced choice, as means of blocks would dilute
 the diagonal."""
 
-CHUNK = 64
+PROJECTION_CHUNK = 64
 """Windows that are projected at once."""
 
 GENERATIVE_TAG = "generative"
@@ -87,9 +88,12 @@ def diagnose(method: SslMethod, strain: Tensor, *, seed: int, device: str) -> di
 
 def _projections(method: SslMethod, view: View) -> Tensor:
     """[N, P] on the CPU."""
-    parts = zip(view.samples.split(CHUNK), view.detectors.split(CHUNK), strict=True)
-    embeddings = (method.encoder(replace(view, samples=samples, detectors=detectors)) for samples, detectors in parts)
-    return torch.cat([method.objective.project(embedding.float()).cpu() for embedding in embeddings])
+
+    def read(part: slice) -> list[View]:
+        return [replace(view, samples=view.samples[part], detectors=view.detectors[part])]
+
+    head = method.objective.project
+    return embed_in_chunks(method.encoder, len(view.samples), read, chunk=PROJECTION_CHUNK, head=head)
 
 
 def _standardised(projection: Tensor) -> Tensor:

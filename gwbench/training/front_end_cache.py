@@ -34,25 +34,25 @@ class FrontEndCache:
         self._kept: Tensor | None = None
 
     def serve(self, view: View, windows: Tensor) -> View:
-        """Let a view find its front end's result here; encoders without a fixed one never ask.
+        """A view whose front end's features are looked up here; encoders without a fixed front end never ask.
 
         Args:
             view: the strain of its detectors, unchanged.
             windows: [B] positions of its windows.
 
         Returns:
-            The same view.
+            A new view of the same samples.
         """
-        view.find_by(partial(self._find, view.samples, windows.unsqueeze(1) * self._detectors + view.detectors))
-        return view
+        rows = windows.unsqueeze(1) * self._detectors + view.detectors
+        return View(view.samples, view.detectors, lookup=partial(self._features, view.samples, rows))
 
-    def _find(self, samples: Tensor, index: Tensor, front_end: FrontEnd) -> Tensor:
+    def _features(self, samples: Tensor, index: Tensor, front_end: FrontEnd) -> Tensor:
         """[B, C, ...] of the samples [B, C, T], whose rows are [B, C]."""
         rows = index.flatten()
         missing = ~self._there[rows]
         if not missing.any():
             assert self._kept is not None
-            found = self._kept[rows]
+            features = self._kept[rows]
         else:
             if missing.sum() == 1:  # a batch of one is rounded otherwise, and a resumed run lacks other rows
                 missing[:2] = True
@@ -62,11 +62,11 @@ class FrontEndCache:
             fits = rows[missing] < len(self._kept)
             self._kept[rows[missing][fits]] = fresh[fits]
             self._there[rows[missing][fits]] = True
-            found = fresh
+            features = fresh
             if not missing.all():
-                found = self._kept[rows.clamp(max=len(self._kept) - 1)]
-                found[missing] = fresh
-        return found.view(*index.shape, *found.shape[1:])
+                features = self._kept[rows.clamp(max=len(self._kept) - 1)]
+                features[missing] = fresh
+        return features.view(*index.shape, *features.shape[1:])
 
     def _allocate(self, fresh: Tensor) -> Tensor:
         """Room for rows like these: for all of them, or for the first."""

@@ -244,7 +244,9 @@ class Pretraining(pl.LightningModule):
         generator = seeds.torch_generator(self.seed, "pairing", *key, device=strain.device)
         a, b = self.method.views(strain, generator)
         if self.front_end_cache:
-            a, b = self.front_end_cache.serve(a, windows), self.front_end_cache.serve(b, windows)
+            same = b is a  # then both go through the front end at once
+            a = self.front_end_cache.serve(a, windows)
+            b = a if same else self.front_end_cache.serve(b, windows)
         if self.process_group.size > 1:
             a, b = GlobalBatchView(own=a), GlobalBatchView(own=b)
         with seeds.torch_global(self.seed, "noise", step):  # dropout takes no generator

@@ -1,6 +1,6 @@
 """Training a classifier on labels, for the baselines that do: an encoder, a linear head, the best epoch kept.
 
-The head sees exactly what the probe sees (`frozen_embedding`), so that the only difference to a
+The head sees exactly what the probe sees (`embed_in_chunks`), so that the only difference to a
 probed encoder is what the labels may move. Every random draw is keyed by the run's seed, as in pre-training.
 """
 
@@ -23,7 +23,7 @@ from gwbench.contracts import Array, RunContext, Scores, View
 from gwbench.dataloading.prefetch import ahead
 from gwbench.evaluation.linear_probe import Standardiser, labelled_rows, linear_probe
 from gwbench.evaluation.statistics import auc
-from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
+from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks
 from gwbench.training.callbacks import MetricLogger, diverged
 from gwbench.training.front_end_cache import FrontEndCache
 from gwbench.training.pretrain import EpochBatches
@@ -32,7 +32,7 @@ from gwbench.training.trainer import adamw, fit, scheduled, weight_groups
 if TYPE_CHECKING:
     from gwbench.utils.progress import Task
 
-CHUNK = 256
+EMBED_CHUNK = 256
 """Windows embedded at once."""
 
 CLIP = 1.0
@@ -239,7 +239,7 @@ class BestEpoch(Callback):
 
     def __init__(self, context: RunContext, classifier: Classifier, rows: Array, patience: int) -> None:
         self._job, self._classifier, self._rows, self._patience = context, classifier, rows, patience
-        self._fronts = _front_end_cache(context, len(context.splits.val))
+        self._cache = _front_end_cache(context, len(context.splits.val))
         self._steps: list[Tensor] = []
         self._best: dict[str, Tensor] = {}
         self.loss: list[float] = []
@@ -251,13 +251,13 @@ class BestEpoch(Callback):
     def measure(self) -> None:
         """The AUC on validation as the weights are now."""
         labels = self._job.splits.val.label[self._rows]
-        embedding = _embed(self._job, self._classifier.encoder, "val", self._rows, front_end_cache=self._fronts)
+        embedding = _embed(self._job, self._classifier.encoder, "val", self._rows, front_end_cache=self._cache)
         labelled_rows(embedding, labels, "validation")  # both classes, and finite
-        found = auc(labels, _log_odds(self._classifier, embedding))
-        if not self.val_auc or found > self.val_auc[self.epoch]:
+        val_auc = auc(labels, _log_odds(self._classifier, embedding))
+        if not self.val_auc or val_auc > self.val_auc[self.epoch]:
             self.epoch = len(self.val_auc)
             self._best = copy.deepcopy(self._classifier.state_dict())
-        self.val_auc.append(found)
+        self.val_auc.append(val_auc)
 
     def last(self) -> dict[str, float]:
         """The figures of the last epoch."""
@@ -312,18 +312,17 @@ def _embed(
     task: Task | None = None,
     front_end_cache: FrontEndCache | None = None,
 ) -> Array:
-    """What the probe would see, [n, F]; `front_end_cache` are those of the split."""
-    parts = []
-    for start in range(0, len(rows), CHUNK):
-        part = rows[start : start + CHUNK]
-        views = encoder.views(context.conditioned(split, part).to(context.device))
-        if front_end_cache:
-            windows = torch.from_numpy(part).to(context.device)
-            views = [front_end_cache.serve(view, windows) for view in views]
-        parts.append(frozen_embedding(encoder, views).cpu())
-        if task:
-            task.advance(len(part))
-    return torch.cat(parts).numpy()
+    """What the probe would see, [n, F]; the `front_end_cache` is the split's."""
+
+    def read(part: slice) -> list[View]:
+        views = encoder.views(context.conditioned(split, rows[part]).to(context.device))
+        if front_end_cache is None:
+            return views
+        windows = torch.from_numpy(rows[part]).to(context.device)
+        return [front_end_cache.serve(view, windows) for view in views]
+
+    advance = task.advance if task else None
+    return embed_in_chunks(encoder, len(rows), read, chunk=EMBED_CHUNK, advance=advance).numpy()
 
 
 def _log_odds(classifier: Classifier, embedding: Array) -> Array:

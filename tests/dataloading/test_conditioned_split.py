@@ -20,6 +20,7 @@ from gwbench.dataloading import cache_files, row_cache
 from gwbench.dataloading.cache_files import conditioned_files as kept_files
 from gwbench.dataloading.cache_files import conditioned_path, make_room
 from gwbench.dataloading.conditioned_split import ConditionedStrain
+from gwbench.preprocessing import conditioning
 from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
 from gwbench.utils.progress import Progress
 from tests.conftest import Heard
@@ -122,6 +123,26 @@ def test_other_data_splits_and_conditioning_have_files_of_their_own(tmp_path: Pa
     }
     assert len(paths) == 5
     assert conditioned_path(tmp_path, "content", "train", fitted(split)) in paths
+
+
+def test_a_comment_in_the_conditioning_code_makes_no_file_anew_and_a_number_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditioner = fitted(data())
+
+    def path() -> Path:
+        cache_files._code.cache_clear()
+        return conditioned_path(tmp_path, "content", "train", conditioner)
+
+    source = Path(conditioning.__file__).read_text()
+    before = path()
+    with monkeypatch.context() as patch:
+        patch.setattr(conditioning, "__file__", str(tmp_path / "changed.py"))
+        (tmp_path / "changed.py").write_text(f"# of no consequence\n{source}\n")
+        assert path() == before
+        (tmp_path / "changed.py").write_text(source.replace("SEED_TAPER = 0.1", "SEED_TAPER = 0.2"))
+        assert path() != before
+    assert path() == before
 
 
 FILL = """

@@ -120,7 +120,7 @@ def test_projections_are_standardised_over_all_windows_not_chunk_by_chunk() -> N
     a, b = TwoDetectors().pair(windows, generator)
     # BatchNorm that has seen nothing divides by sqrt(1 + eps), which no correlation notices.
     expected = np.corrcoef(a.samples[:, 0], b.samples[:, 0], rowvar=False)[:SAMPLES, SAMPLES:]
-    assert WINDOWS > 2 * diagnostics.CHUNK
+    assert WINDOWS > 2 * diagnostics.PROJECTION_CHUNK
     np.testing.assert_allclose(found["cross_correlation"], expected, atol=1e-3)
     assert np.diag(expected).min() > 0.3
     assert found["cross_correlation"].dtype == np.float16

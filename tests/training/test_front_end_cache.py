@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,17 @@ from torch import Tensor, nn
 
 from gwbench import seeds
 from gwbench.conformance.toys import strain_info
-from gwbench.contracts import Augmentation, Encoder, InputShape, Objective, Pairing, Split, StrainInfo, View
+from gwbench.contracts import (
+    Augmentation,
+    Encoder,
+    FrontEndFeatures,
+    InputShape,
+    Objective,
+    Pairing,
+    Split,
+    StrainInfo,
+    View,
+)
 from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
 from gwbench.plugins.augmentations.polarity_flip import PolarityFlip
@@ -25,6 +35,7 @@ from gwbench.plugins.objectives.masked_strain import MaskedStrain
 from gwbench.plugins.pairings.any_pair import AnyPair
 from gwbench.plugins.pairings.cross_detector import CrossDetector
 from gwbench.plugins.pairings.noise_injection import NoiseInjectionPairing
+from gwbench.plugins.pairings.same_detector import SameDetector
 from gwbench.training.front_end_cache import FrontEndCache
 from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import pretrain
@@ -118,7 +129,33 @@ def test_strain_that_asks_for_a_gradient_gets_it() -> None:
     assert view.samples.grad is not None and bool(view.samples.grad.any())
 
 
+def test_features_are_set_when_a_view_is_made_and_never_again() -> None:
+    strain, known = noise(2, 1, SAMPLES), noise(2, 1, 8)
+    view = View(strain, torch.zeros(2, 1, dtype=torch.long), lookup=lambda _: known)
+    network = Blocks()
+    assert view.front_end_features(network.front_end) is known
+    assert view.front_end_features(network.front_end) is known
+    with pytest.raises(FrozenInstanceError):
+        view.features = FrontEndFeatures()  # type: ignore[misc]
+    for made in (replace(view, samples=strain), replace(view, detectors=view.detectors)):
+        expected = strain.unflatten(2, (8, -1)).square().mean(3)
+        torch.testing.assert_close(made.front_end_features(network.front_end), expected)
+
+
 # --- windows that come again ---
+
+
+def test_a_view_that_is_served_is_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    front_end_cache, _ = rows(None, monkeypatch)
+    network, view, windows = Blocks(), view_of(noise(4, 3, SAMPLES), 0), torch.arange(4)
+    first = front_end_cache.serve(view, windows)
+    assert first is not view and first.samples is view.samples and first.detectors is view.detectors
+    served = first.front_end_features(network.front_end)
+    again = front_end_cache.serve(view, windows).front_end_features(network.front_end)
+    assert torch.equal(again, served)
+    assert network.given == [4]
+    assert torch.equal(view.front_end_features(network.front_end), served)
+    assert network.given == [4, 4]  # the view itself knows nothing of the cache
 
 
 def rows(budget: float | None, monkeypatch: pytest.MonkeyPatch) -> tuple[FrontEndCache, Heard]:
@@ -141,7 +178,7 @@ def test_every_row_is_computed_once_as_far_as_memory_holds_it(
         detectors = torch.from_numpy(np.stack([rng.permutation(DETECTORS)[:2] for _ in range(16)]))
         samples = strain[windows.unsqueeze(1), detectors]
         network.given.clear()
-        found = front_end_cache.serve(View(samples, detectors), windows).behind(network.front_end)
+        found = front_end_cache.serve(View(samples, detectors), windows).front_end_features(network.front_end)
         wanted = {(int(w), int(d)) for w, row in zip(windows, detectors, strict=True) for d in row}
         fresh = {(w, d) for w, d in wanted if (w, d) not in seen or w * DETECTORS + d >= held}
         assert sum(network.given) in ([2, 3] if len(fresh) == 1 else [len(fresh)])
@@ -272,6 +309,22 @@ def test_windows_go_through_the_front_end_once_where_views_do_not_change(
     without(monkeypatch)
     *_, plain = trained(tmp_path / "f", AnyPair, Barlow)
     assert passes(plain) == steps * views > passes(kept)
+
+
+class OneView(SameDetector):
+    """A pair of one and the same view of strain that does not change."""
+
+    selects = True
+
+
+@pytest.mark.parametrize("memory", ["0", "1"])
+def test_one_view_that_is_both_goes_through_the_front_end_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
+) -> None:
+    monkeypatch.setenv("GWBENCH_MEMORY", memory)
+    *_, network = trained(tmp_path, OneView, Byol)
+    steps = 4 * (WINDOWS // 16)
+    assert passes(network) == 16 * steps if memory == "0" else passes(network) < 16 * steps
 
 
 def test_kernels_that_learn_are_never_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

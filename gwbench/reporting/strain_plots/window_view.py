@@ -211,11 +211,12 @@ def whitened_channel(conditioner: Whitening, detector: int, strain: Array, white
         whitened: [T].
         margin: samples.
     """
-    rate, measured = conditioner.sample_rate, np.sqrt(conditioner.psd[detector])
-    _, asd = spectrum(strain, rate, round(rate / conditioner.frequencies[1]))
+    rate, frequencies = conditioner.sample_rate, conditioner.frequencies.numpy()
+    measured = np.sqrt(conditioner.psd[detector].numpy())
+    _, asd = spectrum(strain, rate, round(rate / frequencies[1]))
     shown = np.asarray(strain[margin : len(strain) - margin], np.float64)
     name = conditioner.detectors[detector]
-    return Channel(name, rate, shown, whitened, conditioner.frequencies, asd, measured)
+    return Channel(name, rate, shown, whitened, frequencies, asd, measured)
 
 
 def _facts(snr: float, parameters: Mapping[str, float]) -> list[str]:

@@ -10,6 +10,7 @@ weights' gradients over the processes: so they are those of one process with the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +20,7 @@ from lightly.utils.dist import gather
 from torch import Tensor, nn
 
 from gwbench import seeds
-from gwbench.contracts import View
+from gwbench.contracts import FrontEnd, View
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.nn.sync_batchnorm import SyncedNorms
 
@@ -33,9 +34,18 @@ class GlobalBatchView(View):
 
     own: View | None
 
-    def __init__(self, samples: Tensor | None = None, detectors: Tensor | None = None, *, own: View | None = None):
+    def __init__(
+        self,
+        samples: Tensor | None = None,
+        detectors: Tensor | None = None,
+        *,
+        lookup: Callable[[FrontEnd], Tensor] | None = None,
+        own: View | None = None,
+    ) -> None:
         if samples is not None and detectors is not None:
-            super().__init__(samples, detectors)
+            super().__init__(samples, detectors, lookup=lookup)
+        else:  # which are gathered when they are asked for
+            self.__post_init__(lookup)
         object.__setattr__(self, "own", own)
 
     @cached_property
@@ -83,7 +93,7 @@ class GlobalBatchEncoder(DetectorEncoder):
         networks: list[Any] = list(self.encoders)
         given = own.samples
         if self.fixed_front_end:
-            given = own.behind(networks[0].front_end)
+            given = own.front_end_features(networks[0].front_end)
             networks = [encoder.body for encoder in networks]
         parts = []
         for number, index in enumerate(rows):
