@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gwbench.utils.progress import Progress, Task
+from gwbench.utils.progress import Progress, ProgressTask
 
 if TYPE_CHECKING:
     from gwbench.evaluation.statistics import Interval
@@ -100,7 +100,7 @@ class CellProgress(Progress):
         self._last = 0.0
 
     @contextmanager
-    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
         """Report the share that is done, with the note."""
         self._step(title)
         yield _Share(self, title, total)

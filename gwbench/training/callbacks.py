@@ -19,7 +19,7 @@ from gwbench.training.collapse import collapse
 from gwbench.utils.files import atomic
 
 if TYPE_CHECKING:
-    from gwbench.utils.progress import Progress, Task
+    from gwbench.utils.progress import Progress, ProgressTask
 
 MONITOR_CHUNK = 64
 """Windows that the monitor embeds at once."""
@@ -113,7 +113,7 @@ class ProgressReporter(Callback):
     def __init__(self, progress: Progress, history: History, total: int, batch_size: int) -> None:
         self._progress, self._history, self._total, self._batch_size = progress, history, total, batch_size
         self._context: Any = None
-        self._task: Task | None = None
+        self._task: ProgressTask | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the task, advanced to where a resumed run stands."""

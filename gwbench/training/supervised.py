@@ -30,7 +30,7 @@ from gwbench.training.pretrain import EpochBatches
 from gwbench.training.trainer import adamw, fit, scheduled, weight_groups
 
 if TYPE_CHECKING:
-    from gwbench.utils.progress import Task
+    from gwbench.utils.progress import ProgressTask
 
 EMBED_CHUNK = 256
 """Windows embedded at once."""
@@ -246,7 +246,7 @@ class BestEpoch(Callback):
         self.val_auc: list[float] = []
         self.epoch = 0
         self.windows = 0
-        self.task: Task | None = None
+        self.task: ProgressTask | None = None
 
     def measure(self) -> None:
         """The AUC on validation as the weights are now."""
@@ -309,7 +309,7 @@ def _embed(
     encoder: DetectorEncoder,
     split: str,
     rows: Array,
-    task: Task | None = None,
+    task: ProgressTask | None = None,
     front_end_cache: FrontEndCache | None = None,
 ) -> Array:
     """What the probe would see, [n, F]; the `front_end_cache` is the split's."""

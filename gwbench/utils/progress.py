@@ -19,7 +19,7 @@ WIDE = 120
 """Columns from which on a bar has room for all it can say."""
 
 
-class Task(Protocol):
+class ProgressTask(Protocol):
     """One piece of work under way."""
 
     def advance(self, amount: float = 1, note: str = "") -> None:
@@ -31,7 +31,7 @@ class Progress:
     """Shows nothing; the base of those that do."""
 
     @contextmanager
-    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
         """A piece of work of `total` units named by `unit`, such as "windows"."""
         yield _Silent()
 
@@ -59,7 +59,7 @@ class TerminalProgress(Progress):
         self.console = console or Console(stderr=True)
 
     @contextmanager
-    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
         """A bar, or lines where there is no terminal."""
         if not self.console.is_terminal:
             plain = _Plain(self, title, total, unit)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gwbench.utils.progress import Progress, Task
+from gwbench.utils.progress import Progress, ProgressTask
 
 
 class RelayedProgress:
@@ -15,7 +15,7 @@ class RelayedProgress:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._tasks: dict[int, tuple[Any, Task]] = {}
+        self._tasks: dict[int, tuple[Any, ProgressTask]] = {}
 
     def __enter__(self) -> RelayedProgress:
         return self
@@ -50,7 +50,7 @@ class ProgressRelay(Progress):
         self._opened = 0
 
     @contextmanager
-    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
         """Open it there."""
         number = self._opened = self._opened + 1
         self._tell("open", (number, title, total, unit))

@@ -18,7 +18,7 @@ from gwbench.errors import UserError
 from gwbench.experiment.launch_local import _Pickler
 from gwbench.experiment.record import read_record
 from gwbench.registry import Registry
-from gwbench.utils.progress import Progress, Task
+from gwbench.utils.progress import Progress, ProgressTask
 from tests.conftest import Heard
 from tests.experiment.shared_runs import SETTINGS, command, run, same
 
@@ -53,7 +53,7 @@ class Stopping(Progress):
         stopping = self
 
         class Context:
-            def __enter__(self) -> Task:
+            def __enter__(self) -> ProgressTask:
                 return stopping
 
             def __exit__(self, *_: object) -> None:

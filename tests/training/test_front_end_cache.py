@@ -41,7 +41,7 @@ from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import pretrain
 from gwbench.training.settings import TrainingSettings
 from gwbench.training.supervised import Settings, train_on_labels
-from gwbench.utils.progress import Progress, Task
+from gwbench.utils.progress import Progress, ProgressTask
 from tests.conftest import Heard
 from tests.plugins.baselines.label_job import ToyJob, toy_splits
 
@@ -267,7 +267,7 @@ def test_a_run_that_is_stopped_and_resumed_ends_in_the_same_bits(
     monkeypatch.setenv("GWBENCH_MEMORY", "1")
     losses, weights, _ = trained(tmp_path / "whole", AnyPair, Barlow, cqt)
 
-    class Pressed(Task):
+    class Pressed(ProgressTask):
         steps = 0
 
         def advance(self, amount: float = 1, note: str = "") -> None:

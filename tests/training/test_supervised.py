@@ -23,7 +23,7 @@ from gwbench.evaluation.statistics import auc_interval
 from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
 from gwbench.training import supervised
 from gwbench.training.supervised import Classifier, ClassifierTraining, LabelledBatches, Settings, train_on_labels
-from gwbench.utils.progress import Progress, Task
+from gwbench.utils.progress import Progress, ProgressTask
 from tests.plugins.baselines.label_job import SAMPLES, ToyJob, relabelled, toy_splits
 
 SETTINGS = Settings(
@@ -254,7 +254,7 @@ class Interrupted(Progress):
     """Somebody presses Ctrl-C in the second epoch."""
 
     @contextmanager
-    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
         class Press:
             count = 0
 

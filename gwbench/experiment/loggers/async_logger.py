@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gwbench.experiment.loggers.backends import BACKENDS, PATIENCE, LoggerBackend
 from gwbench.experiment.loggers.metrics import metrics_of, settings_of
-from gwbench.utils.progress import Progress, Task
+from gwbench.utils.progress import Progress, ProgressTask
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
@@ -76,7 +76,7 @@ class AsyncLogger(Progress):
         self._pass_on()
 
     @contextmanager
-    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
         """As the run's progress has it."""
         with self._progress.task(title, total, unit) as task:
             yield task

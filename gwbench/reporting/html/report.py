@@ -15,7 +15,7 @@ from gwbench.reporting.html.report_section import Fact, ReportSection
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
-    from gwbench.utils.progress import Progress, Task
+    from gwbench.utils.progress import Progress, ProgressTask
 
 REPORT = "report.html"
 
@@ -52,7 +52,7 @@ def _lead(record: RunRecord) -> list[Fact]:
     ]
 
 
-def _sections(files: RunFiles, task: Task) -> Iterator[ReportSection]:
+def _sections(files: RunFiles, task: ProgressTask) -> Iterator[ReportSection]:
     """The sections that the run has something for, from top to bottom."""
     record = files.record
     if record.status == "ok":
@@ -63,7 +63,7 @@ def _sections(files: RunFiles, task: Task) -> Iterator[ReportSection]:
     yield from filter(None, (timing(record), provenance(record)))
 
 
-def _of_finished(files: RunFiles, task: Task) -> Iterator[ReportSection | None]:
+def _of_finished(files: RunFiles, task: ProgressTask) -> Iterator[ReportSection | None]:
     record = files.record
     yield headline(record)
     yield method(record)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from gwbench.reporting.html.embedding_map import EmbeddingMap
-    from gwbench.reporting.html.report_inputs import Correlation, Embedded, LabelPoint
+    from gwbench.reporting.html.report_inputs import Correlation, EmbeddingSample, LabelPoint
 
 NOISE, SIGNAL = series(0), series(1)
 
@@ -212,7 +212,7 @@ def correlation_chart(correlation: Correlation, description: str) -> Chart:
 # --- embeddings ---------------------------------------------------------------------------------------------
 
 
-def embedding_charts(plane: EmbeddingMap, shown: Embedded) -> list[Chart]:
+def embedding_charts(plane: EmbeddingMap, shown: EmbeddingSample) -> list[Chart]:
     """Embeddings in two dimensions by label and, where SNRs are known, by SNR."""
     # Neither class is drawn on top of the other.
     order = seeds.numpy_generator(0, "diagnostics", 1).permutation(len(shown.label))

@@ -33,7 +33,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddingSample:
     """Some test windows' embeddings [M, F], labels [M] and optimal network SNRs [M]; `of` windows there are."""
 
     embedding: Array
@@ -84,7 +84,7 @@ class RunFiles:
 
     record: RunRecord
     predictions: Predictions | None = None
-    embedded: Embedded | None = None
+    embedded: EmbeddingSample | None = None
     correlation: Correlation | None = None
     labels: tuple[LabelPoint, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
@@ -150,7 +150,7 @@ def _windows(record: RunRecord) -> int:
 # --- embeddings ---------------------------------------------------------------------------------------------
 
 
-def _embedded(record: RunRecord, folder: Path) -> Embedded | None:
+def _embedded(record: RunRecord, folder: Path) -> EmbeddingSample | None:
     n = _windows(record)
     with open_archive(folder / PREDICTIONS) as archive:
         if "embedding.npy" not in archive.namelist():
@@ -163,7 +163,7 @@ def _embedded(record: RunRecord, folder: Path) -> Embedded | None:
         embedding = _rows(archive, "embedding", n, rows)
     if not np.isfinite(embedding).all():
         raise UnusableError(f"{PREDICTIONS} holds embeddings that are not finite")
-    return Embedded(embedding, label[rows], snr[rows], of)
+    return EmbeddingSample(embedding, label[rows], snr[rows], of)
 
 
 def _rows(archive: zipfile.ZipFile, name: str, n: int, rows: Array) -> Array:

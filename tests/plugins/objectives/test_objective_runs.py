@@ -13,7 +13,7 @@ import pytest
 
 import gwbench
 from gwbench.experiment.record import RunRecord
-from gwbench.utils.progress import Progress, Task
+from gwbench.utils.progress import Progress, ProgressTask
 from tests.conftest import TINY
 
 OBJECTIVES: dict[str, dict[str, int]] = {
@@ -65,7 +65,7 @@ class Interrupting(Progress):
     """Stops the run as a person would, in its second epoch."""
 
     @contextmanager
-    def task(self, title: str, total: float, unit: str = "") -> Iterator[Task]:
+    def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
         yield self
 
     def advance(self, amount: float = 1, note: str = "") -> None:
