@@ -66,7 +66,7 @@ class RealNoise(Dataset):
         sample_rate: Hz; files sampled faster are resampled.
         duration: of a window, seconds.
         margin: seconds stored on either side of a window for whitening to consume.
-        population: what binaries there are: a name of gwbench/data/simulation/populations.toml, or a file like it.
+        population: what binaries there are: a name of gwbench/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
             chosen to fit), or "distance" (from the population's distances).
         snr: lowest and highest; or mean, sigma and floor; or the least SNR that is kept.
