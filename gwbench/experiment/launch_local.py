@@ -17,13 +17,11 @@ import mmap
 import os
 import pickle
 import tempfile
-import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from multiprocessing.connection import Connection, Pipe, wait
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,11 +35,11 @@ from gwbench.errors import UserError
 from gwbench.experiment.train_encoder import train_encoder
 from gwbench.registry import REGISTRY
 from gwbench.training.distributed.process_group import ProcessGroup, connected
-from gwbench.utils import subprocesses
 from gwbench.utils.memory import memory_share
 from gwbench.utils.progress import Progress
 from gwbench.utils.progress_relay import ProgressRelay, RelayedProgress
-from gwbench.utils.subprocesses import usable_cores
+from gwbench.utils.subprocesses import take_threads, thread_variables, usable_cores
+from gwbench.utils.worker_process import Message, ParentProcess, WorkerProcess, ready
 
 if TYPE_CHECKING:
     from gwbench.experiment.context import ExperimentContext
@@ -83,10 +81,10 @@ def train_in_processes(
         job = place / "job"
         job.write_bytes(_pickled(context, folder, place / "store", shared))
         sources = REGISTRY.sources_of(context.spec.plugins())
-        ranks: list[_Process] = []
+        ranks: list[_Rank] = []
         stack.callback(_end, ranks)
         for rank in range(process_group.size):
-            ranks.append(_Process(replace(process_group, rank=rank, local_rank=rank), sources, job, shared))
+            ranks.append(_Rank(replace(process_group, rank=rank, local_rank=rank), sources, job, shared))
         trained, weights = _hear(ranks, RelayedProgress(context.progress))
     encoder.load_state_dict(load(weights))
     return trained
@@ -142,44 +140,31 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-class _Process:
-    """One of the subprocesses, which is handed this one's plugins and the job."""
+class _Rank(WorkerProcess):
+    """One of the processes that pre-train together: it is handed this one's plugins and the job.
+
+    Raises:
+        UserError: it cannot be started.
+    """
 
     def __init__(self, process_group: ProcessGroup, sources: list[str], job: Path, shared: int | None) -> None:
         self.process_group = process_group
-        self.connection, theirs = Pipe()
         kept = [] if shared is None else [shared]
         try:
-            self.process = subprocesses.start(__name__, theirs.fileno(), _environment(process_group), kept=kept)
+            super().__init__(__name__, _environment(process_group), kept=kept)
         except OSError as error:
-            self.connection.close()
             raise UserError(f"No process can be started: {error}. Lower --devices.") from None
-        finally:
-            theirs.close()
-        with suppress(OSError):  # where it has died already, that will be heard
-            self.connection.send((process_group, sources, job))
+        self.send((process_group, sources, job))
 
-    def hear(self) -> tuple[str, Any]:
-        """What it says next; where it has hung up, how it ended."""
-        try:
-            kind, value = self.connection.recv()
-        except (EOFError, OSError):
-            return "died", self.exit_reason()
+    def receive(self) -> Message:
+        """As of `WorkerProcess`; where the process died, the message for the user."""
+        kind, value = super().receive()
+        if kind == "died":
+            value = (
+                f"Process {self.process_group.rank + 1} of the {self.process_group.size} that pre-train together "
+                f"{value}. The same command, with these --devices or others, goes on from the last finished epoch."
+            )
         return kind, value
-
-    def exit_reason(self) -> str:
-        """How the process ended, which has hung up."""
-        return (
-            f"Process {self.process_group.rank + 1} of the {self.process_group.size} that pre-train together "
-            f"{subprocesses.exit_reason(self.process)}. The same command, with these --devices or others, goes on from "
-            "the last finished epoch."
-        )
-
-    def kill(self) -> None:
-        """End it at once. The checkpoint is whole at any moment."""
-        self.process.kill()
-        self.process.wait()
-        self.connection.close()
 
 
 def _environment(process_group: ProcessGroup) -> dict[str, str]:
@@ -191,44 +176,46 @@ def _environment(process_group: ProcessGroup) -> dict[str, str]:
         "GROUP_RANK": 0,
     }
     return {
-        **subprocesses.thread_variables(usable_cores() // process_group.size),
+        **thread_variables(usable_cores() // process_group.size),
         **memory_share(process_group.size),
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         **{name: str(number) for name, number in place.items()},
     }
 
 
-def _end(ranks: list[_Process]) -> None:
+def _end(ranks: list[_Rank]) -> None:
     for rank in ranks:
-        rank.kill()
+        rank.close()  # the checkpoint is whole at any moment
 
 
-def _hear(ranks: list[_Process], reports: RelayedProgress) -> tuple[Trained, bytes]:
+def _hear(ranks: list[_Rank], reports: RelayedProgress) -> tuple[Trained, bytes]:
     """What rank 0 has trained, once all are done."""
     result: tuple[Trained, bytes] | None = None
-    errors: dict[str, str] = {}
+    errors: dict[str, Any] = {}
     until: float | None = None
-    at_work: dict[Any, _Process] = {rank.connection: rank for rank in ranks}
+    at_work = list(ranks)
     with reports:
         while at_work:
-            ready = wait(list(at_work), timeout=None if until is None else max(until - time.monotonic(), 0))
-            if not ready:
+            heard = ready(at_work, None if until is None else max(until - time.monotonic(), 0))
+            if not heard:
                 break
-            for connection in ready:
-                kind, value = at_work[connection].hear()
+            for rank in heard:
+                kind, value = rank.receive()
                 if kind not in ("done", "mistake", "broken", "died"):
                     reports.hear(kind, value)
                     continue
-                rank = at_work.pop(connection)
+                at_work.remove(rank)
                 if kind != "done":
                     errors.setdefault(kind, value)
                     until = until or time.monotonic() + GRACE
                 elif rank.process_group.is_main:
                     result = value
-    if message := errors.get("mistake") or errors.get("died"):
-        raise UserError(message)
-    if "broken" in errors:  # where a process has died, the others only say that it has gone
-        raise RuntimeError(f"pre-training by several processes:\n{errors['broken']}")
+    if "mistake" in errors:
+        raise UserError(errors["mistake"].message)
+    if "died" in errors:  # the others only say that it has gone
+        raise UserError(errors["died"])
+    if "broken" in errors:
+        raise RuntimeError(f"pre-training by several processes:\n{errors['broken'].traceback}")
     assert result
     return result
 
@@ -238,32 +225,17 @@ def _hear(ranks: list[_Process], reports: RelayedProgress) -> tuple[Trained, byt
 
 def serve(descriptor: int) -> None:
     """The life of a process: take part in one pre-training."""
-    connection, speaking = Connection(descriptor), threading.Lock()
-
-    def tell(kind: str, value: object = None) -> None:
-        with speaking:  # what reads ahead for a batch has a thread of its own, and may warn
-            connection.send((kind, value))
-
-    try:
-        process_group, sources, path = connection.recv()
-        for source in sources:
-            REGISTRY.load_source(source)
-        job = pickle.loads(path.read_bytes())  # of the process that started this one
-        threading.Thread(target=_listen, args=[connection], daemon=True).start()
-        subprocesses.take_threads()
-        tell("done", _take_part(process_group, tell, **job))
-    except UserError as error:
-        tell("mistake", str(error))
-    except Exception:
-        tell("broken", traceback.format_exc())
+    parent = ParentProcess(descriptor)
+    parent.answer(partial(_serve, parent))
 
 
-def _listen(connection: Connection) -> None:
-    """Nothing more is said. Where the process that started this one is no more, nobody needs this one."""
-    try:
-        connection.recv()
-    except (EOFError, OSError):
-        os._exit(1)
+def _serve(parent: ParentProcess) -> tuple[Trained, bytes] | None:
+    process_group, sources, path = parent.receive()
+    for source in sources:
+        REGISTRY.load_source(source)
+    job = pickle.loads(path.read_bytes())  # of the process that started this one
+    take_threads()
+    return _take_part(process_group, parent.send, **job)
 
 
 def _take_part(

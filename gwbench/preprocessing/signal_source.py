@@ -6,17 +6,17 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gwbench.data.psd import PsdTable
 from gwbench.data.whitening_filters import extent, median_psd
-from gwbench.errors import UserError, did_you_mean
+from gwbench.errors import UserError
 from gwbench.preprocessing.conditioning import Conditioner, Whitening
 from gwbench.seeds import numpy_generator
+from gwbench.simulation.injection_settings import InjectionSettings
 from gwbench.simulation.signals import SignalModel
-from gwbench.simulation.snr_models import SnrModel
 from gwbench.utils.memory import MEMORY_VARIABLE, memory_budget
 from gwbench.utils.progress import Progress
 
@@ -82,20 +82,11 @@ class SimulatedSignals:
         seed: int,
         progress: Progress | None = None,
     ) -> None:
-        if settings.snr_model not in get_args(SnrModel):
-            raise UserError(
-                f"snr_model = {settings.snr_model}: expected one of {', '.join(get_args(SnrModel))}."
-                f"{did_you_mean(settings.snr_model, get_args(SnrModel))}"
-            )
         if settings.count < 1:
             raise UserError(f"count = {settings.count} simulated signals: expected at least 1, such as 4096.")
         duration = conditioner.window / conditioner.sample_rate
-        self.model = SignalModel.create(
-            population=settings.population,
-            duration=duration,
-            snr_model=cast(SnrModel, settings.snr_model),
-            snr=settings.snr,
-        )
+        asked = InjectionSettings(settings.population, settings.snr_model, settings.snr)
+        self.model = SignalModel.of(asked, duration)
         self.model.check(duration)
         self._shape = (settings.count, len(conditioner.detectors), conditioner.window)
         size, budget = 2 * int(np.prod(self._shape)), memory_budget()

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from gwbench.data.psd import PsdTable, usable
 from gwbench.errors import UserError
 from gwbench.simulation.grids import SHORTEST_GRID, grid_seconds
+from gwbench.simulation.injection_settings import InjectionSettings
 from gwbench.simulation.population import REFERENCE_GPS, Parameters, Population, load_population
 from gwbench.simulation.projection import detector_waves, weighted_norm
-from gwbench.simulation.snr_models import FromDistance, SnrDistribution, SnrModel
+from gwbench.simulation.snr_models import FromDistance, SnrDistribution
 from gwbench.simulation.waveforms import REFERENCE_DISTANCE, approximant_source
 
 Float32 = NDArray[np.float32]
@@ -95,40 +96,26 @@ class SignalModel:
         approximant_source(self.approximant)
 
     @classmethod
-    def create(
-        cls,
-        *,
-        population: str,
-        duration: float,
-        snr_model: SnrModel,
-        snr: tuple[float, ...],
-        mass: tuple[float, float] | None = None,
-        spin: tuple[float, float] | None = None,
-        arrival: tuple[float, float] | None = None,
-        approximant: str = "IMRPhenomXAS",
-        f_low: float = 20.0,
-        gps: float = REFERENCE_GPS,
-    ) -> SignalModel:
-        """A model from what a command line gives.
+    def create(cls, *, duration: float, **settings: Any) -> SignalModel:
+        """As `of`, from the values of `InjectionSettings` by name."""
+        return cls.of(InjectionSettings(**settings), duration)
 
-        Args:
-            population: a name of `gwbench/simulation/populations.toml`, or a file like it.
-            duration: of a window, seconds.
-            snr_model: see `SnrDistribution.create`.
-            snr: see `SnrDistribution.create`.
-            mass: uniform component masses in this range instead of the population's, solar masses, detector frame.
-            spin: uniform aligned spins in this range instead of the population's.
-            arrival: by default 0.7 to 0.95 of the duration: late in a window, which then holds the rest.
-            approximant: see the class.
-            f_low: see the class.
-            gps: see the class.
+    @classmethod
+    def of(cls, settings: InjectionSettings, duration: float) -> SignalModel:
+        """The model that settings describe, for windows of `duration` seconds.
 
         Raises:
-            UserError: as the class, and `load_population`.
+            UserError: as the class, `load_population` and `SnrDistribution.create`.
         """
-        drawn = load_population(population).with_ranges(mass=mass, spin=spin)
-        late = arrival or (0.7 * duration, 0.95 * duration)
-        return cls(drawn, SnrDistribution.create(snr_model, snr), late, approximant, f_low, gps)
+        population = load_population(settings.population).with_ranges(mass=settings.mass, spin=settings.spin)
+        return cls(
+            population,
+            SnrDistribution.create(settings.snr_model, settings.snr),
+            settings.arrival or (0.7 * duration, 0.95 * duration),
+            settings.approximant,
+            settings.f_low,
+            settings.gps,
+        )
 
     def __str__(self) -> str:
         return (

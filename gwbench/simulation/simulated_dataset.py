@@ -16,6 +16,7 @@ from gwbench.data.strain_files.resample import resampled
 from gwbench.data.strain_files.segments import good_segments, without
 from gwbench.errors import UserError, did_you_mean
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
+from gwbench.simulation.injection_settings import InjectionSettings
 from gwbench.simulation.population import REFERENCE_GPS
 from gwbench.simulation.real_glitches import RealGlitches, find_glitches, share_glitches
 from gwbench.simulation.signals import SignalModel
@@ -37,7 +38,7 @@ class Preset:
 
     Attributes:
         sizes: windows per split.
-        signals: those of `SignalModel.create`: population, snr_model, snr, approximant, f_low.
+        signals: those of `InjectionSettings`: population, snr_model and snr at least.
         duration: of a window, seconds.
         glitch_rate: per second and detector.
         labelled: training windows with a label; None for all.
@@ -133,16 +134,16 @@ class SimulatedDataset(Dataset):
                 "raise dataset.train."
             )
         self.labelled = min(labelled or chosen.labelled or self.sizes["train"], self.sizes["train"])
-        named: dict[str, Any] = {
-            "population": population,
-            "snr_model": snr_model,
-            "snr": snr,
-            "approximant": approximant,
-        }
-        named |= {"f_low": f_low, "mass": mass, "spin": spin, "arrival": arrival}
-        settings = {**chosen.signals, **{name: value for name, value in named.items() if value is not None}}
-        if snr is not None and snr_model is None:
-            settings["snr_model"] = {2: "uniform", 3: "clipped-normal"}.get(len(snr), settings["snr_model"])
+        signals = InjectionSettings(**chosen.signals, gps=gps).with_given(
+            population=population,
+            snr_model=snr_model,
+            snr=snr,
+            mass=mass,
+            spin=spin,
+            arrival=arrival,
+            approximant=approximant,
+            f_low=f_low,
+        )
         seconds = chosen.duration if duration is None else duration
         rate = chosen.glitch_rate if glitch_rate is None else glitch_rate
         simulated = SimulatedGlitches(rate, glitch_snr, glitch_kinds)
@@ -152,7 +153,7 @@ class SimulatedDataset(Dataset):
         self.simulation = Simulation(
             detectors=detectors,
             psds=psds or (),
-            signals=SignalModel.create(duration=seconds, gps=gps, **settings),
+            signals=SignalModel.of(signals, seconds),
             sample_rate=sample_rate,
             window=round(seconds * sample_rate),
             margin=round(MARGIN * sample_rate),

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gwbench.errors import UserError
+from gwbench.errors import UserError, did_you_mean
 
 Float = NDArray[np.float64]
 SnrModel = Literal["uniform", "clipped-normal", "distance"]
@@ -36,7 +36,7 @@ class SnrDistribution(ABC):
         return np.ones(len(snr), bool)
 
     @staticmethod
-    def create(model: SnrModel, values: Sequence[float]) -> SnrDistribution:
+    def create(model: str, values: Sequence[float]) -> SnrDistribution:
         """A distribution from its name and numbers, as a command line gives them.
 
         Args:
@@ -44,9 +44,11 @@ class SnrDistribution(ABC):
             values: lowest and highest; mean, sigma and floor; the least SNR that is kept.
 
         Raises:
-            UserError: the wrong number of values, or values that make no sense.
+            UserError: another model, the wrong number of values, or values that make no sense.
         """
         makers = {"uniform": UniformSnr, "clipped-normal": ClippedNormal, "distance": FromDistance}
+        if model not in makers:
+            raise UserError(f"snr_model = {model}: expected one of {', '.join(makers)}.{did_you_mean(model, makers)}")
         wanted = {"uniform": "LOW,HIGH", "clipped-normal": "MEAN,SIGMA,FLOOR", "distance": "LEAST"}[model]
         if len(values) != wanted.count(",") + 1:
             given = ",".join(f"{value:g}" for value in values)

@@ -6,14 +6,10 @@ cell's spec wherever it likes. Whatever happens to it, the runs' records are wha
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from abc import ABC, abstractmethod
 from functools import partial
 from importlib import import_module
-from multiprocessing.connection import Connection, Pipe, wait
-from queue import SimpleQueue
 from typing import Protocol
 
 from gwbench.errors import UserError
@@ -21,9 +17,9 @@ from gwbench.experiment.data_cache import DataCache
 from gwbench.suite.cell_run import CellProgress, Outcome, RunOptions, execute_cell
 from gwbench.suite.matrix import Cell
 from gwbench.suite.schedule import PATIENCE, Schedule
-from gwbench.utils import subprocesses
 from gwbench.utils.memory import memory_share
-from gwbench.utils.subprocesses import usable_cores
+from gwbench.utils.subprocesses import take_threads, thread_variables, usable_cores
+from gwbench.utils.worker_process import ParentProcess, WorkerProcess, ready
 
 
 class Report(Protocol):
@@ -63,12 +59,12 @@ class Executor(ABC):
 class InProcess(Executor):
     """One cell after the other, here."""
 
-    def __init__(self, place: RunOptions) -> None:
-        self._place, self.jobs = place, 1
+    def __init__(self, options: RunOptions) -> None:
+        self._options, self.jobs = options, 1
 
     def run(self, schedule: Schedule, report: Report) -> None:
         """As of `Executor`."""
-        data_cache = DataCache(self._place.cache, many=True)
+        data_cache = DataCache(self._options.cache, many=True)
         while True:
             cell = schedule.take(0)
             if cell is None:
@@ -78,7 +74,7 @@ class InProcess(Executor):
                 continue
             report.began(0, cell)
             progress = CellProgress(partial(report.step, 0), partial(_say, report, cell))
-            outcome = execute_cell(cell.spec, self._place, data_cache, progress)
+            outcome = execute_cell(cell.spec, self._options, data_cache, progress)
             if outcome.status == "busy":
                 schedule.postpone(cell)
             else:
@@ -89,57 +85,56 @@ class Processes(Executor):
     """Several processes of this machine, which share its cores and its memory.
 
     Args:
-        place: where.
-        jobs: how many.
+        options: how every cell is run.
+        jobs: how many processes.
     """
 
-    def __init__(self, place: RunOptions, jobs: int) -> None:
-        self._place, self.jobs = place, jobs
+    def __init__(self, options: RunOptions, jobs: int) -> None:
+        self._options, self.jobs = options, jobs
 
     def run(self, schedule: Schedule, report: Report) -> None:
         """As of `Executor`."""
-        process_group = {number: _Process(self._place, self.jobs) for number in range(min(self.jobs, schedule.groups))}
+        workers = {number: _SuiteWorker(self._options, self.jobs) for number in range(min(self.jobs, schedule.groups))}
         try:
             while True:
-                for number, process in process_group.items():
-                    if process.cell is None and (cell := schedule.take(number)):
-                        process.begin(cell)
+                for number, worker in workers.items():
+                    if worker.cell is None and (cell := schedule.take(number)):
+                        worker.begin(cell)
                         report.began(number, cell)
-                busy = {process.connection: number for number, process in process_group.items() if process.cell}
+                busy = {worker: number for number, worker in workers.items() if worker.cell}
                 if not busy and not schedule.waits:
                     return
                 if not busy:
                     time.sleep(PATIENCE / 2)
-                for connection in wait(list(busy), timeout=PATIENCE if schedule.waits else None):
-                    assert isinstance(connection, Connection)
-                    number = busy[connection]
-                    process_group[number] = self._hear(number, process_group[number], schedule, report)
+                    continue
+                for worker in ready(busy, PATIENCE if schedule.waits else None):
+                    workers[busy[worker]] = self._hear(busy[worker], worker, schedule, report)
         finally:
-            for process in process_group.values():
-                process.kill()
+            for worker in workers.values():
+                worker.close()  # records and checkpoints are whole at any moment
 
-    def _hear(self, number: int, process: _Process, schedule: Schedule, report: Report) -> _Process:
+    def _hear(self, number: int, worker: _SuiteWorker, schedule: Schedule, report: Report) -> _SuiteWorker:
         """Take in one message of a worker; returns it, or the one in its place where it has died."""
-        cell = process.cell
+        cell = worker.cell
         assert cell is not None
-        try:
-            kind, value = process.connection.recv()
-        except (EOFError, OSError):
-            error = WorkerDiedError(process.exit_reason())
-            record_failure(cell, error, self._place)
-            report.ended(number, cell, Outcome("failed", process.seconds, reason=f"{type(error).__name__}: {error}"))
-            return _Process(self._place, self.jobs)
+        kind, value = worker.receive()
+        if kind == "died":
+            worker.close()
+            error = WorkerDiedError(f"the process {value}")
+            record_failure(cell, error, self._options)
+            report.ended(number, cell, Outcome("failed", worker.seconds, reason=f"{type(error).__name__}: {error}"))
+            return _SuiteWorker(self._options, self.jobs)
         if kind == "step":
             report.step(number, value)
         elif kind == "say":
             _say(report, cell, value)
         else:
-            process.cell = None
+            worker.cell = None
             if value.status == "busy":
                 schedule.postpone(cell)
             else:
                 report.ended(number, cell, value)
-        return process
+        return worker
 
 
 def _say(report: Report, cell: Cell, message: str) -> None:
@@ -150,21 +145,21 @@ class WorkerDiedError(Exception):
     """A worker process ended in the middle of a cell."""
 
 
-class _Process:
-    """One worker."""
+class _SuiteWorker(WorkerProcess):
+    """A process that carries out one cell after the other.
 
-    def __init__(self, place: RunOptions, jobs: int) -> None:
+    Raises:
+        UserError: it cannot be started.
+    """
+
+    def __init__(self, options: RunOptions, jobs: int) -> None:
         self.cell: Cell | None = None
         self._begun = 0.0
-        self.connection, theirs = Pipe()
         try:
-            self._process = subprocesses.start(__name__, theirs.fileno(), _share(jobs))
+            super().__init__(__name__, _share(jobs), remedy="lower --jobs")
         except OSError as error:
-            self.connection.close()
             raise UserError(f"No process can be started: {error}. Lower --jobs.") from None
-        finally:
-            theirs.close()
-        self.connection.send(place)
+        self.send(options)
 
     @property
     def seconds(self) -> float:
@@ -172,69 +167,39 @@ class _Process:
         return time.monotonic() - self._begun
 
     def begin(self, cell: Cell) -> None:
-        """Hand it a cell. Where the process has died, the answer to it is that."""
+        """Hand it a cell."""
         self.cell, self._begun = cell, time.monotonic()
-        try:
-            self.connection.send(cell.spec.model_dump_json())
-        except OSError:
-            return
-
-    def exit_reason(self) -> str:
-        """How the process ended, which has hung up."""
-        ended = subprocesses.exit_reason(self._process, "lower --jobs")
-        self.connection.close()
-        return f"the process {ended}"
-
-    def kill(self) -> None:
-        """End it at once. Records and checkpoints are whole at any moment."""
-        self._process.kill()
-        self._process.wait()
-        self.connection.close()
+        self.send(cell.spec.model_dump_json())
 
 
 def _share(jobs: int) -> dict[str, str]:
     """The environment in which a process takes its share of the machine: cores, and memory for conditioned strain."""
-    return {**subprocesses.thread_variables(usable_cores() // jobs), **memory_share(jobs)}
+    return {**thread_variables(usable_cores() // jobs), **memory_share(jobs)}
 
 
-def record_failure(cell: Cell, error: Exception, place: RunOptions) -> None:
+def record_failure(cell: Cell, error: Exception, options: RunOptions) -> None:
     """Write the record of a failed cell that its worker could not write."""
     from gwbench.experiment.runner import fail_spec
 
     try:
-        fail_spec(cell.spec, error, device=place.device, out=place.out, data_cache=DataCache(place.cache))
+        fail_spec(cell.spec, error, device=options.device, out=options.out, data_cache=DataCache(options.cache))
     except UserError:
         return  # another process is at the cell now
 
 
 def serve(descriptor: int) -> None:
-    """The life of a worker: carry out the cells that are asked for until the other end closes."""
-    connection, speaking = Connection(descriptor), threading.Lock()
-    asked: SimpleQueue[str] = SimpleQueue()
-
-    def listen() -> None:
-        """Take in what is asked. Where who asks is no more, killed maybe, nobody needs the cell under way either."""
-        try:
-            while True:
-                asked.put(connection.recv())
-        except (EOFError, OSError):
-            os._exit(1)
-
-    def tell(kind: str, value: object) -> None:
-        with speaking:  # what reads ahead for a batch has a thread of its own, and may warn
-            connection.send((kind, value))
-
-    place: RunOptions = connection.recv()
-    threading.Thread(target=listen, daemon=True).start()
+    """The life of a worker: carry out the cells that are asked for, and end with the process that asks."""
+    parent = ParentProcess(descriptor)
+    options: RunOptions = parent.receive()
     from gwbench.experiment.spec import RunSpec
     from gwbench.registry import REGISTRY
 
     import_module("gwbench.experiment.context")  # before the first cell's clock starts
-    threads = subprocesses.take_threads()
-    for source in place.plugins:
+    threads = take_threads()
+    for source in options.plugins:
         REGISTRY.load_source(source)
-    data_cache = DataCache(place.cache, threads, many=True)
-    progress = CellProgress(partial(tell, "step"), partial(tell, "say"))
+    data_cache = DataCache(options.cache, threads, many=True)
+    progress = CellProgress(partial(parent.send, "step"), partial(parent.send, "say"))
     while True:
-        spec = RunSpec.model_validate_json(asked.get())
-        tell("ended", execute_cell(spec, place, data_cache, progress))
+        spec = RunSpec.model_validate_json(parent.receive())
+        parent.send("ended", execute_cell(spec, options, data_cache, progress))

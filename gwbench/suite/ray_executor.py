@@ -290,7 +290,7 @@ class _Worker:
     def begin(self, cell: Cell) -> None:
         """Hand it a cell."""
         self.cell, self.begun = cell, time.monotonic()
-        self.actor.carry_out.remote(cell.spec.model_dump_json())
+        self.actor.execute_cell.remote(cell.spec.model_dump_json())
 
     def listen(self) -> None:
         """Ask for what it will tell next."""

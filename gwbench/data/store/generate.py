@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from gwbench.data.store.layout import SPLITS
-from gwbench.data.store.workers import UnfitError, Worker, make_block
+from gwbench.data.store.workers import BlockWorker, UnfitError, make_block
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Windows
@@ -90,7 +90,7 @@ def _by_processes(
 ) -> Iterator[Block]:
     """The blocks of places in order, made by processes, or by `make` where `windows` cannot be handed to them."""
     try:
-        pool = Worker.pool(min(workers, len(places)), windows, seed, BLOCK)
+        pool = BlockWorker.pool(min(workers, len(places)), windows, seed, BLOCK)
     except UnfitError:
         yield from _in_order(make, places, workers)
         return

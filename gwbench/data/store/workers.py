@@ -1,22 +1,19 @@
-"""Processes that make blocks of windows."""
+"""Processes that make the blocks of a dataset's windows."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import pickle
-import socket
-import struct
 import sys
-import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from gwbench.data.store.layout import SPLITS
 from gwbench.errors import UserError
 from gwbench.seeds import numpy_generator
-from gwbench.utils import subprocesses
+from gwbench.utils.subprocesses import thread_variables
+from gwbench.utils.worker_process import ParentProcess, WorkerProcess
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import Block, Windows
@@ -31,23 +28,21 @@ def make_block(windows: Windows, seed: int, block: int, split: str, start: int, 
     return windows.block(numpy_generator(seed, "data", SPLITS.index(split), start // block), split, start, n)
 
 
-class Worker:
-    """One process. A call waits for its answer; several threads may each use a worker of their own."""
+class BlockWorker(WorkerProcess):
+    """One process that makes blocks. A call waits for its answer; several threads may each use a worker of their own.
 
-    def __init__(self, task: bytes) -> None:
-        self._connection, theirs = socket.socketpair()
+    Raises:
+        UnfitError: it cannot be started.
+    """
+
+    def __init__(self) -> None:
         try:
-            with theirs:  # what warns there has warned here
-                self._process = subprocesses.start(
-                    __name__, theirs.fileno(), subprocesses.thread_variables(1), quiet=True
-                )
+            super().__init__(__name__, thread_variables(1), quiet=True)  # what warns there has warned here
         except OSError as error:
-            self._connection.close()
             raise UnfitError(f"no process can be started: {error}") from error
-        self._task = task
 
     @classmethod
-    def pool(cls, count: int, windows: Windows, seed: int, block: int) -> list[Worker]:
+    def pool(cls, count: int, windows: Windows, seed: int, block: int) -> list[BlockWorker]:
         """Start `count` processes that make windows.
 
         Raises:
@@ -58,12 +53,12 @@ class Worker:
             task = pickle.dumps((_home(windows), pickle.dumps((windows, seed, block))))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UnfitError(str(error)) from error
-        pool: list[Worker] = []
+        pool: list[BlockWorker] = []
         try:
             for _ in range(count):
-                pool.append(cls(task))
+                pool.append(cls())
             for worker in pool:
-                worker._prepare()
+                worker._ask(task)
         except BaseException:
             for worker in pool:
                 worker.close()
@@ -71,7 +66,7 @@ class Worker:
         return pool
 
     def block(self, split: str, start: int, n: int) -> Block:
-        """The block at a place.
+        """The `n` windows of a split from `start` on.
 
         Raises:
             UserError: the process died.
@@ -80,56 +75,32 @@ class Worker:
         block: Block = self._ask((split, start, n))
         return block
 
-    def kill(self) -> None:
-        """End the process; a call that waits for it raises."""
-        self._process.kill()
-
-    def close(self) -> None:
-        """End the process, and wait until it has gone."""
-        self._process.kill()
-        self._process.wait()
-        self._connection.close()
-
-    def _prepare(self) -> None:
-        problem = self._ask(self._task)
-        if problem:
-            raise UnfitError(problem)
-
-    def _ask(self, question: Any) -> Any:
-        try:
-            _send(self._connection, question)
-            good, answer = _receive(self._connection)
-        except (EOFError, OSError) as error:
-            ended = subprocesses.exit_reason(self._process)
-            raise UserError(f"A process that made data {ended}. Run again with fewer of them (--workers 1).") from error
-        if not good:
-            raise answer
-        return answer
+    def _ask(self, question: object) -> Any:
+        self.send(question)
+        kind, value = self.receive()
+        if kind == "died":
+            raise UserError(f"A process that made data {value}. Run again with fewer of them (--workers 1).")
+        if kind == "unfit":
+            raise UnfitError(value)
+        if kind != "done":
+            raise value.error()
+        return value
 
 
 def serve(descriptor: int) -> None:
-    """The life of a worker: make the blocks that are asked for until the other end closes."""
-    with socket.socket(fileno=descriptor) as connection:
-        try:
-            home, task = pickle.loads(_receive(connection))
-            try:
-                _import(*home)
-                windows, seed, block = pickle.loads(task)
-                problem = ""
-            except Exception as error:
-                problem = f"{type(error).__name__}: {error}"
-            _send(connection, (True, problem))
-            while not problem:
-                place = _receive(connection)
-                answer: tuple[bool, Any]
-                try:
-                    answer = True, make_block(windows, seed, block, *place)
-                except Exception as error:
-                    answer = False, _portable(error)
-                _send(connection, answer)
-        except (EOFError, OSError):
-            # The process that asked is no more.
-            return
+    """The life of a worker: make the blocks that are asked for, and end with the process that asks."""
+    parent = ParentProcess(descriptor)
+    home, task = pickle.loads(parent.receive())
+    try:
+        _import(*home)
+        windows, seed, block = pickle.loads(task)
+    except Exception as error:
+        parent.send("unfit", f"{type(error).__name__}: {error}")
+        return
+    parent.send("done")
+    while True:
+        split, start, n = parent.receive()
+        parent.answer(partial(make_block, windows, seed, block, split, start, n))
 
 
 def _home(windows: Windows) -> tuple[str, str]:
@@ -153,48 +124,4 @@ def _import(name: str, file: str) -> None:
     spec.loader.exec_module(module)
 
 
-def _portable(error: Exception) -> Exception:
-    """An exception that can be sent, with its traceback."""
-    trace = traceback.format_exc()
-    try:
-        error.add_note(trace)
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(trace)
-    return error
-
-
-def _send(connection: socket.socket, value: Any) -> None:
-    """Send a value; arrays go as they are, without a copy."""
-    buffers: list[pickle.PickleBuffer] = []
-    body = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    parts = [memoryview(body), *(buffer.raw() for buffer in buffers)]
-    connection.sendall(struct.pack(f"<Q{len(parts)}Q", len(parts), *map(len, parts)))
-    for part in parts:
-        connection.sendall(part)
-
-
-def _receive(connection: socket.socket) -> Any:
-    """Receive a value.
-
-    Raises:
-        EOFError: the other end has closed.
-    """
-    (count,) = struct.unpack("<Q", _read(connection, 8))
-    lengths = struct.unpack(f"<{count}Q", _read(connection, 8 * count))
-    body, *buffers = [_read(connection, length) for length in lengths]
-    return pickle.loads(body, buffers=buffers)
-
-
-def _read(connection: socket.socket, length: int) -> Any:
-    data = np.empty(length, np.uint8)
-    left = data.data
-    while left:
-        received = connection.recv_into(left)
-        if not received:
-            raise EOFError
-        left = left[received:]
-    return data
-
-
-__all__ = ["UnfitError", "Worker", "make_block", "serve"]
+__all__ = ["BlockWorker", "UnfitError", "make_block", "serve"]

@@ -16,7 +16,7 @@ import pytest
 from gwbench.contracts import Block
 from gwbench.data.store import generate as module
 from gwbench.data.store.generate import BLOCK, generate
-from gwbench.data.store.workers import UnfitError, Worker
+from gwbench.data.store.workers import BlockWorker, UnfitError
 from gwbench.errors import UserError
 from gwbench.registry.importing import import_source
 from tests.data.store.toy_windows import ToyWindows, asked
@@ -104,7 +104,7 @@ def test_a_failure_in_a_thread_reaches_the_caller() -> None:
 
 def test_failure_and_death_of_a_process_reach_the_caller() -> None:
     windows = ToyWindows(fails=("val", 0), dies=("val", 256))
-    (worker,) = Worker.pool(1, windows, 3, BLOCK)
+    (worker,) = BlockWorker.pool(1, windows, 3, BLOCK)
     with pytest.raises(RuntimeError, match="trouble at val 0") as caught:
         worker.block("val", 0, 256)
     assert "toy_windows.py" in "".join(caught.value.__notes__)
@@ -120,7 +120,7 @@ def test_windows_of_a_plugin_file_are_made_in_another_process(tmp_path: Path) ->
     file.write_text("from tests.data.store.toy_windows import ToyWindows\nclass Mine(ToyWindows):\n    pass\n")
     import_source(str(file))
     name = next(name for name in sys.modules if name.startswith("gwbench_plugin_my_windows"))
-    (worker,) = Worker.pool(1, sys.modules[name].Mine(), 3, BLOCK)
+    (worker,) = BlockWorker.pool(1, sys.modules[name].Mine(), 3, BLOCK)
     assert_equal([worker.block("train", 0, 256)], list(generate(ToyWindows(), {"train": 256}, 3)))
     worker.close()
 
@@ -128,7 +128,7 @@ def test_windows_of_a_plugin_file_are_made_in_another_process(tmp_path: Path) ->
 def test_windows_that_no_other_process_can_have_are_made_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     windows = ToyWindows(extra=lambda: None)
     with pytest.raises(UnfitError, match="pickle"):
-        Worker.pool(1, windows, 3, BLOCK)
+        BlockWorker.pool(1, windows, 3, BLOCK)
     monkeypatch.setattr(module, "PROCESSES_PAY", 0.0)
     monkeypatch.setattr(module, "THREADS_PAY", np.inf)
     assert_equal(list(generate(windows, SIZES, 3, workers=2)), list(generate(ToyWindows(), SIZES, 3)))
