@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.html.charts import Chart
 from gwbench.reporting.html.leaderboard_charts import charts_of
 from gwbench.reporting.html.page import render
@@ -12,9 +13,6 @@ from gwbench.reporting.html.tables import HtmlTable, RowDetail, TableCell, Table
 from gwbench.reporting.leaderboard.columns import VALUE, Column, columns_of, facts, legend, passed_over, sectioned
 from gwbench.reporting.leaderboard.metrics import METRICS
 from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable, Row, Run
-
-FACETS = ("encoder", "pairing", "augmentation", "objective", "baseline")
-"""Kinds of plugins that rows are filtered by."""
 
 NAMED = 200
 """Records passed over that a page names; more are counted."""
@@ -84,7 +82,7 @@ def _ranking(table: LeaderboardTable, board: Leaderboard, anchor: str) -> HtmlTa
         [_row(columns, section, row, board) for section, row in sectioned(table)],
         name=f"{anchor}-ranking",
         noun="methods",
-        filters=FACETS,
+        filters=METHOD_KINDS,
     )
 
 

@@ -46,7 +46,7 @@ def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column]:
                largest=True),
         Column(f"{100 * board.level:g} % interval", _interval, _low, keep=9, largest=True),
         Column("seeds", _seeds, lambda row: _there(row.cell), keep=8, largest=True),
-        *([Column("alike", _groups, lambda row: min(row.groups, default=None), keep=7),
+        *([Column("group", _groups, lambda row: min(row.groups, default=None), keep=7),
            Column("against the best", _versus, _difference, keep=6, largest=True)] if paired else []),
         Column("floor to ceiling", _share, lambda row: row.share, keep=5, largest=True),
         *_fraction_columns(table),

@@ -72,8 +72,8 @@ def test_markdown_holds_every_figure(board: Leaderboard) -> None:
     assert estimate is not None and estimate.sd is not None
     assert best["ROC-AUC"] == f"{estimate.mean:.4f} ± {estimate.sd:.4f}"
     assert best["95 % interval"] == f"{estimate.low:.4f} to {estimate.high:.4f}"
-    assert (best["alike"], best["against the best"], best["seeds"]) == ("a", "best", "3")
-    assert {first["alike"], second["alike"]} == {"b"}
+    assert (best["group"], best["against the best"], best["seeds"]) == ("a", "best", "3")
+    assert {first["group"], second["group"]} == {"b"}
     by_method = {row["method"].rpartition(" ")[2]: row for row in (first, second)}
     assert by_method["simclr"]["seeds"] == "2 of 3 (1 failed)"
     assert by_method["simclr"]["rank"].endswith("*")
