@@ -71,7 +71,7 @@ class AsyncLogger(Progress):
         for thread in self._threads:
             if not thread.ended():
                 self._messages.put(
-                    f"The logger {thread.tracker!r} has not answered for {PATIENCE:g} s: what it has not got is lost."
+                    f"The logger {thread.backend!r} has not answered for {PATIENCE:g} s: what it has not got is lost."
                 )
         self._pass_on()
 
@@ -89,7 +89,7 @@ class AsyncLogger(Progress):
         """Hand figures to the loggers."""
         self._step = self._offset + step
         at = self._step
-        self._order(_Order(lambda tracker: tracker.log(figures, at), at))
+        self._order(_Order(lambda backend: backend.log(figures, at), at))
         self._pass_on()
 
     def start_at(self, step: int) -> None:
@@ -100,7 +100,7 @@ class AsyncLogger(Progress):
         """Log what came of the run."""
         lent = record.details.get("pretrained_by")
         about = self._settings | {"run_id": record.run_id} | ({"pretrained_by": lent} if lent else {})
-        self._order(_Order(lambda tracker: tracker.conclude(about, metrics_of(record), self._step), None))
+        self._order(_Order(lambda backend: backend.conclude(about, metrics_of(record), self._step), None))
 
     def _order(self, order: _Order) -> None:
         for thread in self._threads:
@@ -121,7 +121,7 @@ class _Thread(Thread):
 
     def __init__(self, name: str, folder: Path, settings: Mapping[str, Any], messages: SimpleQueue[str]) -> None:
         super().__init__(name=f"gwbench logger {name}", daemon=True)
-        self.tracker = name
+        self.backend = name
         self._folder, self._settings, self._messages = folder, settings, messages
         self._orders: SimpleQueue[_Order | str] = SimpleQueue()
         self._carried_out = 0
@@ -142,28 +142,28 @@ class _Thread(Thread):
 
     def run(self) -> None:
         """Carry out orders until the logger is closed or fails."""
-        tracker = None
+        backend = None
         try:
-            if not BACKENDS[self.tracker].local:
-                tracker = self._open(None)
+            if not BACKENDS[self.backend].local:
+                backend = self._open(None)
             while not isinstance(order := self._orders.get(), str):
-                tracker = tracker or self._open(order.since)
-                order.action(tracker)
+                backend = backend or self._open(order.since)
+                order.action(backend)
                 self._carried_out += 1
                 if self._orders.empty():
-                    tracker.logger.save()
-            if tracker:
-                tracker.close(order)
+                    backend.logger.save()
+            if backend:
+                backend.close(order)
         except Exception as error:
-            self._messages.put(_trouble(self.tracker, error))
+            self._messages.put(_trouble(self.backend, error))
             with suppress(Exception):
-                if tracker:
-                    tracker.close("failed")
+                if backend:
+                    backend.close("failed")
 
     def _open(self, since: int | None) -> LoggerBackend:
-        opened = BACKENDS[self.tracker](self._folder, since)
+        opened = BACKENDS[self.backend](self._folder, since)
         opened.logger.log_hyperparams(dict(self._settings))
-        self._messages.put(f"Logging to {self.tracker}: {opened.where()}")
+        self._messages.put(f"Logging to {self.backend}: {opened.where()}")
         return opened
 
 
