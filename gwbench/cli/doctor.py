@@ -17,7 +17,7 @@ def doctor() -> None:
     from gwbench.registry import REGISTRY
 
     problems = []
-    names = {found.metadata["Name"].lower() for found in distributions() if found.metadata["Name"]}
+    names = {package.metadata["Name"].lower() for package in distributions() if package.metadata["Name"]}
     if "gwbench" in names:
         problems.append(
             "The package 'gwbench' (Fisher matrices) is installed beside 'gwbench-ssl' and has the same import name. "

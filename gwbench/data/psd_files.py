@@ -111,10 +111,10 @@ def _read_hdf5(path: Path) -> tuple[Float, Float]:
         file.visititems(visit)
         named = [dataset for dataset in series if "delta_f" in dataset.attrs]
         if len(named) != 1:
-            found = ", ".join(f"{item.name} ({'with' if item in named else 'without'} delta_f)" for item in series)
+            listed = ", ".join(f"{item.name} ({'with' if item in named else 'without'} delta_f)" for item in series)
             raise UserError(
                 f"The PSD file {path}: expected exactly one one-dimensional float dataset with the attribute delta_f "
-                f"in Hz; found {found or 'no such dataset'}. {ADVICE}"
+                f"in Hz; found {listed or 'no such dataset'}. {ADVICE}"
             )
         delta_f = _number(named[0].attrs["delta_f"])
         if not 0 < delta_f < np.inf:

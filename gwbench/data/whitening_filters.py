@@ -95,12 +95,12 @@ def median_psds(
                 scaled, sample_rate, window="hann", nperseg=segment, noverlap=segment // 2, detrend=False
             )
             parts.append(np.moveaxis(power, 0, -1).reshape(len(detectors), segment // 2 + 1, -1))
-    found = []
+    spectra = []
     for parts, segment in zip(powers, segments, strict=True):
         power = np.concatenate(parts, axis=-1)
         psd = np.median(power, axis=-1) / _median_bias(power.shape[-1]) / SCALE**2
-        found.append((np.fft.rfftfreq(segment, 1 / sample_rate), psd))
-    return found
+        spectra.append((np.fft.rfftfreq(segment, 1 / sample_rate), psd))
+    return spectra
 
 
 def median_psd(

@@ -253,7 +253,7 @@ def _two_sided(distance: Floats, of_windows: Floats, of_seeds: Floats, freedom: 
     """
     from scipy.special import erfc, gammaln
 
-    found = np.empty(len(distance))
+    p_values = np.empty(len(distance))
     steps = np.linspace(0.0, 1.0, NODES)
     for begin in range(0, len(distance), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
@@ -267,8 +267,8 @@ def _two_sided(distance: Floats, of_windows: Floats, of_seeds: Floats, freedom: 
         x = np.broadcast_to(distance[part, None], variance.shape)
         without = np.where(x < RESOLUTION, 0.0, np.inf)
         standard = np.divide(x, np.sqrt(2.0 * variance), out=without, where=variance > RESOLUTION**2)
-        found[part] = np.sum(erfc(standard) * weight, axis=1) / np.sum(weight, axis=1)
-    return found
+        p_values[part] = np.sum(erfc(standard) * weight, axis=1) / np.sum(weight, axis=1)
+    return p_values
 
 
 def moderated(scatter: Floats, freedom: Floats) -> tuple[Floats, Floats]:

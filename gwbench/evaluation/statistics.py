@@ -152,7 +152,7 @@ def average_precision(label: ArrayLike, score: ArrayLike) -> float:
 def tpr_at_fpr(label: ArrayLike, score: ArrayLike, fpr: float, level: float = 0.95) -> Interval:
     """The efficiency: the share of signals found at a false-positive rate of `fpr` or less.
 
-    A window is found where its score lies above the lowest threshold that keeps the noise windows to the rate.
+    A window is detected where its score lies above the lowest threshold that keeps the noise windows to the rate.
     Where noise scores tie there, all of them are rejected, so that the rate reached never exceeds the rate
     asked. The interval is the binomial one of the signals at that threshold; it does not hold the scatter of
     the threshold itself, which is large where few noise windows lie above it.
@@ -167,8 +167,8 @@ def tpr_at_fpr(label: ArrayLike, score: ArrayLike, fpr: float, level: float = 0.
         UserError: `fpr` outside (0, 1), one class only, or a NaN score.
         ValueError: wrong shapes, or other labels than 0 and 1.
     """
-    found, n_signal = signals_found(label, score, (fpr,))
-    return binomial_interval(int(found[0]), n_signal, level)
+    detected, n_signal = signals_found(label, score, (fpr,))
+    return binomial_interval(int(detected[0]), n_signal, level)
 
 
 def signals_found(label: ArrayLike, score: ArrayLike, fprs: Sequence[float]) -> tuple[NDArray[np.intp], int]:

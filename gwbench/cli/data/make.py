@@ -139,7 +139,7 @@ def _make(
     words += folder
     words += [word for key, value in settings.items() if key != PLACE for word in ("--set", f"{SECTION}{key}={value}")]
     where = ["--set", f"{SECTION}{PLACE}={settings[PLACE]}"] if PLACE in settings else []
-    found: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "name": path.stem if after else None,
         "path": str(path) if after else None,
         "made": before != after,
@@ -150,10 +150,10 @@ def _make(
         "next": shlex.join(["gwbench", "run", "--dataset", name, *where, *words]),
     }
     if after:
-        found["look"] = shlex.join(["gwbench", "data", "plot", path.stem, *folder])
+        summary["look"] = shlex.join(["gwbench", "data", "plot", path.stem, *folder])
     if not after and where:
-        found["store"] = shlex.join(["gwbench", "data", "import", name, settings[PLACE], *words])
-    click.echo(json.dumps(found, indent=2) if as_json else _in_words(name, found))
+        summary["store"] = shlex.join(["gwbench", "data", "import", name, settings[PLACE], *words])
+    click.echo(json.dumps(summary, indent=2) if as_json else _in_words(name, summary))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -165,17 +165,17 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _in_words(dataset: str, found: dict[str, Any]) -> str:
+def _in_words(dataset: str, summary: dict[str, Any]) -> str:
     """What is there now, as lines."""
-    title = f"{found['name']} is {'made' if found['made'] else 'there already'}."
-    lines = [title if found["name"] else f"{dataset} is read where it lies: nothing to make."]
-    lines.append("windows: " + ", ".join(f"{split} {count:,}" for split, count in found["sizes"].items()))
-    lines.append(f"hash: {found['content_hash']}")
-    lines += [f"note: {note}" for note in found["notes"]]
-    reasons = [reason for split in found["left_out"].values() for reason in split["reasons"].values()]
+    title = f"{summary['name']} is {'made' if summary['made'] else 'there already'}."
+    lines = [title if summary["name"] else f"{dataset} is read where it lies: nothing to make."]
+    lines.append("windows: " + ", ".join(f"{split} {count:,}" for split, count in summary["sizes"].items()))
+    lines.append(f"hash: {summary['content_hash']}")
+    lines += [f"note: {note}" for note in summary["notes"]]
+    reasons = [reason for split in summary["left_out"].values() for reason in split["reasons"].values()]
     lines += [f"left out: {reason}" for reason in reasons[:SHOWN]]
     if len(reasons) > SHOWN:
-        lines.append(f"left out: and others, which `gwbench data info {found['name']} --json` shows")
-    lines += [f"file: {found['path']}"] if found["path"] else []
-    lines += [f"{step}: {found[step]}" for step in ("store", "look") if step in found]
-    return "\n".join([*lines, f"next: {found['next']}"])
+        lines.append(f"left out: and others, which `gwbench data info {summary['name']} --json` shows")
+    lines += [f"file: {summary['path']}"] if summary["path"] else []
+    lines += [f"{step}: {summary[step]}" for step in ("store", "look") if step in summary]
+    return "\n".join([*lines, f"next: {summary['next']}"])

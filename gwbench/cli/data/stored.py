@@ -169,12 +169,12 @@ def _verified(cache: CacheDir, entry: CacheEntry, progress: Progress) -> dict[st
 
     stored = computed = None
     try:
-        found = cache.verify(entry.name, progress)
+        verification = cache.verify(entry.name, progress)
     except DamagedStoreError as error:
         problem = str(error)
     else:
-        stored, computed = found.stored, found.computed
-        problem = "" if found.ok else f"BAD: content hash {computed[:12]}, written with {stored[:12]}"
+        stored, computed = verification.stored, verification.computed
+        problem = "" if verification.ok else f"BAD: content hash {computed[:12]}, written with {stored[:12]}"
     return {"name": entry.name, "ok": not problem, "stored": stored, "computed": computed, "problem": problem}
 
 
@@ -191,9 +191,9 @@ def _count(entries: list[CacheEntry]) -> str:
 def _left_out(left_out: dict[str, Any]) -> str:
     """How many windows could not be given, and why the first of them."""
     lines = []
-    for split, found in left_out.items():
-        lines.append(f"{found['count']:,} of {split}, such as")
-        lines += [f"  {position}: {reason}" for position, reason in list(found["reasons"].items())[:SHOWN]]
+    for split, passed_over in left_out.items():
+        lines.append(f"{passed_over['count']:,} of {split}, such as")
+        lines += [f"  {position}: {reason}" for position, reason in list(passed_over["reasons"].items())[:SHOWN]]
     return "\n".join(lines)
 
 
