@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
 from gwbench.cli.options import json_option
 from gwbench.cli.terminal import console
+from gwbench.reporting.escape import plain
 
 if TYPE_CHECKING:
     from gwbench.reporting.leaderboard.compare import Comparison
@@ -29,8 +31,6 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
 
     comparison = compare_runs(run_a, run_b)
     if as_json:
-        import json
-
         click.echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
     else:
         _show(comparison)
@@ -39,8 +39,6 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
 def _show(comparison: Comparison) -> None:
     from rich.table import Table
     from rich.text import Text
-
-    from gwbench.reporting.escape import plain
 
     out = console()
     for name, side in (("A", comparison.a), ("B", comparison.b)):

@@ -14,8 +14,10 @@ import click
 from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import width
 from gwbench.registry import METHOD_KINDS
+from gwbench.reporting.escape import plain
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, RANKING
 from gwbench.reporting.leaderboard.sorting import SORTS
+from gwbench.utils.files import atomic
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -72,12 +74,10 @@ def leaderboard(
     gwbench leaderboard runs --output leaderboard.md
     gwbench leaderboard runs --output leaderboard.html
     """  # noqa: D301 - click reads the control character
-    from gwbench.reporting.escape import plain
     from gwbench.reporting.formats import FORMATS as WRITERS
     from gwbench.reporting.leaderboard.build import build
     from gwbench.reporting.leaderboard.columns import passed_over
     from gwbench.reporting.leaderboard.rows import Options
-    from gwbench.utils.files import atomic
 
     board = build(runs, Options(metric, by, group_by, label_fraction))
     form = form or next((name for name, end in FORMATS.items() if output and output.suffix == end), "terminal")
@@ -101,7 +101,6 @@ def _terminal(board: Leaderboard) -> str:
     from rich.console import Console
     from rich.text import Text
 
-    from gwbench.reporting.escape import plain
     from gwbench.reporting.leaderboard.columns import columns_of, facts, heading, legend
 
     stream = io.StringIO()
@@ -142,8 +141,6 @@ def _that_fit(table: LeaderboardTable, columns: list[Column], room: int) -> tupl
 
 def _width(table: LeaderboardTable, column: Column) -> int:
     """What a column needs: its cells, and the longest word of its title."""
-    from gwbench.reporting.escape import plain
-
     if column.left:
         return METHOD_WIDTH
     return max(TITLE_WIDTH, *map(len, column.title.split()), *(len(plain(column.text(row))) for row in table.rows))
@@ -153,7 +150,6 @@ def _table(table: LeaderboardTable, columns: list[Column]) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from gwbench.reporting.escape import plain
     from gwbench.reporting.leaderboard.columns import sectioned
 
     grid = RichTable(box=None, pad_edge=False, header_style="bold")

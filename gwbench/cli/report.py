@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from gwbench.utils import progress
+from gwbench.utils.files import atomic
+
 
 @click.command()
 @click.argument("run", type=click.Path())
@@ -20,8 +23,6 @@ def report(run: str, output: Path | None) -> None:
     gwbench report runs/NAME
     """  # noqa: D301 - click reads the control character
     from gwbench.reporting.html.report import REPORT, render_report
-    from gwbench.utils import progress
-    from gwbench.utils.files import atomic
 
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     page = render_report(run, progress.default())

@@ -8,6 +8,7 @@ import click
 
 from gwbench.cli.options import kind_options, parse_settings, plugin_option
 from gwbench.errors import UserError
+from gwbench.utils.progress import Progress, TerminalProgress
 
 SHORTCUTS = {
     "epochs": "training.epochs",
@@ -72,7 +73,6 @@ def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: boo
 
     from gwbench.experiment import runner
     from gwbench.training.distributed import is_follower
-    from gwbench.utils.progress import Progress, TerminalProgress
 
     silent = is_follower(options["devices"], options["num_nodes"])
     progress = Progress() if quiet or silent else TerminalProgress()

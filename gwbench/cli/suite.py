@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gwbench.cli.options import parse_settings, plugin_option
+from gwbench.cli.terminal import console
 
 if TYPE_CHECKING:
     from gwbench.suite.ray_executor import RayCluster
@@ -132,7 +133,6 @@ def run(
 def status(**options: Any) -> None:
     """Show how the cells of FILE stand: done, failed, interrupted or missing."""
     plan = _plan(options)
-    from gwbench.cli.terminal import console
 
     if plan.about:
         click.echo(plan.about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 from gwbench.cli.options import json_option
 from gwbench.data.gwosc.api import HOST
 from gwbench.registry import REGISTRY
+from gwbench.utils.progress import default
 
 if TYPE_CHECKING:
     from gwbench.data.gwosc.fetch import Fetched
@@ -61,7 +63,6 @@ def fetch(target: str, detectors: str, as_json: bool, **options: Any) -> None:
     gwbench data fetch 1264316100 --duration 36000 --detectors L1,V1
     """  # noqa: D301 - click reads the control character
     from gwbench.data.gwosc.fetch import fetch as fetch_strain
-    from gwbench.utils.progress import default
 
     names = [name.strip() for name in detectors.split(",") if name.strip()]
     fetched = fetch_strain(target, names, progress=default(), **options)
@@ -89,7 +90,6 @@ def _next_step(fetched: Fetched) -> str:
 
 
 def _as_dict(fetched: Fetched) -> dict[str, Any]:
-    from dataclasses import asdict
 
     files = [{**asdict(file), "path": str(file.path)} for file in fetched.files]
     events = [event.model_dump() for event in fetched.events]

@@ -13,6 +13,7 @@ import click
 from gwbench.cli.options import cache_option, json_option, parse_settings, plugin_option
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
+from gwbench.utils.progress import TerminalProgress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -108,7 +109,6 @@ def _make(
     from gwbench.experiment.choice import Choice
     from gwbench.experiment.data_cache import recipes_of
     from gwbench.registry.parameters import parameters
-    from gwbench.utils.progress import TerminalProgress
 
     plugin = REGISTRY.get("dataset", name)
     if materialise and PLACE not in {parameter.name for parameter in parameters(plugin)}:

@@ -9,6 +9,7 @@ import click
 
 from gwbench.cli.options import cache_option
 from gwbench.errors import UserError
+from gwbench.utils.files import atomic
 
 if TYPE_CHECKING:
     from gwbench.preprocessing.conditioning import Conditioning
@@ -55,7 +56,6 @@ def plot(
     """  # noqa: D301 - click reads the control character
     from gwbench.preprocessing.conditioning import Conditioning
     from gwbench.reporting.strain_plots.plots import render
-    from gwbench.utils.files import atomic
 
     if out is not None and out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: expected a name that ends in .png.")

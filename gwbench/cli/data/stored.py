@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 from gwbench.cli.options import cache_option, json_option
 from gwbench.cli.terminal import console
 from gwbench.errors import UserError
+from gwbench.utils.progress import default
 
 if TYPE_CHECKING:
     from gwbench.data.store.cache import CacheDir, CacheEntry
@@ -108,8 +110,6 @@ def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_di
 
     Every file is read to its end; exit code 1 if one differs or cannot be read.
     """
-    from gwbench.utils.progress import default
-
     cache = _cache(cache_dir)
     progress = default()
     chosen = [entry for entry in _choose(cache, names, every) if names or not entry.unfinished]
@@ -179,7 +179,6 @@ def _verified(cache: CacheDir, entry: CacheEntry, progress: Progress) -> dict[st
 
 
 def _as_dict(entry: CacheEntry) -> dict[str, Any]:
-    from dataclasses import asdict
 
     return {**asdict(entry), "path": str(entry.path)}
 
