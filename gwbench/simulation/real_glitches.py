@@ -98,13 +98,13 @@ def find_glitches(
     return cutouts
 
 
-def share_glitches(found: Sequence[Cutout], fractions: Mapping[str, float]) -> dict[str, tuple[Cutout, ...]]:
+def share_glitches(cutouts: Sequence[Cutout], fractions: Mapping[str, float]) -> dict[str, tuple[Cutout, ...]]:
     """Divide glitches between splits, in order of time.
 
     Cut-outs that overlap in time, in whatever detector, go to one split, so that no two share noise or an event.
 
     Args:
-        found: from `find_glitches`.
+        cutouts: from `find_glitches`.
         fractions: of the glitches, by split; normalised to sum 1. Every split gets one at least.
 
     Raises:
@@ -112,14 +112,14 @@ def share_glitches(found: Sequence[Cutout], fractions: Mapping[str, float]) -> d
     """
     groups: list[list[Cutout]] = []
     reached = -np.inf
-    for cutout in sorted(found, key=lambda cutout: cutout.span):
+    for cutout in sorted(cutouts, key=lambda cutout: cutout.span):
         if cutout.span[0] >= reached:
             groups.append([])
         groups[-1].append(cutout)
         reached = max(reached, cutout.span[1])
     if len(groups) < len(fractions):
         raise UserError(
-            f"Found {len(found)} glitch(es), {len(groups)} of which share no strain with another: expected at least "
+            f"Found {len(cutouts)} glitch(es), {len(groups)} of which share no strain with another: expected at least "
             f"{len(fractions)}, one each for {', '.join(fractions)}. Give more or longer files, a lower threshold "
             f"(from {LEAST_THRESHOLD:g}), or the GPS times of glitches."
         )
@@ -189,7 +189,7 @@ class RealGlitches:
         hit = rng.random(noise.shape[:2]) < -np.expm1(-self.rate * samples / sample_rate)
         used, which = np.unique(rows[hit], return_inverse=True)
         responses = _recolouring(psds.on_grid(sample_rate / size, size // 2 + 1)[used], sample_rate, size)
-        found = {
+        columns = {
             "glitches": np.zeros(hit.shape),
             "glitch_peak": np.zeros(hit.shape),
             "glitch_time": np.full(hit.shape, np.nan),
@@ -206,11 +206,11 @@ class RealGlitches:
             noise[window, channel] = coloured[reach : reach + samples]
             inside = np.flatnonzero((cutout.peaks >= start) & (cutout.peaks < start + samples))
             loudest = inside[cutout.heights[inside].argmax()]
-            found["glitches"][window, channel] = len(inside)
-            found["glitch_peak"][window, channel] = cutout.heights[loudest]
-            found["glitch_time"][window, channel] = (cutout.peaks[loudest] - start) / sample_rate
-            found["glitch_gps"][window, channel] = cutout.gps + (cutout.peaks[loudest] - cutout.main) / sample_rate
-        return {f"{name}_{d}": values[:, i] for i, d in enumerate(detectors) for name, values in found.items()}
+            columns["glitches"][window, channel] = len(inside)
+            columns["glitch_peak"][window, channel] = cutout.heights[loudest]
+            columns["glitch_time"][window, channel] = (cutout.peaks[loudest] - start) / sample_rate
+            columns["glitch_gps"][window, channel] = cutout.gps + (cutout.peaks[loudest] - cutout.main) / sample_rate
+        return {f"{name}_{d}": values[:, i] for i, d in enumerate(detectors) for name, values in columns.items()}
 
 
 def _cut_out(stretch: Segment, samples: int, threshold: float, times: Sequence[float]) -> list[Cutout]:

@@ -1,4 +1,4 @@
-"""Signals of a population as the detectors see them, at the loudness asked for."""
+"""Signals of a population as the detectors see them, at the SNR asked for."""
 
 from __future__ import annotations
 
@@ -175,20 +175,20 @@ class SignalModel:
                     f"Fewer than 1 in {MOST_TRIES} signals of {self.population.name} has a network SNR "
                     f"{self.snr_distribution}: ask for fainter ones."
                 )
-            found = self.population.sample(rng, len(waiting))
-            found["geocent_time"] = rng.uniform(*self.arrival, len(waiting))
+            parameters = self.population.sample(rng, len(waiting))
+            parameters["geocent_time"] = rng.uniform(*self.arrival, len(waiting))
             snr = self.snr_distribution.drawn(rng, len(waiting))
             places = waiting
             if snr is not None:
-                found = {name: values for name, values in found.items() if name not in OF_DISTANCE}
+                parameters = {name: values for name, values in parameters.items() if name not in OF_DISTANCE}
             elif self.snr_distribution.selects and approximant_source(self.approximant) != "pycbc-td":
                 # A series in the time domain would lose its start on a short grid.
-                heard = self._perhaps_audible(found, detectors, psds, rows[waiting], sample_rate)
-                found, places = {name: values[heard] for name, values in found.items()}, waiting[heard]
+                heard = self._perhaps_audible(parameters, detectors, psds, rows[waiting], sample_rate)
+                parameters, places = {name: values[heard] for name, values in parameters.items()}, waiting[heard]
             kept = self._transform(
-                found, snr, strain, places, detectors, psds, rows[places], sample_rate, keep, margin / sample_rate
+                parameters, snr, strain, places, detectors, psds, rows[places], sample_rate, keep, margin / sample_rate
             )
-            for name, values in found.items():
+            for name, values in parameters.items():
                 columns.setdefault(name, np.empty(n))[places[kept]] = values[kept]
             waiting = np.setdiff1d(waiting, places[kept], assume_unique=True)
         network = np.sqrt(sum(np.square(columns[f"snr_{name}"]) for name in detectors))
@@ -196,7 +196,7 @@ class SignalModel:
 
     def _transform(
         self,
-        found: Parameters,
+        parameters: Parameters,
         snr: NDArray[np.float64] | None,
         strain: Float32,
         places: NDArray[np.int64],
@@ -207,17 +207,17 @@ class SignalModel:
         keep: int,
         margin: float,
     ) -> NDArray[np.bool_]:
-        """Write the signals that are loud enough to their places; add distances and SNRs to `found`.
+        """Write the signals that are loud enough to their places; add distances and SNRs to `parameters`.
 
         Returns:
             [n] which ones these are.
         """
-        times = found["geocent_time"] + margin
+        times = parameters["geocent_time"] + margin
         used, rows = _numbered(rows)
         kept = np.zeros(len(places), bool)
         distance = np.empty(len(places))
         per_detector = np.empty((len(places), len(detectors)))
-        grids = grid_seconds(found, times, keep / sample_rate, approximant=self.approximant, f_low=self.f_low)
+        grids = grid_seconds(parameters, times, keep / sample_rate, approximant=self.approximant, f_low=self.f_low)
         for seconds in np.unique(grids):
             samples = round(seconds * sample_rate)
             weight = self._weights(psds, used, rows, detectors, 1 / seconds, samples)
@@ -226,7 +226,7 @@ class SignalModel:
             for start in range(0, len(alike), chunk):
                 part = alike[start : start + chunk]
                 waves = detector_waves(
-                    {name: values[part] for name, values in found.items()},
+                    {name: values[part] for name, values in parameters.items()},
                     detectors,
                     times=times[part],
                     approximant=self.approximant,
@@ -238,7 +238,7 @@ class SignalModel:
                 at_reference = weighted_norm(waves, weight[rows[part]])
                 reference_snr = np.linalg.norm(at_reference, axis=1)
                 if snr is None:
-                    distance[part] = found["luminosity_distance"][part]
+                    distance[part] = parameters["luminosity_distance"][part]
                 else:
                     distance[part] = REFERENCE_DISTANCE * reference_snr / snr[part]
                 scale = REFERENCE_DISTANCE / distance[part]
@@ -247,14 +247,14 @@ class SignalModel:
                 kept[part] = loud
                 series = scipy.fft.irfft(waves[loud], n=samples, overwrite_x=True)[..., :keep]
                 strain[places[part[loud]]] = series * (scale[loud, None, None] * sample_rate).astype(np.float32)
-        found["luminosity_distance"] = distance
+        parameters["luminosity_distance"] = distance
         for channel, name in enumerate(detectors):
-            found[f"snr_{name}"] = per_detector[:, channel]
+            parameters[f"snr_{name}"] = per_detector[:, channel]
         return kept
 
     def _perhaps_audible(
         self,
-        found: Parameters,
+        parameters: Parameters,
         detectors: tuple[str, ...],
         psds: PsdTable,
         rows: NDArray[np.integer[Any]],
@@ -268,7 +268,7 @@ class SignalModel:
         for start in range(0, len(rows), CHUNK):
             part = slice(start, start + CHUNK)
             waves = detector_waves(
-                {name: values[part] for name, values in found.items()},
+                {name: values[part] for name, values in parameters.items()},
                 detectors,
                 times=np.zeros(len(rows[part])),
                 approximant=self.approximant,
@@ -278,7 +278,7 @@ class SignalModel:
                 gps=self.gps,
             )
             at_reference = np.linalg.norm(weighted_norm(waves, weight[rows[part]]), axis=1)
-            snr[part] = at_reference * REFERENCE_DISTANCE / found["luminosity_distance"][part]
+            snr[part] = at_reference * REFERENCE_DISTANCE / parameters["luminosity_distance"][part]
         return self.snr_distribution.audible(snr / SURELY)
 
     def _weights(

@@ -170,9 +170,9 @@ class SimulatedDataset(Dataset):
 
     def load(self, context: DataContext) -> StrainSplits:
         """The three splits, from the cache or simulated into it."""
-        found = context.find(self._layout(self.simulation))
-        if found is not None:
-            return found
+        splits = context.find(self._layout(self.simulation))
+        if splits is not None:
+            return splits
         simulation = self.simulation
         if self.glitch_path:
             simulation = replace(simulation, glitches=self._real_glitches(context.progress))

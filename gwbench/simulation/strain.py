@@ -138,7 +138,7 @@ def inject(
             name: values - margin / sample_rate if name.startswith("glitch_time") else values
             for name, values in parameters.items()
         }
-    found = signals.draw(
+    drawn = signals.draw(
         rng,
         len(loud),
         detectors=detectors,
@@ -148,15 +148,15 @@ def inject(
         window=window,
         margin=margin,
     )
-    noise.strain[loud] += found.strain
+    noise.strain[loud] += drawn.strain
 
     def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
         column = np.full(n, np.nan)
         column[loud] = values
         return column
 
-    of_signals = {name: spread(values) for name, values in found.parameters.items()}
-    snr = spread(found.snr).astype(np.float32)
+    of_signals = {name: spread(values) for name, values in drawn.parameters.items()}
+    snr = spread(drawn.snr).astype(np.float32)
     return Block(split, start, noise.strain, label, snr, {**of_signals, **parameters})
 
 
