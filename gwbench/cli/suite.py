@@ -153,7 +153,7 @@ def _plan(options: dict[str, Any], *, elsewhere: bool = False) -> Plan:
 def _cluster(plan: Plan, address: str | None, jobs: int | None, cpus: int | None) -> AbstractContextManager[RayCluster]:
     from gwbench.suite.ray_executor import ray_cluster
 
-    return ray_cluster(plan.place, address=address or os.environ.get("RAY_ADDRESS") or None, jobs=jobs, cpus=cpus)
+    return ray_cluster(plan.options, address=address or os.environ.get("RAY_ADDRESS") or None, jobs=jobs, cpus=cpus)
 
 
 def _row(cell_status: CellStatus) -> str:
@@ -194,4 +194,4 @@ def _show_result(plan: Plan, result: Result) -> None:
     words = [f"{result.done} done now", f"{plan.count('done')} before"]
     words += [f"{len(result.failed)} failed"] if result.failed else []
     words += [f"{result.left} left by the budget of {plan.budget:g} s"] if result.left and plan.budget else []
-    click.echo(f"{plan.name}: {len(plan.cell_statuses)} cells: {', '.join(words)}; records in {plan.place.out}")
+    click.echo(f"{plan.name}: {len(plan.cell_statuses)} cells: {', '.join(words)}; records in {plan.options.out}")

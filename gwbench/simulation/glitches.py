@@ -229,7 +229,7 @@ class SimulatedGlitches:
                 row = rows[window[part], channel[part]]
                 waves *= (snr[part] / _unit_snr(waves, psds, row, sample_rate))[:, None].astype(np.float32)
                 _add(noise, waves, window[part], channel[part], centre[part])
-        parameters = {
+        columns = {
             "glitches": counts.astype(np.float64),
             "glitch_snr": np.zeros(counts.shape),
             "glitch_time": np.full(counts.shape, np.nan),
@@ -239,10 +239,10 @@ class SimulatedGlitches:
         where = (window[loudest_last], channel[loudest_last])
         numbers = np.array([list(GLITCH_KINDS).index(name) for name in self.kinds])
         # Of several values for one place, numpy keeps the last.
-        parameters["glitch_snr"][where] = snr[loudest_last]
-        parameters["glitch_time"][where] = centre[loudest_last] / sample_rate
-        parameters["glitch_kind"][where] = numbers[kind[loudest_last]]
-        return {f"{name}_{d}": values[:, i] for i, d in enumerate(detectors) for name, values in parameters.items()}
+        columns["glitch_snr"][where] = snr[loudest_last]
+        columns["glitch_time"][where] = centre[loudest_last] / sample_rate
+        columns["glitch_kind"][where] = numbers[kind[loudest_last]]
+        return {f"{name}_{d}": values[:, i] for i, d in enumerate(detectors) for name, values in columns.items()}
 
     def _draw_snr(self, rng: np.random.Generator, n: int) -> Float:
         """From p(x) ~ x^-3, whose integral is that of a uniform distribution of x^-2."""

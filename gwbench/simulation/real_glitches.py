@@ -189,7 +189,7 @@ class RealGlitches:
         hit = rng.random(noise.shape[:2]) < -np.expm1(-self.rate * samples / sample_rate)
         used, which = np.unique(rows[hit], return_inverse=True)
         responses = _recolouring(psds.on_grid(sample_rate / size, size // 2 + 1)[used], sample_rate, size)
-        parameters = {
+        columns = {
             "glitches": np.zeros(hit.shape),
             "glitch_peak": np.zeros(hit.shape),
             "glitch_time": np.full(hit.shape, np.nan),
@@ -206,11 +206,11 @@ class RealGlitches:
             noise[window, channel] = coloured[reach : reach + samples]
             inside = np.flatnonzero((cutout.peaks >= start) & (cutout.peaks < start + samples))
             loudest = inside[cutout.heights[inside].argmax()]
-            parameters["glitches"][window, channel] = len(inside)
-            parameters["glitch_peak"][window, channel] = cutout.heights[loudest]
-            parameters["glitch_time"][window, channel] = (cutout.peaks[loudest] - start) / sample_rate
-            parameters["glitch_gps"][window, channel] = cutout.gps + (cutout.peaks[loudest] - cutout.main) / sample_rate
-        return {f"{name}_{d}": values[:, i] for i, d in enumerate(detectors) for name, values in parameters.items()}
+            columns["glitches"][window, channel] = len(inside)
+            columns["glitch_peak"][window, channel] = cutout.heights[loudest]
+            columns["glitch_time"][window, channel] = (cutout.peaks[loudest] - start) / sample_rate
+            columns["glitch_gps"][window, channel] = cutout.gps + (cutout.peaks[loudest] - cutout.main) / sample_rate
+        return {f"{name}_{d}": values[:, i] for i, d in enumerate(detectors) for name, values in columns.items()}
 
 
 def _cut_out(stretch: Segment, samples: int, threshold: float, times: Sequence[float]) -> list[Cutout]:

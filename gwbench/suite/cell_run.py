@@ -23,7 +23,7 @@ STEP_INTERVAL = 0.5
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where cells are carried out.
+    """How every cell of a suite is run.
 
     Attributes:
         out: folder of run folders.
@@ -46,7 +46,7 @@ class Outcome:
 
     Attributes:
         status: "ok"; "failed"; or "busy" where another process is carrying it out.
-        seconds: that it took here.
+        seconds: that it took.
         auc: ROC-AUC with its interval.
         reason: why it failed.
     """
@@ -58,16 +58,16 @@ class Outcome:
 
     @classmethod
     def of(cls, record: RunRecord, seconds: float) -> Outcome:
-        """The outcome that a finished run's record tells."""
+        """The outcome of a finished run, by its record."""
         return cls("ok", seconds, record.metrics.auc if record.metrics else None)
 
 
-def execute_cell(spec: RunSpec, place: RunOptions, data_cache: DataCache, progress: Progress) -> Outcome:
-    """Carry out a cell; whatever goes wrong with it is an outcome too, and in its record.
+def execute_cell(spec: RunSpec, options: RunOptions, data_cache: DataCache, progress: Progress) -> Outcome:
+    """Carry out a cell; what goes wrong with it is an outcome too, and is in its record.
 
     Args:
         spec: the cell's run.
-        place: where.
+        options: how.
         data_cache: that of the cells which this process carried out before.
         progress: where to report.
     """
@@ -78,7 +78,12 @@ def execute_cell(spec: RunSpec, place: RunOptions, data_cache: DataCache, progre
     begun = time.monotonic()
     try:
         record = run_spec(
-            spec, device=place.device, out=place.out, loggers=place.loggers, progress=progress, data_cache=data_cache
+            spec,
+            device=options.device,
+            out=options.out,
+            loggers=options.loggers,
+            progress=progress,
+            data_cache=data_cache,
         )
     except BusyRunError:
         return Outcome("busy")
@@ -88,7 +93,7 @@ def execute_cell(spec: RunSpec, place: RunOptions, data_cache: DataCache, progre
 
 
 class CellProgress(Progress):
-    """Tells what goes on inside a cell, a line at a time.
+    """Reports the progress inside a cell, a line at a time.
 
     Args:
         step: gets what is going on now, replacing what it got before, every half second at most.

@@ -1,4 +1,4 @@
-"""A suite under way, for whoever looks on."""
+"""What is shown while a suite runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BAR = 24
 
 
 class Display:
-    """Shows nothing; the base of those that do. Hears what an executor reports (`executors.Report`)."""
+    """Shows nothing; the base class of displays. Gets what an executor reports (`executors.Report`)."""
 
     def open(self, total: int, done: int, estimate: TimeEstimate) -> AbstractContextManager[object]:
         """Show a suite of `total` cells, some of them done already, until the context ends."""
@@ -50,7 +50,7 @@ class TerminalDisplay(Display):
         self._estimate: TimeEstimate | None = None
 
     def open(self, total: int, done: int, estimate: TimeEstimate) -> AbstractContextManager[object]:
-        """As of `Display`."""
+        """See `Display`."""
         self._total, self._done, self._estimate = total, done, estimate
         self._begun = time.monotonic()
         if not self.console.is_terminal:
@@ -60,20 +60,20 @@ class TerminalDisplay(Display):
         return Live(get_renderable=self._draw, console=self.console, refresh_per_second=4, transient=True)
 
     def began(self, worker: int, cell: Cell) -> None:
-        """As of `Display`."""
+        """See `Display`."""
         # A cell that its worker's death has freed is another one's now.
         self._doing = {n: doing for n, doing in self._doing.items() if doing[0] is not cell} | {worker: (cell, "")}
 
     def step(self, worker: int, text: str) -> None:
-        """As of `Display`."""
+        """See `Display`."""
         self._doing[worker] = self._doing[worker][0], text
 
     def say(self, message: str) -> None:
-        """As of `Display`."""
+        """See `Display`."""
         self.console.print(message, highlight=False, markup=False, soft_wrap=True)
 
     def ended(self, worker: int, cell: Cell, outcome: Outcome) -> None:
-        """As of `Display`."""
+        """See `Display`."""
         self._doing.pop(worker, None)
         self._done += 1
         left = "" if self.console.is_terminal else f", {self._time_left()}"

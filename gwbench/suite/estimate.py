@@ -1,4 +1,4 @@
-"""How long the rest of a suite will take, told from the cells that are done."""
+"""How long the rest of a suite will take, estimated from the cells that are done."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
 
 Kind = tuple[str | None, str | None, bool, str]
-"""What a cell's cost goes by: encoder, baseline, whether it pre-trains itself, dataset."""
+"""What a cell's cost depends on: encoder, baseline, whether it pre-trains itself, dataset."""
 
 
 class TimeEstimate:
-    """Learns from every cell that ends.
+    """Estimates the time left, and improves with every cell that ends.
 
     Args:
         cells: of the suite, all of them, in order.
@@ -50,7 +50,7 @@ class TimeEstimate:
         self._learn(cell, seconds, pretrains=cell.pretraining not in self._trained)
 
     def seconds_left(self) -> float | None:
-        """Of wall time; None before anything is known."""
+        """Seconds of wall time left; None before any cell has ended."""
         every = [seconds for kind in self._seconds.values() for seconds in kind]
         if not every:
             return None

@@ -1,7 +1,7 @@
-"""Who carries the cells of a suite out: this process, or several. A cluster: `ray_executor`.
+"""What carries out the cells of a suite: this process, or several. On a cluster: `ray_executor`.
 
-A further executor is a class with this one method that has `cell_run.execute_cell` called with each
-cell's spec wherever it likes. Whatever happens to it, the runs' records are what counts, and are found again.
+A further executor is a class with the method `run`, which has `cell_run.execute_cell` called with each cell's spec,
+in whatever process. Only the runs' records count: a suite that is started again goes on from them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gwbench.utils.worker_process import ParentProcess, WorkerProcess, ready
 
 
 class Report(Protocol):
-    """Hears what goes on; workers are numbered from 0."""
+    """What an executor reports to; workers are numbered from 0."""
 
     def began(self, worker: int, cell: Cell) -> None:
         """A worker has begun a cell."""
@@ -63,7 +63,7 @@ class InProcess(Executor):
         self._options, self.jobs = options, 1
 
     def run(self, schedule: Schedule, report: Report) -> None:
-        """As of `Executor`."""
+        """See `Executor`."""
         data_cache = DataCache(self._options.cache, many=True)
         while True:
             cell = schedule.take(0)
@@ -93,7 +93,7 @@ class Processes(Executor):
         self._options, self.jobs = options, jobs
 
     def run(self, schedule: Schedule, report: Report) -> None:
-        """As of `Executor`."""
+        """See `Executor`."""
         workers = {number: _SuiteWorker(self._options, self.jobs) for number in range(min(self.jobs, schedule.groups))}
         try:
             while True:
@@ -178,7 +178,7 @@ def _share(jobs: int) -> dict[str, str]:
 
 
 def record_failure(cell: Cell, error: Exception, options: RunOptions) -> None:
-    """Write the record of a failed cell that its worker could not write."""
+    """Write the record of a failed cell whose worker could not write it."""
     from gwbench.experiment.runner import fail_spec
 
     try:

@@ -24,7 +24,7 @@ class Cell:
     """One run of a suite.
 
     Attributes:
-        label: what tells it from the suite's other cells, for people.
+        label: for people; no other cell of the suite has it.
         spec: the run.
     """
 
@@ -83,13 +83,13 @@ class _Combination:
 
     def settings(self) -> dict[str, Any]:
         """Dotted settings for `RunSpec.create`."""
-        found: dict[str, Any] = {"evaluation.label_fraction": self.label_fraction}
-        found |= {f"conditioning.{name}": value for name, value in self.conditioning.items()}
-        found |= {f"training.{name}": value for name, value in self.training.items()}
+        settings: dict[str, Any] = {"evaluation.label_fraction": self.label_fraction}
+        settings |= {f"conditioning.{name}": value for name, value in self.conditioning.items()}
+        settings |= {f"training.{name}": value for name, value in self.training.items()}
         for kind, entry in self.named():
             prefix = f"augmentation.{entry.name}" if kind == "augmentation" else kind
-            found |= {f"{prefix}.{name}": value for name, value in entry.parameters.items()}
-        return found
+            settings |= {f"{prefix}.{name}": value for name, value in entry.parameters.items()}
+        return settings
 
     def has(self, setting: str) -> bool:
         """Whether the run has the part that a dotted setting is of."""
@@ -113,16 +113,16 @@ class _Combination:
         return _is(getattr(self, key), wanted)
 
 
-def _is(found: Any, wanted: Any) -> bool:
+def _is(value: Any, wanted: Any) -> bool:
     """Whether a value is the one wanted: an entry by name, or by name and some parameters."""
-    if isinstance(found, MatrixEntry):
+    if isinstance(value, MatrixEntry):
         if isinstance(wanted, dict):
-            given = {"name": found.name, **found.parameters}
-            return all(key in given and given[key] == value for key, value in wanted.items())
-        return bool(found.name == wanted)
-    if isinstance(found, Mapping) and isinstance(wanted, dict):
-        return all(key in found and found[key] == value for key, value in wanted.items())
-    return bool(found == wanted)
+            given = {"name": value.name, **value.parameters}
+            return all(key in given and given[key] == each for key, each in wanted.items())
+        return bool(value.name == wanted)
+    if isinstance(value, Mapping) and isinstance(wanted, dict):
+        return all(key in value and value[key] == each for key, each in wanted.items())
+    return bool(value == wanted)
 
 
 def expand(suite: Suite, precision: str) -> Matrix:
@@ -207,7 +207,7 @@ def _why_not(combination: _Combination) -> str:
 
 
 class _Frozen(dict[str, Any]):
-    """Settings that are told apart by what they say."""
+    """Settings that can be hashed by their values."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(json.dumps(self, sort_keys=True))

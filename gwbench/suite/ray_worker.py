@@ -16,18 +16,18 @@ from typing import Any
 from gwbench.errors import UserError
 from gwbench.experiment.data_cache import DataCache
 from gwbench.suite.cell_run import CellProgress, Outcome, RunOptions, execute_cell
-from gwbench.suite.ray_room import Needs
+from gwbench.suite.ray_capacity import Needs
 from gwbench.utils.files import unwritable
 from gwbench.utils.memory import memory_share
 from gwbench.utils.subprocesses import take_threads
 
 Message = tuple[str, Any]
-"""What a worker tells: "ready", "unfit", "step", "say" or "ended", and what goes with it."""
+"""What a worker reports: "ready", "unfit", "step", "say" or "ended", and what goes with it."""
 
 
 @contextlib.contextmanager
 def signpost(folder: Path) -> Iterator[Path]:
-    """A file in the folder of runs by which workers tell it from another one of that name.
+    """A file in the folder of runs, by which workers tell it from another folder of the same name.
 
     Raises:
         UserError: the folder cannot be written.
@@ -49,16 +49,16 @@ class Setup:
     """What a worker must know.
 
     Attributes:
-        place: where cells are carried out, in absolute paths.
+        options: how every cell is run, in absolute paths.
         folder: the working directory of the process that asks.
-        path: where that imports from.
-        sign: the signpost in the folder of runs.
-        patience: seconds to wait until it is seen.
+        path: that process's import path, `sys.path`.
+        sign: the file in the folder of runs by which it is recognised.
+        patience: seconds to wait until that file is seen.
         needs: what a worker has of its node.
-        jobs: workers there are at most.
+        jobs: the most workers that there will be.
     """
 
-    place: RunOptions
+    options: RunOptions
     folder: Path
     path: list[str]
     sign: Path
@@ -68,14 +68,14 @@ class Setup:
 
 
 class CellWorker:
-    """Lives in a process on a node: carries out one cell after the other, and tells what goes on meanwhile."""
+    """A process on a node that carries out one cell after the other, and reports meanwhile."""
 
     def __init__(self) -> None:
         self._news: SimpleQueue[Message] = SimpleQueue()
         self._progress = CellProgress(lambda text: self._tell("step", text), lambda text: self._tell("say", text))
 
     def prepare(self, setup: Setup) -> list[Message]:
-        """Import what cells need, and look whether the folder of runs is here."""
+        """Import what cells need, and check that this node sees the folder of runs."""
         import ray
 
         here = f"The Ray node {ray.util.get_node_ip_address()}"
@@ -93,27 +93,27 @@ class CellWorker:
             from gwbench.registry import REGISTRY
 
             threads = take_threads()
-            for source in setup.place.plugins:
+            for source in setup.options.plugins:
                 REGISTRY.load_source(source)
-            os.environ.update(memory_share(self._neighbours(setup)))
+            os.environ.update(memory_share(self._workers_on_node(setup)))
         except (ImportError, UserError) as error:
             return [("unfit", f"{here} cannot carry out cells: {error}")]
-        self._place = setup.place
-        self._bench = DataCache(setup.place.cache, threads, many=True)
+        self._options = setup.options
+        self._data_cache = DataCache(setup.options.cache, threads, many=True)
         return [("ready", None)]
 
     def execute_cell(self, spec: str) -> None:
-        """Carry out a cell; `hear` tells what comes of it."""
+        """Carry out a cell; `hear` returns what it reports and its outcome."""
         from gwbench.experiment.spec import RunSpec
 
         try:
-            outcome = execute_cell(RunSpec.model_validate_json(spec), self._place, self._bench, self._progress)
+            outcome = execute_cell(RunSpec.model_validate_json(spec), self._options, self._data_cache, self._progress)
         except Exception as error:  # a spec that does not hold here, for want of a plugin say
             outcome = Outcome("failed", reason=f"{type(error).__name__}: {error}")
         self._tell("ended", outcome)
 
     def hear(self) -> list[Message]:
-        """What has not been told yet; waits until there is something."""
+        """What has been reported since the last call; waits until there is something."""
         messages = [self._news.get()]
         while not self._news.empty():
             messages.append(self._news.get())
@@ -123,9 +123,9 @@ class CellWorker:
         self._news.put((kind, value))
 
     @staticmethod
-    def _neighbours(setup: Setup) -> int:
-        """How many workers this node may have."""
+    def _workers_on_node(setup: Setup) -> int:
+        """How many workers this node may have, this one included."""
         import ray
 
-        most = setup.needs.room(ray.get_runtime_context().get_node_id())
+        most = setup.needs.capacity(ray.get_runtime_context().get_node_id())
         return max(min(most, setup.jobs or most), 1)

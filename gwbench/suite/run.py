@@ -1,4 +1,4 @@
-"""A suite's cells against the records there are: what is done, what is not, and the doing of it."""
+"""Which cells of a suite are done, by the records there are, and carrying out the rest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellStatus:
-    """A cell, and its record where there is one that counts.
+    """A cell, and its record if there is one of this very run.
 
     Attributes:
         cell: the cell.
@@ -42,7 +42,7 @@ class CellStatus:
 
     @property
     def status(self) -> Literal["done", "failed", "interrupted", "missing"]:
-        """How the cell stands."""
+        """Whether it is done."""
         if self.record:
             return "done" if self.record.status == "ok" else "failed"
         return "interrupted" if (self.folder / run_directory.CHECKPOINTS).is_dir() else "missing"
@@ -50,13 +50,13 @@ class CellStatus:
 
 @dataclass(frozen=True)
 class Plan:
-    """A suite, and how it stands in a folder of runs.
+    """A suite, and what of it is done in a folder of runs.
 
     Attributes:
         name: of the suite.
-        about: what it asks.
-        place: where its cells are carried out.
-        cell_statuses: of its cells, in order.
+        about: the question that it asks, in a sentence.
+        options: how every cell is run.
+        cell_statuses: one per cell, in order.
         skipped: label and reason of the combinations that make no sense.
         excluded: how many combinations the file leaves out.
         budget: seconds after which no new cell begins.
@@ -64,7 +64,7 @@ class Plan:
 
     name: str
     about: str
-    place: RunOptions
+    options: RunOptions
     cell_statuses: list[CellStatus]
     skipped: list[tuple[str, str]]
     excluded: int
@@ -76,18 +76,18 @@ class Plan:
         return [cell_status.cell for cell_status in self.cell_statuses if cell_status.status != "done"]
 
     def count(self, status: str) -> int:
-        """How many cells stand so."""
+        """How many cells have this status."""
         return sum(cell_status.status == status for cell_status in self.cell_statuses)
 
 
 @dataclass
 class Result:
-    """What carrying out a plan has come to.
+    """What has come of carrying out a plan.
 
     Attributes:
         done: cells that went well now.
         failed: cells that failed now, and why.
-        left: cells that the budget left.
+        left: cells that did not begin within the budget.
     """
 
     done: int = 0
@@ -115,7 +115,7 @@ def plan(
         cache: folder of generated data; by default the user's cache folder.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         plugins: files or modules that register further plugins; they have been loaded.
-        only: keep the cells whose label one of these patterns fits, anywhere in it.
+        only: keep the cells whose label holds one of these patterns, such as "simclr".
         settings: dotted settings for all cells, over the file's.
         loggers: loggers that get the cells' figures, as of `runner.run`.
         elsewhere: whether other machines carry the cells out, so that this one need not have the device "cuda".
@@ -140,7 +140,7 @@ def plan(
     return Plan(
         name=suite.name,
         about=suite.file.about,
-        place=RunOptions(str(out), str(cache) if cache else None, device, tuple(plugins), loggers),
+        options=RunOptions(str(out), str(cache) if cache else None, device, tuple(plugins), loggers),
         cell_statuses=cell_statuses,
         skipped=[each for each in matrix.skipped if _chosen(each[0], only)],
         excluded=matrix.excluded,
@@ -180,7 +180,7 @@ def execute(plan: Plan, *, jobs: int = 1, display: Display | None = None, execut
         KeyboardInterrupt: Ctrl-C.
     """
     display = display or Display()
-    executor = executor or (InProcess(plan.place) if jobs == 1 else Processes(plan.place, jobs))
+    executor = executor or (InProcess(plan.options) if jobs == 1 else Processes(plan.options, jobs))
     until = time.monotonic() + plan.budget if plan.budget else float("inf")
     schedule = Schedule(plan.missing, lambda: time.monotonic() < until)
     cells = [cell_status.cell for cell_status in plan.cell_statuses]
@@ -194,7 +194,7 @@ def execute(plan: Plan, *, jobs: int = 1, display: Display | None = None, execut
 
 
 class _Bookkeeper:
-    """Hears an executor: counts, and passes on what it hears."""
+    """Counts what an executor reports, and passes it on to the display."""
 
     def __init__(self, display: Display, estimate: TimeEstimate) -> None:
         self._display, self._estimate = display, estimate

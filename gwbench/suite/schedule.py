@@ -36,12 +36,12 @@ class Schedule:
 
     @property
     def groups(self) -> int:
-        """How many workers could find something to do."""
+        """How many groups nobody has taken: as many workers have something to do."""
         return len(self._groups)
 
     @property
     def waits(self) -> bool:
-        """Whether there are cells that can only be had later."""
+        """Whether there are cells that can only be taken later."""
         return bool(self._postponed) and self._may_begin()
 
     @property
@@ -71,7 +71,7 @@ class Schedule:
         self._postponed.append((time.monotonic() + PATIENCE, cell))
 
     def put_back(self, worker: int, cell: Cell | None = None) -> None:
-        """Free what a worker had that is no more: the cell that it was carrying out, and the rest of its group."""
+        """Free the cells of a worker that has died: the one that it was carrying out, and the rest of its group."""
         group = self._current.pop(worker, deque())
         self._data.pop(worker, None)
         if cell:

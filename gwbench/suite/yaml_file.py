@@ -72,13 +72,13 @@ def _plain(loader: Any, node: Any, path: Path, place: YamlPosition, lines: dict[
     """A node's value; notes the lines of all that it holds."""
     lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for key, key_node, value in _items(loader, node, path):
-            if key in found:
+            if key in mapping:
                 raise _at(path, key_node.start_mark, f"the key {key!r} comes twice.")
             lines[*place, key] = key_node.start_mark.line + 1
-            found[key] = _plain(loader, value, path, (*place, key), lines)
-        return found
+            mapping[key] = _plain(loader, value, path, (*place, key), lines)
+        return mapping
     if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
         return [_plain(loader, item, path, (*place, i), lines) for i, item in enumerate(node.value)]
     return _scalar(loader, node, path)

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and told apart by their content."""
+"""Files that are written whole or not at all, and digests of files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from gwbench.errors import UserError
 
 WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-"""Errors that say of a place that it cannot be written."""
+"""Errors that mean that a file or folder cannot be written."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def unwritable(path: Path, error: OSError) -> UserError:
-    """The message for a place that cannot be written."""
+    """The message for a file or folder that cannot be written."""
     return UserError(
         f"Cannot write {path}: {error.strerror or error}. Free some space or choose another folder with --out."
     )

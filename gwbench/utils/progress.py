@@ -1,4 +1,4 @@
-"""How long work reports itself: the core calls `Progress`; who runs it decides what is shown.
+"""How long-running work reports its progress: the core calls `Progress`; its caller decides what is shown.
 
 Library code never prints. The command line passes a `TerminalProgress`; the Python API is silent off a terminal.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 WIDE = 120
-"""Columns from which on a bar has room for all it can say."""
+"""Columns of a terminal from which on a bar shows everything."""
 
 
 class ProgressTask(Protocol):
@@ -28,7 +28,7 @@ class ProgressTask(Protocol):
 
 
 class Progress:
-    """Shows nothing; the base of those that do."""
+    """Shows nothing; the base class of those that do."""
 
     @contextmanager
     def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
@@ -39,7 +39,7 @@ class Progress:
         """One line that stays, such as a warning."""
 
     def log(self, figures: Mapping[str, Any], step: int) -> None:
-        """Figures of a step of training, numbers or tensors of one, for those who follow them over the run."""
+        """Figures of a training step, numbers or tensors of one element, for loggers."""
 
 
 class _Silent:
@@ -122,5 +122,5 @@ class _Plain:
 
 
 def default() -> Progress:
-    """A bar where a person looks at the terminal, silence elsewhere."""
+    """A bar where standard error is a terminal, else nothing."""
     return TerminalProgress() if sys.stderr.isatty() else Progress()

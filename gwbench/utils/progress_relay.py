@@ -1,4 +1,4 @@
-"""What rank 0 reports, told to the process that started it: a `Progress` there, and who passes it on here."""
+"""The progress of rank 0, shown by the process that started it: what sends it there, and what receives it here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gwbench.utils.progress import Progress, ProgressTask
 
 
 class RelayedProgress:
-    """Passes on what rank 0 reports."""
+    """In the process that started the ranks: passes on what rank 0 reports."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -21,7 +21,7 @@ class RelayedProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
+        """Close the tasks that are still open."""
         for context, _task in self._tasks.values():
             context.__exit__(None, None, None)
 
@@ -43,7 +43,7 @@ class RelayedProgress:
 
 
 class ProgressRelay(Progress):
-    """Rank 0's progress and figures, told to the process that started it."""
+    """In rank 0: sends progress and figures to the process that started it."""
 
     def __init__(self, tell: Callable[..., None]) -> None:
         self._tell = tell
@@ -51,18 +51,18 @@ class ProgressRelay(Progress):
 
     @contextmanager
     def task(self, title: str, total: float, unit: str = "") -> Iterator[ProgressTask]:
-        """Open it there."""
+        """See `Progress`."""
         number = self._opened = self._opened + 1
         self._tell("open", (number, title, total, unit))
         yield _RelayedTask(self._tell, number)
         self._tell("close", number)
 
     def say(self, message: str) -> None:
-        """Say it there."""
+        """See `Progress`."""
         self._tell("say", message)
 
     def log(self, figures: Mapping[str, Any], step: int) -> None:
-        """Hand the figures to the loggers there."""
+        """See `Progress`; the figures become plain numbers."""
         self._tell("log", ({name: float(value) for name, value in figures.items()}, step))
 
 
@@ -72,5 +72,5 @@ class _RelayedTask:
     number: int
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        """Advance it there."""
+        """See `Task`."""
         self.tell("advance", (self.number, amount, note))

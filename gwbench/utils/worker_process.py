@@ -165,7 +165,10 @@ class ParentProcess:
             while True:
                 self._received.put(_receive(self._socket))
         except (EOFError, OSError):
-            os._exit(1)
+            pass
+        except Exception:  # a value that cannot be unpickled here: nobody must wait for it
+            traceback.print_exc()
+        os._exit(1)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def test_the_exit_code_says_how_it_went(
     code: int,
 ) -> None:
     result = Outcome("ok") if outcome == "ok" else Outcome("failed", reason="on purpose")
-    monkeypatch.setattr(executors, "carry_out", lambda *_: result)
+    monkeypatch.setattr(executors, "execute_cell", lambda *_: result)
     suite = write_suite(tmp_path, budget_seconds=budget)
     words = ["run", str(suite), "--out", str(tmp_path / "runs"), "--device", "cpu", "--quiet", "--only", "simclr"]
     assert gwbench(monkeypatch, *words) == code

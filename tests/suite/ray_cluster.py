@@ -17,7 +17,7 @@ SMALL: dict[str, Any] = {"object_store_memory": 80 * 2**20, "include_dashboard":
 
 def on_ray(cluster: Any, suite: Plan, display: Display | None = None, **needs: Any) -> Result:
     """Carry a suite out on the cluster of a test."""
-    with ray_cluster(suite.place, address=cluster.address, **needs) as executor:
+    with ray_cluster(suite.options, address=cluster.address, **needs) as executor:
         return execute(suite, executor=executor, display=display)
 
 

@@ -34,7 +34,7 @@ def light(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     cloudpickle.register_pickle_by_value(light_worker)
     monkeypatch.setattr(ray_executor, "CellWorker", light_worker.LightWorker)
-    monkeypatch.setattr(RayCluster, "_found", lambda _self, _cell, outcome: outcome)
+    monkeypatch.setattr(RayCluster, "_checked", lambda _self, _cell, outcome: outcome)
 
 
 @pytest.mark.usefixtures("light")
@@ -86,7 +86,7 @@ def test_where_others_use_the_cluster_that_is_said_and_waited_for(
             for other in others:
                 ray.kill(other)
 
-    with ray_cluster(suite.place, address=cluster.address):
+    with ray_cluster(suite.options, address=cluster.address):
         others: list[Any] = [ray.remote(num_cpus=1)(Idle).remote() for _ in range(2)]
         ray.get([other.there.remote() for other in others])
         display = Patient()
@@ -135,13 +135,13 @@ def test_a_node_that_does_not_see_the_folder_of_runs_is_told_of(
     suite = plan(write_suite(tmp_path), out=tmp_path / "runs", device="cpu")
     cell = suite.cell_statuses[0].cell
     monkeypatch.setattr(ray_executor, "APPEARING", 0.0)
-    with ray_cluster(suite.place, address=cluster.address) as executor:
-        outcome = executor._found(cell, Outcome("ok", 3.0))
+    with ray_cluster(suite.options, address=cluster.address) as executor:
+        outcome = executor._checked(cell, Outcome("ok", 3.0))
         assert (outcome.status, outcome.seconds) == ("failed", 3.0)
         assert f"its record is not in {suite.cell_statuses[0].folder}: --out must be" in outcome.reason
         suite.cell_statuses[0].folder.mkdir(parents=True)
         monkeypatch.setattr(run_directory, "find_record", lambda *_: RunRecord.model_construct(status="ok"))
-        assert executor._found(cell, Outcome("ok")).status == "ok"
+        assert executor._checked(cell, Outcome("ok")).status == "ok"
     monkeypatch.setattr(Path, "touch", lambda _path: None)  # as if it were written elsewhere
     with pytest.raises(UserError, match=rf"The Ray node 127\.0\.0\.1 does not see the folder {tmp_path}/runs"):
         on_ray(cluster, suite)

@@ -120,7 +120,7 @@ def carried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(spec.title)
         return Outcome("ok", 2.0, Interval(value=0.9, low=0.8, high=0.95))
 
-    monkeypatch.setattr(executors, "carry_out", record)
+    monkeypatch.setattr(executors, "execute_cell", record)
     return found
 
 
@@ -137,7 +137,7 @@ def test_cells_that_other_machines_carry_out_may_have_a_device_that_is_not_here(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     file = write_suite(tmp_path, precision="bf16")
     elsewhere = plan(file, out=tmp_path / "runs", device="cuda", elsewhere=True)
-    assert elsewhere.place.device == "cuda"
+    assert elsewhere.options.device == "cuda"
     assert {cell.spec.precision for cell in elsewhere.missing if cell.spec.trains} == {"bf16"}
     with pytest.raises(UserError, match="'cuda' is not available on this machine"):
         plan(file, out=tmp_path / "runs", device="cuda")
@@ -157,12 +157,12 @@ def test_after_the_budget_no_new_cell_begins(tmp_path: Path, carried: list[str])
 def test_a_cell_that_another_process_is_at_is_left_until_that_is_done(
     tmp_path: Path, carried: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub: Callable[..., Outcome] = vars(executors)["carry_out"]
+    stub: Callable[..., Outcome] = vars(executors)["execute_cell"]
     monkeypatch.undo()
     suite = planned(tmp_path, only=("random-init",))
     first = suite.cell_statuses[0]
     first.folder.mkdir(parents=True)
-    real: Callable[..., Outcome] = vars(executors)["carry_out"]
+    real: Callable[..., Outcome] = vars(executors)["execute_cell"]
     tried: list[float] = []
 
     def once_busy(spec: Any, *rest: Any) -> Outcome:
@@ -172,7 +172,7 @@ def test_a_cell_that_another_process_is_at_is_left_until_that_is_done(
                 return real(spec, *rest)
         return stub(spec)
 
-    monkeypatch.setattr(executors, "carry_out", once_busy)
+    monkeypatch.setattr(executors, "execute_cell", once_busy)
     assert execute(suite).done == 2
     assert tried == [0.25, 1.0, 0.25]
 

@@ -85,6 +85,17 @@ def test_how_it_ended(worker: WorkerProcess, what: str, value: object, reason: s
     assert ask(worker, "double", 2) == ("died", reason)  # and what is sent to it is lost without an error
 
 
+class Unreadable:
+    """Can be pickled, but not unpickled."""
+
+    def __reduce__(self) -> tuple[type[int], tuple[str]]:
+        return int, ("no number",)
+
+
+def test_a_value_that_it_cannot_read_ends_it(worker: WorkerProcess) -> None:
+    assert ask(worker, "echo", Unreadable()) == ("died", "ended with exit code 1")
+
+
 def test_its_environment_its_process_group_and_what_it_is_handed() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(b"strain")

@@ -83,9 +83,9 @@ class CacheContext:
             UserError: the cache is not writable or the disk full; windows that do not fit the layout.
         """
         path = self.cache.path(self.recipe)
-        found, _ = self._open(path, layout)
-        if found is not None:
-            return found
+        splits, _ = self._open(path, layout)
+        if splits is not None:
+            return splits
 
         def wait() -> None:
             self.progress.say(f"Another process is making {path.stem}; waiting for it.")
@@ -94,13 +94,13 @@ class CacheContext:
             return generate(windows, layout.sizes, self.seed, self.workers, skip=done)
 
         with self.cache.lock(path, wait):
-            found, problem = self._open(path, layout)
-            if found is None:
+            splits, problem = self._open(path, layout)
+            if splits is None:
                 if problem:
                     self.progress.say(f"The cache entry {path.stem} is not used but made again: {problem}")
                 write_store(path, layout, blocks, self.recipe, self.progress)
-                found = open_store(path)
-        return found
+                splits = open_store(path)
+        return splits
 
     def find(self, layout: Layout) -> StrainSplits | None:
         """The dataset of this recipe if the cache has it, else None; makes nothing.
@@ -126,9 +126,9 @@ class CacheContext:
         """How an entry differs from what is asked for; empty where it does not."""
         if canonical_json(header.recipe) != canonical_json(self.recipe):
             return "it was made from another recipe."
-        found = (header.detectors, header.sample_rate, header.window, header.margin, header.asked)
+        stored = (header.detectors, header.sample_rate, header.window, header.margin, header.asked)
         wanted = (layout.detectors, layout.sample_rate, layout.window, layout.margin, dict(layout.sizes))
-        return "" if found == wanted else f"it holds {found}, the dataset now asks for {wanted}."
+        return "" if stored == wanted else f"it holds {stored}, the dataset now asks for {wanted}."
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The folder of generated datasets: what it holds, finished or not, and who may change it."""
+"""The folder of generated datasets: its entries, finished or not, and the locks on them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CacheEntry:
         size: bytes.
         header: what the file says of itself; None where it cannot be trusted.
         problem: why it cannot; empty where it can.
-        unfinished: where it is still being made or was interrupted, the windows there are and those there will be.
+        unfinished: where it is still being made or was interrupted, how many windows it has and will have.
     """
 
     name: str
@@ -169,7 +169,7 @@ class CacheDir:
                 f"Name another with --cache-dir or {CACHE_VARIABLE}."
             ) from error
         finished = {name.removesuffix(".h5") for name in files if name.endswith(".h5") and name[0] != "."}
-        return sorted(finished | {found[1] for found in map(UNFINISHED.fullmatch, files) if found})
+        return sorted(finished | {match[1] for match in map(UNFINISHED.fullmatch, files) if match})
 
     def _file(self, name: str) -> Path:
         return self.root / f"{name}.h5"
@@ -181,13 +181,13 @@ class CacheDir:
         wanted = name.removesuffix(".h5")
         if wanted in known:
             return wanted
-        found = [entry for entry in known if entry.startswith(wanted)]
-        if len(found) > 1:
-            raise UserError(f"{name!r} may be any of {', '.join(found)}. Give more of the name.")
-        if not found:
+        matching = [entry for entry in known if entry.startswith(wanted)]
+        if len(matching) > 1:
+            raise UserError(f"{name!r} may be any of {', '.join(matching)}. Give more of the name.")
+        if not matching:
             hint = did_you_mean(wanted, known)
             raise UserError(f"The cache {self.root} has no entry {name!r}.{hint} See `gwbench data list`.")
-        return found[0]
+        return matching[0]
 
     def _entry(self, name: str) -> CacheEntry:
         path = self._file(name)

@@ -1,8 +1,8 @@
 """All windows of a dataset in order, made by threads, or by processes where those pay.
 
 Threads share this process's memory and start at once, and most of the work runs outside the interpreter's lock.
-Processes take seconds to start and have to send every block here, but hold no common lock: they are worth it for much
-work of which threads are seen to get little done at once, such as the waveforms of slow models.
+Processes take seconds to start and have to send every block here, but share no lock: they pay where there is much work
+that threads do not speed up, such as the waveforms of slow models.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ PROCESSES_PAY = 20.0
 """Seconds of work from which on processes are worth their start of several seconds."""
 
 TRIAL = 8
-"""At most so many threads show what threads get done at once."""
+"""At most so many threads are tried to see how much faster threads are."""
 
 THREADS_PAY = 0.6
-"""So large a part of the ideal speed-up must threads reach; what gives less holds the interpreter's lock."""
+"""Part of the ideal speed-up that threads must reach; work that reaches less holds the interpreter's lock."""
 
 BlockPosition = tuple[str, int, int]
 """Split, start, and count of windows."""

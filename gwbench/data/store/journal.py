@@ -1,8 +1,8 @@
-"""The journal of a data file that is being written: which blocks have arrived, so that it can be gone on with.
+"""The journal of a data file that is being written: which blocks it has, so that writing can be resumed.
 
 A text file beside the data file: a line that says what is being made, then one line per block, in order. A line is
-written after its block. That the block is on the disk as it should be is not taken on trust: its line has a
-checksum, and whoever goes on reads the block again.
+written after its block. The line has the
+block's checksum, and whoever resumes reads the block again to compare.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gwbench.data.store.layout import SPLITS, canonical_json
 
 @dataclass(frozen=True)
 class Arrived:
-    """One block in its place.
+    """One block that is in the file.
 
     Attributes:
         split, start: as in `contracts.Block`.
@@ -35,16 +35,16 @@ class Arrived:
 
     @property
     def windows(self) -> int:
-        """Windows it answers for, those left out included."""
+        """Windows that it accounts for, those left out included."""
         return self.rows + len(self.left_out)
 
     def line(self) -> str:
-        """As the journal has it."""
+        """As a line of the journal."""
         return canonical_json([self.split, self.start, self.rows, self.checksum, sorted(self.left_out.items())])
 
     @classmethod
     def of(cls, line: str) -> Arrived:
-        """Of a line of the journal.
+        """From a line of the journal.
 
         Raises:
             ValueError, TypeError: the line is garbled.

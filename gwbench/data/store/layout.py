@@ -4,7 +4,7 @@ Layout, version 2 (`N` windows of a split, `D` detectors, `T` samples of a windo
 
     /                   attributes: gwbench_layout, gwbench_version, created (UTC), detectors [D] (names),
                         sample_rate (Hz), margin (samples), notes (JSON list), recipe (canonical JSON),
-                        left_out (JSON, by split: how many windows could not be given, and why the first of them),
+                        left_out (JSON, by split: how many windows could not be read, and why the first of them),
                         content_hash (SHA-256), complete
     /train /val /test
         strain          [N, D, T + 2 margin] float32, in chunks of one or a few whole windows
@@ -13,7 +13,7 @@ Layout, version 2 (`N` windows of a split, `D` detectors, `T` samples of a windo
         parameters/     one [N] float64 for every known parameter of the signals
 
 Nothing is compressed: strain is noise, and random windows must be quick to read. For the same reason the chunks
-of a dataset follow each other in the file without a gap (HDF5's "implicit" chunk index, which takes no room and
+of a dataset follow each other in the file without a gap (HDF5's "implicit" chunk index, which takes no space and
 needs HDF5 1.10): window `i` starts `i` times a window's bytes after the first.
 
 To read a file without gwbench::
@@ -77,7 +77,7 @@ class StoredSplit:
 
 
 class SplitArrays(Protocol):
-    """What is hashed of a split: `contracts.Split`, or the same as HDF5 datasets."""
+    """The arrays of a split that are hashed: `contracts.Split`, or the same as HDF5 datasets."""
 
     @property
     def strain(self) -> StrainReader:

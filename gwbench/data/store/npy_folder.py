@@ -1,7 +1,7 @@
 """Folders of .npy files, one window each, spread over sub-folders by the beginning of their names.
 
 The window `abc123` is the file `root/a/b/c/abc123.npy`. The files come from elsewhere, so nothing in them is
-trusted: an id cannot name a place outside the folder, a size is compared before a byte is read, a header is
+trusted: an id cannot name a file outside the folder, a size is compared before a byte is read, a header is
 compared before memory is taken, nothing is unpickled. Symbolic links are followed, since people keep large data on
 other disks: what they lead to is only read, and only strain of the expected shape comes of it.
 """
@@ -32,7 +32,7 @@ SUFFIX = ".npy"
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO)
-"""Errors that say that one file cannot be read; any other may mean that the disk has gone."""
+"""Errors that mean that one file cannot be read; any other may mean that the disk has gone."""
 
 
 class BadFileError(Exception):
@@ -73,11 +73,11 @@ def _content(path: Path, size: int) -> bytes:
         # Without O_NONBLOCK, opening a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise BadFileError("is not a regular file")
             content = b""
-            if found.st_size == size:
+            if status.st_size == size:
                 with os.fdopen(descriptor, "rb", closefd=False) as file:
                     content = file.read(size)
         finally:
@@ -91,7 +91,7 @@ def _content(path: Path, size: int) -> bytes:
         ) from None
     if len(content) != size:
         raise BadFileError(
-            f"is truncated or of another shape: it has {found.st_size} bytes, expected {size} bytes, float64"
+            f"is truncated or of another shape: it has {status.st_size} bytes, expected {size} bytes, float64"
         )
     return content
 
@@ -108,7 +108,7 @@ def _unusual(content: bytes, shape: tuple[int, int]) -> Array:
     """float64 of `shape` behind any other header that means it."""
     stream = io.BytesIO(content)
     try:
-        found, fortran, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
+        given, fortran, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
     except Exception as error:  # numpy evaluates the header: whatever that trips over
         raise BadFileError(
             f"cannot be read as .npy: it is truncated, pickled or no .npy file ({str(error).splitlines()[0][:120]})"
@@ -117,8 +117,8 @@ def _unusual(content: bytes, shape: tuple[int, int]) -> Array:
         raise BadFileError("cannot be read as .npy: it holds pickled objects, no numbers")
     start = stream.tell()
     expected = f"expected float64 of shape {shape}"
-    if found != shape or dtype.kind != "f" or dtype.itemsize != 8:
-        raise BadFileError(f"holds {dtype} of shape {found}; {expected}")
+    if given != shape or dtype.kind != "f" or dtype.itemsize != 8:
+        raise BadFileError(f"holds {dtype} of shape {given}; {expected}")
     if len(content) - start != 8 * prod(shape):
         raise BadFileError(f"is truncated: it has {len(content) - start} bytes of strain, {expected}")
     return np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
@@ -268,14 +268,14 @@ class FolderWindows:
         return Block(split, start, strain[: len(kept)], label[kept], snr, left_out=left_out)
 
 
-def require_even(root: Path, found: Scan, shape: tuple[int, int]) -> None:
+def require_even(root: Path, files: Scan, shape: tuple[int, int]) -> None:
     """Raise `UserError` if files have not the expected size, naming the first few."""
-    if found.odd:
-        names = sorted(found.odd)[:3]
-        named = ", ".join(f"{npy_path(root, name)} ({_size(found.odd[name])})" for name in names)
+    if files.odd:
+        names = sorted(files.odd)[:3]
+        named = ", ".join(f"{npy_path(root, name)} ({_size(files.odd[name])})" for name in names)
         raise UserError(
-            f"{len(found.odd)} of {len(found.ids)} files are truncated or of another shape: {named}"
-            f"{', ...' if len(found.odd) > len(names) else ''}. Expected {file_bytes(shape)} bytes, float64 of shape "
+            f"{len(files.odd)} of {len(files.ids)} files are truncated or of another shape: {named}"
+            f"{', ...' if len(files.odd) > len(names) else ''}. Expected {file_bytes(shape)} bytes, float64 of shape "
             f"{shape}. Download them again or delete them; an import (`gwbench data import`) leaves such files out."
         )
 

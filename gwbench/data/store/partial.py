@@ -1,4 +1,4 @@
-"""A data file while it is being written: block after block, over several processes' lives if need be."""
+"""A data file while it is being written, block by block; another process may go on with it later."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
 
 REASONS = 100
-"""So many reasons for windows left out are kept of every split."""
+"""At most so many reasons for windows left out are kept for every split."""
 
 
 class Partial:
@@ -61,14 +61,14 @@ class Partial:
         return sum(self._done.values())
 
     def next_place(self) -> tuple[str, int]:
-        """Split and start of the block to come; the last split's end where there is none."""
+        """Split and start of the next block; the end of the last split where there is none."""
         for split in SPLITS:
             if self._done[split] < self._layout.sizes[split]:
                 break
         return split, self._done[split]
 
     def resume(self, progress: Progress) -> None:
-        """Take over the blocks of a journal of the same data, as far as they are found as they were written.
+        """Take over the blocks of a journal of the same data, as far as the file still has them as they were written.
 
         Without such a journal, what is there is removed.
         """
@@ -92,7 +92,7 @@ class Partial:
         self._journal.shorten(len(self.blocks))
 
     def add(self, block: Block) -> None:
-        """Put a block, found to be right and the next one, in its place."""
+        """Write a block, which has been checked and is the next one."""
         if not self.blocks:
             self._begin(tuple(sorted(block.parameters)))
         start, checksum = self._rows[block.split], 0
@@ -118,7 +118,7 @@ class Partial:
             layout.margin,
             progress,
         )
-        missing = sum(found["count"] for found in left_out.values())
+        missing = sum(each["count"] for each in left_out.values())
         notes = [*layout.notes]
         if missing:
             what = (
@@ -150,9 +150,9 @@ class Partial:
 
     def empty_splits(self) -> Iterator[tuple[str, str]]:
         """The splits of which every window was left out, and the first reason."""
-        for split, found in self._left_out().items():
-            if found["count"] == self._layout.sizes[split]:
-                yield split, next(iter(found["reasons"].values()))
+        for split, missing in self._left_out().items():
+            if missing["count"] == self._layout.sizes[split]:
+                yield split, next(iter(missing["reasons"].values()))
 
     def remove(self) -> None:
         """Remove the file and the journal."""
@@ -221,13 +221,13 @@ class Partial:
 
     def _left_out(self) -> dict[str, dict[str, Any]]:
         """How many windows of a split are left out, and why the first of them; without splits that are whole."""
-        found = {}
+        left_out = {}
         for split in SPLITS:
             reasons = {at: why for block in self.blocks if block.split == split for at, why in block.left_out.items()}
             if reasons:
                 first = dict(sorted(reasons.items())[:REASONS])
-                found[split] = {"count": len(reasons), "reasons": {str(at): why for at, why in first.items()}}
-        return found
+                left_out[split] = {"count": len(reasons), "reasons": {str(at): why for at, why in first.items()}}
+        return left_out
 
 
 def _datasets(block: Block) -> Iterator[tuple[str, Array]]:

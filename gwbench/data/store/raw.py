@@ -1,4 +1,4 @@
-"""Numbers at known places of a file: written and read whole, by any thread, past HDF5."""
+"""Arrays at given offsets of a file, written and read without HDF5; any thread may do so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 AHEAD = 64
-"""Windows announced to the disk before they are read: it serves many requests at once quicker than one by one."""
+"""Windows that the disk is asked for ahead of reading them: it serves many requests at once faster than one by one."""
 
 
 def write_at(descriptor: int, data: Array | bytes, offset: int) -> None:

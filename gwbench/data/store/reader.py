@@ -51,7 +51,7 @@ class StoreHeader:
         content_hash: as computed when the file was written.
         notes: what a reader of the record must know.
         recipe: what the data were made from.
-        left_out: by split, the `count` of windows that could not be given, and the `reasons` of the first of them
+        left_out: by split, the `count` of windows that could not be read, and the `reasons` of the first of them
             by position; without splits that are whole.
     """
 
@@ -221,7 +221,7 @@ def _open(path: Path) -> Any:
 
 
 def _header(file: Any, path: Path) -> StoreHeader:
-    """The header, once version, completeness and structure are found right."""
+    """The header, after a check of version, completeness and structure."""
     try:
         return _decode_header(file, path)
     except (KeyError, AttributeError, TypeError, ValueError, RuntimeError) as error:
@@ -258,7 +258,7 @@ def _decode_header(file: Any, path: Path) -> StoreHeader:
 
 
 def _check_structure(file: Any, path: Path, detectors: int) -> int:
-    """The samples of a stored window, once shapes and types are found to agree with each other."""
+    """The samples of a stored window, after a check that shapes and types agree with each other."""
     samples = int(file["train"]["strain"].shape[-1])
     for name in SPLITS:
         stored = StoredSplit.of(file[name])
@@ -269,8 +269,8 @@ def _check_structure(file: Any, path: Path, detectors: int) -> int:
         for dataset, dtype, shape in expected:
             first_byte(dataset)
             if dataset.dtype != np.dtype(dtype) or dataset.shape != shape:
-                found = f"{dataset.dtype} {dataset.shape}"
-                raise _damaged(path, f"has {dataset.name} as {found}, expected {np.dtype(dtype)} {shape}")
+                actual = f"{dataset.dtype} {dataset.shape}"
+                raise _damaged(path, f"has {dataset.name} as {actual}, expected {np.dtype(dtype)} {shape}")
     return samples
 
 

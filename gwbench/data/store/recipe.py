@@ -17,7 +17,7 @@ def dataset_recipe(
     fingerprint: Mapping[str, str],
     source: str = "",
 ) -> dict[str, Any]:
-    """All that decides the content of a generated dataset.
+    """Everything that determines the content of a generated dataset.
 
     Args:
         name: the dataset plugin's.
@@ -38,5 +38,5 @@ def dataset_recipe(
 
 
 def recipe_digest(recipe: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits that stand for a recipe under this layout of the file."""
+    """16 hexadecimal digits that identify a recipe under this layout of the file."""
     return hashlib.sha256(canonical_json([LAYOUT_VERSION, recipe]).encode()).hexdigest()[:16]

@@ -108,28 +108,28 @@ def _make(
     return Structure(offsets, memory.size, memory.writes)
 
 
-def _create(group: Any, name: str, dtype: str, count: int, room: int, inner: tuple[int, ...]) -> int:
-    """Create a dataset [count, *inner] with room for more, and say where it starts."""
+def _create(group: Any, name: str, dtype: str, count: int, capacity: int, inner: tuple[int, ...]) -> int:
+    """Create a dataset [count, *inner] that can grow to `capacity` rows; returns where it starts in the file."""
     import h5py
 
-    if not room:
+    if not capacity:
         group.create_dataset(name, (0, *inner), dtype)
         return 0
     row = np.dtype(dtype).itemsize * int(np.prod(inner))
     # A column is one chunk. All chunks have their place from the start, and HDF5 writes nothing into them.
-    rows = min(room, max(1, CHUNK_BYTES // row)) if inner else room
+    rows = min(capacity, max(1, CHUNK_BYTES // row)) if inner else capacity
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_chunk((rows, *inner))
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    space = h5py.h5s.create_simple((count, *inner), (room, *inner))
+    space = h5py.h5s.create_simple((count, *inner), (capacity, *inner))
     made = h5py.h5d.create(group.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype)), space, properties)
     info = made.get_chunk_info_by_coord((0,) * (1 + len(inner)))
     return int(info.byte_offset)
 
 
 class _Memory(io.RawIOBase):
-    """The file that HDF5 believes to write: it keeps what was written where, and is zero elsewhere."""
+    """A file in memory that HDF5 writes to: it keeps what was written where, and is zero elsewhere."""
 
     def __init__(self) -> None:
         self.writes: list[tuple[int, bytes]] = []

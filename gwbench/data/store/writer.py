@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RefusedDataError(UserError):
-    """What was given can be no part of a dataset; to ask for it again would give the same."""
+    """A dataset gave data that cannot be stored; asking for them again would give the same."""
 
 
 def write_store(
@@ -99,7 +99,7 @@ def _add_all(partial: Partial, path: Path, layout: Layout, blocks: Iterable[Bloc
 
 
 def _check_place(block: Block, partial: Partial, layout: Layout) -> None:
-    """Raise unless the block is the next one, and says of every window that it holds it or why not."""
+    """Raise unless the block is the next one, and holds every window or says why not."""
     if block.split not in SPLITS:
         raise RefusedDataError(
             f"The dataset gave a block for split {block.split!r}; expected one of {', '.join(SPLITS)}."
@@ -133,8 +133,8 @@ def _check_arrays(block: Block, partial: Partial, layout: Layout) -> None:
         if values.shape != shape[:1]:
             raise RefusedDataError(f"{where} has {name} of shape {values.shape}; expected {shape[:1]}.")
     if block.label.ndim != 1 or not np.isin(block.label, (-1, 0, 1)).all():
-        found = np.unique(block.label).tolist()
-        raise RefusedDataError(f"{where} has labels {found}; expected 1, 0 or -1 (unlabelled), one a window.")
+        labels = np.unique(block.label).tolist()
+        raise RefusedDataError(f"{where} has labels {labels}; expected 1, 0 or -1 (unlabelled), one a window.")
     for name in block.parameters:
         if not name or "/" in name or name == ".":
             raise RefusedDataError(f"{where} has a parameter called {name!r}; expected a name without '/'.")

@@ -87,13 +87,13 @@ def test_presets_and_what_overrides_them() -> None:
     assert Bbh().sizes == {"train": 8000, "val": 2000, "test": 4000}
     g2net = Bbh(preset="g2net-like")
     assert g2net.sizes == {"train": 20000, "val": 5000, "test": 10000}
-    assert str(g2net.simulation.signals.loudness) == "max(N(7.92, 2.2), 2.2)"
+    assert str(g2net.simulation.signals.snr_distribution) == "max(N(7.92, 2.2), 2.2)"
     other = Bbh(
         preset="g2net-like", val=7, snr=(4.0, 5.0), mass=(30.0, 40.0), duration=4.0, sample_rate=1024.0,
         detectors=("L1", "K1"), psds=("aLIGOZeroDetHighPower", "KAGRA"),
     )  # fmt: skip
     assert other.sizes == {"train": 20000, "val": 7, "test": 10000}
-    assert str(other.simulation.signals.loudness) == "uniform in [4, 5]"
+    assert str(other.simulation.signals.snr_distribution) == "uniform in [4, 5]"
     assert (other.simulation.window, other.simulation.margin) == (4096, 256)
     masses = other.simulation.signals.population
     assert (masses.smallest_mass, masses.largest_mass) == (30.0, 40.0)
@@ -158,7 +158,7 @@ def test_text_from_a_command_line_converts() -> None:
     dataset = Bbh(**validate(plugin, given))
     assert dataset.sizes["train"] == 12
     assert dataset.simulation.detectors == ("H1", "V1")
-    assert str(dataset.simulation.signals.loudness) == "uniform in [8, 9]"
+    assert str(dataset.simulation.signals.snr_distribution) == "uniform in [8, 9]"
     with pytest.raises(UserError, match="train"):
         validate(plugin, {"train": "-5"})
 

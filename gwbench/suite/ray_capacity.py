@@ -1,4 +1,4 @@
-"""What a cell needs of a Ray node, and how many cells find room on the nodes."""
+"""What a cell needs of a Ray node, and how many cells the nodes can run at once: their capacity."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Needs:
 
     @classmethod
     def fitting(cls, gpu: bool, jobs: int | None) -> Needs:
-        """The most CPUs that leave room for so many cells at once or, without a number, for one per GPU, or else 1."""
+        """The most CPUs a cell can have for `jobs` cells to run at once; without `jobs`, for one per GPU, or else 1."""
         least = cls(1, gpu)
-        room = least.room()
-        wanted = max(min(jobs or room, room), 1)
+        capacity = least.capacity()
+        wanted = max(min(jobs or capacity, capacity), 1)
         most = max((int(node.get("CPU", 0)) for node in nodes()), default=1)
         larger = (replace(least, cpus=cpus) for cpus in range(most, 1, -1))
-        return next((needs for needs in larger if needs.room() >= wanted), least)
+        return next((needs for needs in larger if needs.capacity() >= wanted), least)
 
-    def room(self, only: str | None = None) -> int:
-        """How many cells fit on the nodes, or on one of them by its identifier, whoever uses them now."""
+    def capacity(self, only: str | None = None) -> int:
+        """How many cells fit on the nodes, or on one of them by its identifier, even if others use them now."""
         return sum(map(self._times, nodes(only)))
 
     def unmet(self) -> UserError:
@@ -52,7 +52,7 @@ class Needs:
 
 
 def nodes(only: str | None = None) -> list[dict[str, float]]:
-    """The resources of the nodes that live, or of one of them by its identifier."""
+    """The resources of the nodes that are alive, or of one of them by its identifier."""
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"] and only in (None, node["NodeID"])]

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gwbench.suite import ray_room
-from gwbench.suite.ray_room import Needs
+from gwbench.suite import ray_capacity
+from gwbench.suite.ray_capacity import Needs
 
 Nodes = Callable[..., None]
 
@@ -16,15 +16,15 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Nodes:
 
     def have(*given: tuple[float, float]) -> None:
         found = [{"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus} if cpus else {} for cpus, gpus in given]
-        monkeypatch.setattr(ray_room, "nodes", lambda _only=None: found)
+        monkeypatch.setattr(ray_capacity, "nodes", lambda _only=None: found)
 
     return have
 
 
-def test_a_cell_finds_room_on_one_node_and_not_on_parts_of_two(cluster: Nodes) -> None:
+def test_a_cell_fits_on_one_node_and_not_on_parts_of_two(cluster: Nodes) -> None:
     cluster((0, 0), (7, 0), (16, 2), (2, 4))
-    assert [Needs(cpus, gpu=False).room() for cpus in (1, 2, 4, 8, 17)] == [25, 12, 5, 2, 0]
-    assert [Needs(cpus, gpu=True).room() for cpus in (1, 2, 8, 16)] == [4, 3, 2, 1]
+    assert [Needs(cpus, gpu=False).capacity() for cpus in (1, 2, 4, 8, 17)] == [25, 12, 5, 2, 0]
+    assert [Needs(cpus, gpu=True).capacity() for cpus in (1, 2, 8, 16)] == [4, 3, 2, 1]
 
 
 @pytest.mark.parametrize(
