@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,11 @@ from gwbench.training.pretrain import pretrain
 from gwbench.training.settings import TrainingSettings
 from gwbench.utils.progress import Progress
 
-SMALL: dict[str, dict[str, Any]] = {
-    "cnn1d": {"width": 2, "stride": 8},
-    "cqt2d": {"backbone": "test_resnet", "hop_length": 128, "n_bins": 24},
-    "inceptiontime": {"width": 2, "stride": 32, "modules": 2},
-    "patch-transformer": {"width": 16, "depth": 1},
-    "resnet1d": {"width": 4},
-    "s4d": {"width": 4, "stride": 32, "depth": 1},
-}
 NAMES = {kind: [p.name for p in Registry().list(kind)] for kind in ("encoder", "objective", "pairing")}
+SMALL: dict[str, dict[str, Any]] = {
+    name: import_module(f"tests.plugins.encoders.test_{name.replace('-', '_')}").SMALL for name in NAMES["encoder"]
+}
+"""What makes an encoder small: `SMALL` of its own test file."""
 EVERY = list(product(*NAMES.values()))
 WINDOWS, BATCH = 8, 4
 TRAINING = TrainingSettings(epochs=1, batch_size=BATCH, lr=1e-3)
@@ -55,6 +52,7 @@ def plugin(kind: str, name: str) -> Any:
 
 def test_every_encoder_has_small_settings() -> None:
     assert sorted(SMALL) == sorted(NAMES["encoder"])
+    assert all(SMALL.values())
 
 
 @pytest.mark.parametrize(("encoder", "objective", "pairing"), EVERY, ids=[" + ".join(names) for names in EVERY])

@@ -9,6 +9,9 @@ from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
 
+SMALL = {"width": 2, "stride": 8}
+"""Settings that make it small, for tests of every combination."""
+
 SHAPE = InputShape(channels=1, samples=4096, sample_rate=2048.0)
 
 

@@ -13,6 +13,9 @@ from gwbench.contracts import InputShape
 from gwbench.errors import UserError
 from gwbench.plugins.encoders.cqt2d import Cqt2d
 
+SMALL = {"backbone": "test_resnet", "hop_length": 128, "n_bins": 24}
+"""Settings that make it small, for tests of every combination."""
+
 RATE = 2048.0
 SHAPE = InputShape(channels=1, samples=4096, sample_rate=RATE)
 Q = 1 / (2 ** (1 / 12) - 1)

@@ -7,6 +7,9 @@ from torch.nn import functional as F
 from gwbench.contracts import InputShape
 from gwbench.plugins.encoders.inceptiontime import InceptionTime
 
+SMALL = {"width": 2, "stride": 32, "modules": 2}
+"""Settings that make it small, for tests of every combination."""
+
 SHAPE = InputShape(channels=1, samples=300, sample_rate=2048.0)
 
 

@@ -11,6 +11,9 @@ from gwbench.contracts import InputShape
 from gwbench.errors import UserError
 from gwbench.plugins.encoders.patch_transformer import PatchTransformer
 
+SMALL = {"width": 16, "depth": 1}
+"""Settings that make it small, for tests of every combination."""
+
 SHAPE = InputShape(channels=2, samples=1024, sample_rate=2048.0)
 PATCH = 64
 

@@ -8,6 +8,9 @@ from gwbench.contracts import InputShape
 from gwbench.errors import UserError
 from gwbench.plugins.encoders.resnet1d import ResNet1d
 
+SMALL = {"width": 4}
+"""Settings that make it small, for tests of every combination."""
+
 SHAPE = InputShape(channels=2, samples=1024, sample_rate=2048.0)
 
 

@@ -10,6 +10,9 @@ from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.plugins.encoders.s4d import DiagonalStateSpace, S4d
 from gwbench.training.supervised import Classifier, ClassifierTraining, Settings
 
+SMALL = {"width": 4, "stride": 32, "depth": 1}
+"""Settings that make it small, for tests of every combination."""
+
 LENGTH = 77
 
 
