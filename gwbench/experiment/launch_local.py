@@ -77,9 +77,9 @@ def train_in_processes(
         strain.leave_file()
     with ExitStack() as stack:
         shared = stack.enter_context(_in_shared_memory(strain)) if strain.in_memory else None
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gwbench-")))
-        job = place / "job"
-        job.write_bytes(_pickled(context, folder, place / "store", shared))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gwbench-")))
+        job = scratch / "job"
+        job.write_bytes(_pickled(context, folder, scratch / "store", shared))
         sources = REGISTRY.sources_of(context.spec.plugins())
         ranks: list[_Rank] = []
         stack.callback(_end, ranks)
@@ -168,8 +168,8 @@ class _Rank(WorkerProcess):
 
 
 def _environment(process_group: ProcessGroup) -> dict[str, str]:
-    """A process's share of the machine, and its place in the process group as Lightning looks for it."""
-    place = {
+    """A process's share of the machine, and its rank in the process group as Lightning looks for it."""
+    variables = {
         "RANK": process_group.rank,
         "WORLD_SIZE": process_group.size,
         "LOCAL_RANK": process_group.local_rank,
@@ -179,7 +179,7 @@ def _environment(process_group: ProcessGroup) -> dict[str, str]:
         **thread_variables(usable_cores() // process_group.size),
         **memory_share(process_group.size),
         "TORCH_CPP_LOG_LEVEL": "ERROR",
-        **{name: str(number) for name, number in place.items()},
+        **{name: str(number) for name, number in variables.items()},
     }
 
 

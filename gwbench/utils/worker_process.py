@@ -26,6 +26,8 @@ from multiprocessing.connection import wait
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+import numpy as np
+
 from gwbench.errors import UserError
 
 Worker = TypeVar("Worker", bound="WorkerProcess")
@@ -229,9 +231,9 @@ def _receive(connection: socket.socket) -> Any:
     return pickle.loads(body, buffers=buffers)
 
 
-def _read(connection: socket.socket, length: int) -> bytearray:
-    data = bytearray(length)
-    left = memoryview(data)
+def _read(connection: socket.socket, length: int) -> Any:
+    data = np.empty(length, np.uint8)  # a bytearray would be filled with zeros first
+    left = data.data
     while left:
         received = connection.recv_into(left)
         if not received:
