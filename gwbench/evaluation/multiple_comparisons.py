@@ -17,12 +17,13 @@ def holm(p: ArrayLike) -> Floats:
     Raises:
         ValueError: a p-value is no number between 0 and 1.
     """
-    from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
-
     values = np.asarray(p, dtype=np.float64)
     if values.ndim != 1 or not np.all((values >= 0.0) & (values <= 1.0)):
         raise ValueError("p-values are a list of numbers between 0 and 1")
-    adjusted: Floats = multipletests(values, method="holm")[1]
+    order = np.argsort(values, kind="stable")
+    raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(raised, 1.0)
     return adjusted
 
 
