@@ -115,7 +115,7 @@ def plan(
         cache: folder of generated data; by default the user's cache folder.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         plugins: files or modules that register further plugins; they have been loaded.
-        only: keep the cells whose label holds one of these patterns, such as "simclr".
+        only: keep the cells whose label holds one of these patterns.
         settings: dotted settings for all cells, over the file's.
         loggers: loggers that get the cells' figures, as of `runner.run`.
         elsewhere: whether other machines carry the cells out, so that this one need not have the device "cuda".
