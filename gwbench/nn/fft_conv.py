@@ -218,9 +218,9 @@ class _Correlation(torch.autograd.Function):
             if for_weight:
                 total += torch.bmm(spectra[start // ctx.rows].transpose(1, 2), spectrum)
             if dx is not None:
-                gradient = _each(backward, _by_block(torch.bmm(spectrum, full.transpose(1, 2))))
+                per_block = _each(backward, _by_block(torch.bmm(spectrum, full.transpose(1, 2))))
                 _add_overlapping(
-                    gradient.view(len(part), ctx.count, ctx.block, channels), step, dx[start : start + ctx.rows]
+                    per_block.view(len(part), ctx.count, ctx.block, channels), step, dx[start : start + ctx.rows]
                 )
         shape = torch.Size((wider, channels, ctx.kernel))
         dw = _weight_gradient(total, shape, ctx.block) if for_weight else None

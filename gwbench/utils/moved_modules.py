@@ -138,10 +138,11 @@ _MODULES = {
     "runner": "experiment.runner",
     "scaffold": "registry.scaffold",
     "spec": "experiment.spec",
+    "suite.ray_room": "suite.ray_capacity",
     "supervised": "training.supervised",
     "workbench": "experiment.data_cache",
 }
-"""Modules at the top of then."""
+"""Other modules of then."""
 
 _NAMES = {
     "gwbench.data.strain_files.segments": {"Stretch": "Segment", "good_stretches": "good_segments"},
