@@ -4,7 +4,7 @@ The hash is of the syntax tree without what changes nothing: comments, docstring
 the paths of imports from gwbench, imports that only annotations use, and the call of `register`, whose version is part
 of a run's identity by itself. So a file may be moved, documented and typed without orphaning its records.
 
-Until version 1.5 the hash was that of the file's bytes. `former_hashes.json` lists the hashes of that kind under which
+Before that the hash was that of the file's bytes. `former_hashes.json` lists the hashes of that kind under which
 results were published, each with the hash of what that source did (`benchmarks/former_hashes.py` makes it from the
 commits at that time). Where it is what the plugin does today, the old hash stands for the same plugin.
 """
