@@ -4,7 +4,7 @@ The hash is of the syntax tree without what changes nothing: comments, docstring
 the paths of imports from gwbench, imports that only annotations use, and the call of `register`, whose version is part
 of a run's identity by itself. So a file may be moved, documented and typed without orphaning its records.
 
-Before that the hash was that of the file's bytes. `former_hashes.json` lists the hashes of that kind under which
+Older records hold the hash of the file's bytes instead. `former_hashes.json` lists the hashes of that kind under which
 results were published, each with the hash of what that source did (`benchmarks/former_hashes.py` makes it from the
 commits at that time). Where it is what the plugin does today, the old hash stands for the same plugin.
 """
@@ -126,7 +126,8 @@ class _Reduction:
             if name in ("body", "orelse", "finalbody") and isinstance(value, list):
                 reduced = self._body(value, in_class=isinstance(node, ast.ClassDef))
             elif name == "decorator_list":
-                reduced = [self._node(each) for each in value if not _registers(each)]
+                registered = isinstance(node, ast.ClassDef)
+                reduced = [self._node(each) for each in value if not (registered and _registers(each))]
             else:
                 reduced = self._node(value)
             if reduced != []:
@@ -182,8 +183,12 @@ def _does_nothing(statement: ast.stmt) -> bool:
 
 
 def _registers(decorator: ast.expr) -> bool:
+    """Whether it is gwbench's `register`, however that is imported."""
     called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) == "register"
+    if isinstance(called, ast.Attribute) and called.attr == "register":
+        home = called.value.attr if isinstance(called.value, ast.Attribute) else getattr(called.value, "id", "")
+        return home in ("gwbench", "registry")
+    return isinstance(called, ast.Name) and called.id == "register"
 
 
 def _place(module: str) -> str:

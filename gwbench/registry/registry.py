@@ -150,7 +150,10 @@ class Registry:
         if kind not in KINDS:
             return name
         if kind not in self._former_names:
-            self._former_names[kind] = {old: plugin.name for plugin in self.list(kind) for old in plugin.aliases}
+            plugins = self.list(kind)
+            taken = {plugin.name for plugin in plugins}
+            former = {old: plugin.name for plugin in plugins for old in plugin.aliases}
+            self._former_names[kind] = {old: name for old, name in former.items() if old not in taken}
         return self._former_names[kind].get(name, name)
 
     def default(self, kind: str) -> str:

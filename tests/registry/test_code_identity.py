@@ -79,6 +79,7 @@ SAME = {
     "where a helper lives, inside": ("gwbench.diagnostics", "gwbench.training.diagnostics"),
     "the order of imports": ("import conv, pool", "import pool, conv"),
     "how it is registered": ('version=2, tags=("a",)', 'version=3, tags=("b",), aliases=("doll",)'),
+    "how register is imported": ('@register("encoder"', '@gwbench.register("encoder"'),
     "the name": ('"encoder", "toy"', '"encoder", "doll"'),
     "quotes": ("'As wide.'", '"As wide."'),
     "the split of a text": ('has " f"no', "has no"),
@@ -96,6 +97,11 @@ OTHER = {
     "another library": ("from torch import Tensor, nn", "from mine import Tensor, nn"),
     "an import for its effect": ("import torch\n", "import torch\nimport mine\n"),
     "a decorator": ("    def forward", "    @torch.no_grad()\n    def forward"),
+    "what another library registers": (
+        "    def forward",
+        "    @dispatch.register(int)\n    def forward",
+    ),
+    "a class that another library registers": ("class Toy(Encoder)", "@numbers.Number.register\nclass Toy(Encoder)"),
     "a field of a class": ("    fixed_front_end: bool = False\n", "    fixed_front_end: bool = False\n    more: int\n"),
     "a text that is used": ("has ", "had "),
     "a base class": ("class Toy(Encoder)", "class Toy(Encoder, nn.Module)"),
@@ -252,6 +258,14 @@ def test_a_renamed_plugin_reads_its_old_records(registry: Registry, tmp_path: Pa
     run(tmp_path / "runs", plugin, "toy", seed=1)
     (table,) = build([tmp_path / "runs"], Options()).tables
     assert [(row.plugins["encoder"], len(row.runs)) for row in table.rows] == [("toy", 2)]
+
+
+def test_a_name_in_use_is_nobodys_former_name(registry: Registry, tmp_path: Path) -> None:
+    plugin = tmp_path / "toy.py"
+    plugin.write_text(ENCODER.format(name="toy", more=', aliases=("cnn1d", "doll")'))
+    registry.load_source(str(plugin))
+    assert registry.get("encoder", "doll").name == "toy"
+    assert registry.get("encoder", "cnn1d").name == "cnn1d"
 
 
 def test_data_made_by_an_older_gwbench_are_not_made_again(tmp_path: Path) -> None:
