@@ -211,7 +211,9 @@ class RunSpec(FrozenModel):
 
     def current(self) -> RunSpec:
         """The same run, its plugins under the names that they have now."""
-        return self._with_names([REGISTRY.present_name(kind, choice.name) for kind, choice in self.choices()])
+        choices = self.choices()
+        names = [REGISTRY.present_name(kind, choice.name) for kind, choice in choices]
+        return self if names == [choice.name for _, choice in choices] else self._with_names(names)
 
     def command(self) -> str:
         """The command line that gives this run, with the files and modules that were loaded for its plugins."""
