@@ -1,4 +1,4 @@
-"""Signals of a population as the detectors see them, at the loudness asked for."""
+"""Signals of a population as the detectors see them, at the SNR asked for."""
 
 from __future__ import annotations
 
