@@ -1,4 +1,4 @@
-"""Make the list of hashes under which results were published before a run's identity was what its code does.
+"""Make the list of former source hashes: those that published records have from when whole files were hashed.
 
     python benchmarks/former_hashes.py COMMIT...
 
@@ -27,9 +27,9 @@ RENAMED: dict[str, dict[str, str]] = {
     "datasets.real_noise": {"good_stretches": "good_segments"},
     "encoders.s4d": {"Block": "S4dBlock"},
 }
-"""What gwbench called otherwise at these commits, by the beginning of the names of the plugins' modules.
+"""Names that were changed after these commits, old to new, by the beginning of the names of the plugins' modules.
 
-Of the objects of gwbench that a plugin uses the name has changed since and nothing else, and its own are named anew.
+They are names of gwbench's helpers that a plugin uses, or a plugin's own; nothing but the name was changed.
 """
 
 
@@ -42,7 +42,7 @@ def main(commits: tuple[str, ...]) -> None:
 
 
 def ledger(commits: list[str]) -> dict[str, dict[str, str]]:
-    """By kind and name of a plugin: what its source did, by the hash of its file's bytes then."""
+    """By kind and name of a plugin: the hash of what its source did, by the hash of its file's bytes at the time."""
     found: dict[str, dict[str, str]] = {}
     for commit in commits:
         config = ConfigParser()
@@ -60,7 +60,7 @@ def ledger(commits: list[str]) -> dict[str, dict[str, str]]:
 
 
 def hashes(commit: str, module: str) -> tuple[str, str]:
-    """Of a plugin's module at a commit, with those that it imports: the hash of its bytes, and of what it does."""
+    """Two hashes of a plugin's module at a commit, with the plugins it imports: of its bytes, and of what it does."""
     source = _git("show", f"{commit}:{module.removeprefix('gwbench.').replace('.', '/')}.py")
     others = [hashes(commit, other) for other in _plugins_imported(source)]
     own = hashlib.sha256(source).hexdigest(), code_hash(source, _renamed(module))

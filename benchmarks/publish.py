@@ -4,9 +4,9 @@
     python benchmarks/publish.py benchmarks/quickstart.yaml
 
 copies what a table needs of every finished run (record, labels, scores and SNRs of the test windows; no weights, no
-embeddings) to benchmarks/results/quickstart/runs, writes the tables beside it, and the README's block of that name if
-there is one. `python benchmarks/publish.py --tables` makes all tables again from what is published: a test holds them
-to the same bytes.
+embeddings) to benchmarks/results/quickstart/runs. It writes the tables beside it, and the README's block of that name
+if there is one. `python benchmarks/publish.py --tables` makes all tables again from what is published; a test checks
+that they come out the same byte for byte.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from gwbench.suite.run import Plan, plan
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("benchmarks/results")
-"""From the root of the repository: tables name their records so."""
+"""Relative to the root of the repository, as the tables name their records."""
 
 README = Path("README.md")
 
 TABLES = {"md": "leaderboard.md", "csv": "leaderboard.csv", "json": "leaderboard.json", "latex": "leaderboard.tex"}
 
 SHORT = 5
-"""Columns of the README's table are those that a narrow terminal keeps longest (`Column.keep`)."""
+"""Least `Column.keep` in the README's table, whose columns are those that a narrow terminal keeps longest."""
 
 
 @click.command()
@@ -65,7 +65,7 @@ def main(suites: tuple[Path, ...], runs: Path, tables_only: bool) -> None:
 
 
 def copy(found: Plan, target: Path) -> int:
-    """Copy what a table needs of the cells that are done, in place of what was published before; returns how many."""
+    """Copy what a table needs of the finished cells, replacing what was published; returns how many there are."""
     shutil.rmtree(target, ignore_errors=True)
     done = [cell_status for cell_status in found.cell_statuses if cell_status.status == "done"]
     for cell_status in done:
@@ -80,14 +80,14 @@ def copy(found: Plan, target: Path) -> int:
 
 
 def _short(score: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Scores in half the bytes, where that leaves their order and their ties as they are."""
+    """Scores in half the bytes, if that keeps their order and their ties."""
     short = score.astype(np.float32)
     same = np.array_equal(np.unique(score, return_inverse=True)[1], np.unique(short, return_inverse=True)[1])
     return short if same else score
 
 
 def tables(name: str) -> dict[Path, str]:
-    """The files that are made of a published suite's records, by path from the repository's root, which is the cwd."""
+    """The files made from a published suite's records, by their path relative to the repository's root (the cwd)."""
     board = build([RESULTS / name / "runs"], Options())
     made = {RESULTS / name / file: FORMATS[form](board) for form, file in TABLES.items()}
     readme = README.read_text(encoding="utf-8")

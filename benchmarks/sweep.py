@@ -1,11 +1,11 @@
 """Compare settings on the validation split; the test split is never read.
 
-    python benchmarks/sweep.py benchmarks/sweeps/quick.txt
+    python benchmarks/sweep.py benchmarks/sweeps/objectives.txt
 
-A sweep is a text file with a trial in every line, written as the options of `gwbench run`. What a trial gave is
-appended to the .jsonl file beside it, so that the same command goes on where it was stopped. Every method's scores,
-a baseline's too, are those of the validation split, on which the probe's strength is also chosen: good for comparing
-settings, a little too good for anything else.
+A sweep is a text file with one trial per line, written as options of `gwbench run`. The results of a trial are appended
+to the .jsonl file beside it, so that the same command continues where it was stopped. The scores of every method, a
+baseline's too, are those of the validation split, on which the probe's strength is also chosen. They serve to compare
+settings, and are slightly too good as estimates.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from gwbench.utils.progress import Progress, TerminalProgress
 @click.option("--only", default="", help="Trials that hold this text.")
 @click.option("--quiet", is_flag=True)
 def main(sweep: Path, only: str, quiet: bool) -> None:
-    """Carry out the trials of SWEEP that are not done, and print all of them as a table."""
+    """Run the trials of SWEEP that are not done, and print all of them as a table."""
     results = sweep.with_suffix(".jsonl")
     lines = [line.strip() for line in sweep.read_text().splitlines()]
     trials = [line for line in lines if line and not line.startswith("#")]

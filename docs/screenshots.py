@@ -1,4 +1,4 @@
-"""Take the pictures of the pages that the README shows.
+"""Take the pictures of the HTML pages that the README shows.
 
     gwbench run --encoder cnn1d --loss barlow
     python docs/screenshots.py runs/cnn1d-cross-detector-barlow-bbh-s0-*
@@ -26,7 +26,7 @@ HEIGHT = 1500
 
 
 def main(run: Path) -> None:
-    """Write the pages of the quickstart and of a run, and picture both."""
+    """Write the pages of the quickstart and of a run, and take pictures of both."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pages = {"leaderboard": folder / "leaderboard.html", "report": folder / "report.html"}

@@ -29,7 +29,7 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py
 
 
 class _MovedModules:
-    """Finds modules by the paths that they had before, where Python finds nothing (`gwbench.utils.moved_modules`)."""
+    """Finds modules by their old paths where Python finds nothing (`gwbench.utils.moved_modules`)."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:

@@ -1,13 +1,13 @@
 # ruff: noqa: E402
-"""Constant-Q transforms per second on one core: nnAudio beside cqt2d's, and what that means for training.
+"""Constant-Q transforms per second on one core: nnAudio and cqt2d side by side, and the effect on training.
 
     python benchmarks/speed/cqt.py
 
-nnAudio's CQT1992v2 is called view by view, and on a batch at once. Ours computes the same numbers with short kernels
-where nnAudio's are padded with zeros, and keeps them: a later pass over the same windows reads them. Training takes
-steps of BYOL on two detectors of each window, whose EMA copy sees the same views: with nnAudio in place of ours, with
-ours on windows seen for the first time, and on windows seen before. The last line is the ratio of views/s of a later
-pass to nnAudio's view by view.
+nnAudio's CQT1992v2 is called view by view, and on a whole batch. gwbench's transform computes the same numbers with
+short kernels where nnAudio's are padded with zeros, and keeps them: a later pass over the same windows reads them. The
+training is BYOL on two detectors of each window, whose EMA copy sees the same views: with nnAudio, with gwbench's
+transform on windows seen for the first time, and on windows seen before. The last line is the ratio of views/s of a
+later pass to nnAudio's view by view.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def log_magnitude(cqt: CQT1992v2, strain: Tensor, per_view: bool) -> Tensor:
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
-    """How long it takes."""
+    """Seconds that it takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -144,7 +144,7 @@ def training(shape: InputShape, backbone: str, batch: int, rounds: int) -> dict[
 
 
 def main() -> None:
-    """Measure, in turns, and print."""
+    """Measure the ways in turns, and print the figures."""
     parser = argparse.ArgumentParser(description="Views/s of constant-Q transforms: gwbench beside nnAudio.")
     parser.add_argument("--rate", type=int, default=2048, help="samples/s")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a window")

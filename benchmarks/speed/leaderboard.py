@@ -5,7 +5,7 @@
 
 The records are 5 sets of data x 100 methods x 4 shares of labels x 5 seeds, with test scores of 2,000 windows beside
 those of the share at which methods are ranked (no others are read). They are written to a temporary folder, which takes
-200 MB and most of the time. Times are of a fresh process, the page cache warm, one thread.
+200 MB and most of the time. Times are those of a new process with one thread and a warm page cache.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MIB = 2**20
 
 
 def template() -> dict[str, Any]:
-    """A record of a run as it would be written, without its metrics."""
+    """A record as a run would write it, without its metrics."""
     spec = RunSpec.create(precision="fp32")
     record = RunRecord(
         status="ok",
@@ -68,7 +68,7 @@ def template() -> dict[str, Any]:
 
 
 def cells(sets: int, methods: int, seeds: int) -> Iterator[tuple[int, int, float, int]]:
-    """Which data, method, share of labels and seed."""
+    """The data, method, share of labels and seed of every record."""
     for data in range(sets):
         for method in range(methods):
             for fraction in FRACTIONS:

@@ -1,19 +1,19 @@
 # ruff: noqa: E402
-"""Conditioned samples per second in random order: gwbench's store beside a folder of .npy files, in one run.
+"""Conditioned samples per second in random order: gwbench's store and a folder of .npy files side by side.
 
     python benchmarks/speed/load.py
     python benchmarks/speed/load.py --cores 2
 
-The peer is the seed recipe as G2Net's notebooks have it: a torch DataLoader whose dataset reads one .npy file
+The other side is the seed recipe as in G2Net's notebooks: a torch DataLoader whose dataset reads one .npy file
 (float64 [3, 4096]), applies a Tukey window and `sosfiltfilt`, and divides by 1e-21. The taper and the filter are
-designed once, which is generous. With one core it runs in the main process, with N cores in N worker processes.
+designed only once, to its advantage. With one core it runs in the main process, with N cores in N worker processes.
 
-gwbench reads the same windows from its store and conditions them by the batch: the first pass. The result goes to a
-file as it is made, so later passes only read. Both sides run on the same cores, in turns, in batches of 256, and must
-agree to 1e-5 of the rms before anything is timed.
+In the first pass gwbench reads the same windows from its store and conditions them batch by batch. The result goes to
+a file at the same time, so that later passes only read. Both sides run on the same cores, in turns, in batches of 256,
+and must agree to 1e-5 of the rms before anything is timed.
 
-The page cache is warm, since the processor is to be compared; the lines marked "cold" drop the files from it first.
-The last section trains on what is ten times as large as the memory allowed for it. Needs 2.5 GB of disk.
+The page cache is warm, so that computing is compared; lines marked "cold" drop the files from it first. The last
+section passes over data ten times as large as the memory allowed for them. Needs 2.5 GB of disk.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Order(Sampler[torch.Tensor]):
 
 
 class Repeated:
-    """Strain of a store, some times over."""
+    """The strain of a store, repeated."""
 
     def __init__(self, strain: Any, times: int) -> None:
         self._strain = strain
@@ -136,7 +136,7 @@ def _processor() -> float:
 
 
 def peer(files: list[Path], seed: int, polynomials: bool = False) -> DataLoader[torch.Tensor]:
-    """The seed's way."""
+    """The seed recipe's way."""
     return DataLoader(
         Seed(files, polynomials),
         batch_size=BATCH,
@@ -177,7 +177,7 @@ def kept(folder: Path, split: Split, conditioner: Conditioner, gib: float, conte
 
 
 def require_agreement(strain: ConditionedStrain, files: list[Path]) -> None:
-    """Both sides must condition alike before their speed means anything."""
+    """Check that both sides give the same conditioned strain, as otherwise their speeds cannot be compared."""
     ours = strain[:8].numpy()
     theirs = np.stack([Seed(files, polynomials=False)[i].numpy() for i in range(8)])
     error = np.abs(ours - theirs).max() / theirs.std()
@@ -240,7 +240,7 @@ def compare(folder: Path, count: int, rounds: int) -> tuple[dict[str, float], Sp
 
 
 def bounded(folder: Path, split: Split, conditioner: Conditioner, mib: int) -> None:
-    """Passes over what is ten times as large as the memory allowed for it; prints the figures."""
+    """Passes over data ten times as large as the memory allowed for them; prints the figures."""
     times = -(-10 * mib * MIB // (len(split) * 4 * len(DETECTORS) * SAMPLES))
     count = times * len(split)
     large = Split(Repeated(split.strain, times), np.full(count, -1, np.int8), np.full(count, np.nan, np.float32))
@@ -256,7 +256,7 @@ def bounded(folder: Path, split: Split, conditioner: Conditioner, mib: int) -> N
 
 
 def main() -> None:
-    """Measure, in turns, and print."""
+    """Measure the ways in turns, and print the figures."""
     parser = argparse.ArgumentParser(description="Conditioned samples/s: gwbench's store beside .npy files.")
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--count", type=int, default=3072, help="windows")

@@ -1,12 +1,12 @@
 # ruff: noqa: E402
-"""Simulated strain per second on one core: gwbench beside the plain pycbc way, in one run.
+"""Simulated strain per second on one core: gwbench and plain pycbc side by side.
 
     python benchmarks/speed/simulate.py
 
 The plain way, one sample at a time: `get_td_waveform`, `Detector.project_wave`, `noise_from_psd` and `inject`, for
-three detectors and windows of 2 s at 2048 Hz. Ours makes the same samples (and 0.25 s more on either side, and scales
-every signal to a network SNR, which the plain way is spared). How fast `noise_from_psd` is depends on the bins of its
-PSD: pycbc's examples have 1/16 Hz; four times as wide is as wide as it goes for windows of 2 s. The last line is the
+three detectors and windows of 2 s at 2048 Hz. gwbench makes the same samples, adds 0.25 s on either side, and scales
+every signal to a network SNR, which the plain way does not do. The speed of `noise_from_psd` depends on the bins of its
+PSD: pycbc's examples have 1/16 Hz; four times as wide is the limit for windows of 2 s. The last line is the
 ratio of samples/s with a signal in every sample and a PSD as in the examples.
 """
 
@@ -34,7 +34,7 @@ APPROXIMANT = "IMRPhenomXAS"
 
 
 class Plain:
-    """One sample after the other, as a script would."""
+    """One sample after the other, as a script would do it."""
 
     def __init__(self, model: Any, psds: tuple[str, ...], psd_seconds: int) -> None:
         from pycbc.detector import Detector
@@ -124,14 +124,14 @@ class Ours:
 
 
 def seconds_of(work: Callable[[], None]) -> float:
-    """How long it takes."""
+    """Seconds that it takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def lal_share(ours: Ours) -> float:
-    """The part of the time with a signal in every sample that passes inside LAL's waveform call."""
+    """Share of the time that LAL's waveform call takes, with a signal in every sample."""
     import lalsimulation as lalsim
 
     inside = 0.0
@@ -154,7 +154,7 @@ def lal_share(ours: Ours) -> float:
 
 
 def main() -> None:
-    """Measure, in turns, and print."""
+    """Measure the ways in turns, and print the figures."""
     parser = argparse.ArgumentParser(description="Samples/s of simulated strain: gwbench beside plain pycbc.")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--plain", type=int, default=48, help="samples per round, the plain way")

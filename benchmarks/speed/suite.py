@@ -1,9 +1,9 @@
-"""What a suite costs besides its cells: 40 tiny cells, from the start of the command to its end.
+"""The overhead of a suite: 40 tiny cells, from the start of the command to its end.
 
     python benchmarks/speed/suite.py [--jobs 2] [--epochs 3]
 
-A cell's own compute is what its record times: pre-training and its diagnostics, and the probe or the baseline.
-Start-up, imports, data and their conditioning, records and everything else are overhead.
+A cell's own computing time is what its record gives for pre-training, its diagnostics, and the probe or baseline.
+Everything else is overhead: start-up, imports, data and their conditioning, records.
 """
 
 from __future__ import annotations

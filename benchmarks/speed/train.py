@@ -1,20 +1,20 @@
 # ruff: noqa: E402
-"""Training samples per second of the seed network: gwbench beside the same network written the plain way, in one run.
+"""Training samples per second of the seed network: gwbench and the same network in plain PyTorch side by side.
 
     python benchmarks/speed/train.py
     python benchmarks/speed/train.py --threads 1
 
 Both networks start from the same weights, see the same batches of noise and go through gwbench's own pre-training
 step: Lightning's fit, pairing, projector, Barlow Twins loss, clipping, AdamW. The plain one is `nn.Conv1d`,
-`nn.BatchNorm1d`, `nn.SiLU` and a power for GeM, in fp32. Rounds of the three are run in turns, so that what else the
-machine does meets all alike; figures are medians, and the first step of every fit is not counted. A window gives two
+`nn.BatchNorm1d`, `nn.SiLU` and a power for GeM, in fp32. The three take turns, so that other work on the machine
+affects all of them equally; figures are medians, and the first step of every fit is not counted. A window gives two
 views.
 
-The share of the peak counts the multiplications of the plain network, whatever way was taken, and takes a large matrix
-multiplication for the peak: ours may pass 100 %, since spectra need fewer multiplications.
+The share of the peak counts the multiplications of the plain network for all three, and a large matrix multiplication
+measures the peak: gwbench may exceed 100 %, since convolution by FFT needs fewer multiplications.
 
 The second, smaller comparison is the default encoder of `gwbench run`. The last lines are about the seed network:
-ours in fp32, and ours in bf16, against the plain one in fp32.
+gwbench in fp32 and in bf16, against the plain network in fp32.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Contest:
         return list(zip(windows, torch.arange(steps * self.batch).view(steps, self.batch), strict=True))
 
     def train(self, way: str, steps: int) -> Clock:
-        """Some steps of one way; the weights go on from where they are."""
+        """Some more steps of one way, from its current weights."""
         settings = TrainingSettings(epochs=1, batch_size=self.batch, lr=1e-4, weight_decay=1e-8)
         clock = Clock()
         with tempfile.TemporaryDirectory() as folder:
@@ -194,7 +194,7 @@ class Contest:
         return clock
 
     def embed(self, way: str) -> float:
-        """Windows/s of frozen embeddings, the network's three detectors each."""
+        """Windows/s of frozen embeddings, three detectors each."""
         strain, _ = self.strain(1)[0]
         start = time.perf_counter()
         frozen_embedding(self.methods[way].encoder, strain)
@@ -286,7 +286,7 @@ def parts(contest: Contest, way: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, in turns, and print."""
+    """Measure the ways in turns, and print the figures."""
     parser = argparse.ArgumentParser(description="Training samples/s: gwbench beside the plain seed network.")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="cores to use, by default all")
     parser.add_argument("--batch", type=int, default=64, help="windows per step")

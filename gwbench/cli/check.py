@@ -20,9 +20,9 @@ COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
 
 @click.command()
 @click.argument("name_or_file")
-@click.option("--kind", help="Check the plugin of this kind, where several share the name or the file.")
+@click.option("--kind", help="Check only the plugin of this kind, if several have the name or are in the file.")
 @click.option("--set", "pairs", multiple=True, metavar="KIND.PARAMETER=VALUE",
-              help="A parameter other than the default, such as encoder.width=64. Repeatable.")  # fmt: skip
+              help="Set a parameter, such as encoder.width=64. Repeatable.")  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @plugin_option
 @json_option
@@ -34,7 +34,7 @@ def check(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Check that a plugin keeps the contract of its kind. Exit code 1 where it does not.
+    """Check that a plugin keeps the contract of its kind. The exit code is 1 if it does not.
 
     \b
     gwbench check NAME

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def compare(run_a: str, run_b: str, as_json: bool) -> None:
     """Test the run in folder RUN_A against the one in RUN_B, and show what differs.
 
-    Where both scored the same test windows, DeLong's paired test says whether their AUCs differ. It speaks of these two
-    trained networks; `gwbench leaderboard` compares methods over their seeds.
+    If both runs scored the same test windows, DeLong's paired test says whether their AUCs differ. The test is about
+    these two trained networks; `gwbench leaderboard` compares methods over their seeds.
 
-    Exit codes: 0 the runs were compared, with a test or the reason why there is none; 2 one of them cannot be read.
+    Exit codes: 0 the runs were compared, with a test or a reason why there is none; 2 one of them cannot be read.
     """
     from gwbench.reporting.leaderboard.compare import compare_runs
 

@@ -9,7 +9,7 @@ import click
 
 @click.command()
 def doctor() -> None:
-    """Check this installation: packages, device, cache folder and plugins. Exit code 1 where something is wrong."""
+    """Check this installation: packages, device, cache folder and plugins. The exit code is 1 if there is a problem."""
     from importlib.metadata import distributions
 
     from gwbench.data.store.cache import CacheDir

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable
 
 FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex", "html": ".html"}
-"""Every format, with the ending of file names that stands for it."""
+"""Every format, with the file ending that selects it."""
 
 SOME_SKIPPED = 1
 """Exit code where some records could not be read."""
 
 SHOWN = 20
-"""Records passed over that are named on standard error."""
+"""How many of the records that were skipped are named on standard error."""
 
 
 def _one_of(names: Iterable[str]) -> str:
@@ -43,13 +43,13 @@ def _one_of(names: Iterable[str]) -> str:
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path())
 @click.option("--format", "form", type=click.Choice(list(FORMATS)),
-              help="Form of the output.  [default: by the name of --output, else terminal]")  # fmt: skip
+              help="Format of the output.  [default: by the file ending of --output, else terminal]")  # fmt: skip
 @click.option("--metric", default=DEFAULT_METRIC, show_default=True, help=f"Rank by {_one_of(RANKING)}.")
 @click.option("--sort", "by", default="rank", show_default=True, help=f"Order rows by {_one_of(SORTS)}.")
-@click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows that share a plugin of this kind together.")
+@click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows together that share a plugin of this kind.")
 @click.option("--label-fraction", type=float,
-              help="Rank at this share of labels.  [default: the one that most runs have]")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path), help="Write to a file.")
+              help="Rank methods at this share of labels.  [default: the share that most runs have]")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path), help="Write to this file.")
 @plugin_option
 def leaderboard(
     runs: tuple[str, ...],
@@ -63,11 +63,11 @@ def leaderboard(
 ) -> None:
     """Rank the methods of the runs in or below the folders RUNS.
 
-    One row a method, one table for every set of data: mean and scatter over seeds, an interval for both, a paired test
-    against the best, and what it cost.
+    There is one table per dataset and one row per method: mean and scatter over seeds, an interval that includes the
+    scatter of seeds and of test windows, a paired test against the best method, and the cost.
 
-    Exit codes: 0 every record was read; 1 some could not be, and are named on standard error; 2 none could be, or a
-    mistake in the command.
+    Exit codes: 0 every record was read; 1 some could not be read and are named on standard error; 2 none could be read,
+    or the command has a mistake.
 
     \b
     gwbench leaderboard runs
@@ -97,7 +97,7 @@ def leaderboard(
 
 
 def _terminal(board: Leaderboard) -> str:
-    """Tables as wide as the terminal; columns that have no room are named below."""
+    """Tables as wide as the terminal; columns that do not fit are named below."""
     from rich.console import Console
     from rich.text import Text
 
@@ -125,11 +125,11 @@ METHOD_WIDTH = 28
 """Columns of the terminal that a method's name gets at least; longer ones fold."""
 
 TITLE_WIDTH = 6
-"""Columns of the terminal that any column gets, so that its title folds less."""
+"""Columns of the terminal that any column gets at least, so that its title folds less."""
 
 
 def _that_fit(table: LeaderboardTable, columns: list[Column], room: int) -> tuple[list[Column], list[Column]]:
-    """The columns that have room, and those that were left out for it, the least important first."""
+    """The columns that fit, and those that were left out, the least important first."""
     widths = {column: _width(table, column) + 2 for column in columns}
     kept, dropped = list(columns), []
     while sum(widths[column] for column in kept) > room and any(column.keep for column in kept):

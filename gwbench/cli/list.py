@@ -15,10 +15,10 @@ from gwbench.registry import KINDS, REGISTRY, Plugin
     "list",
     help=f"""List plugins: {", ".join(kind.plural for kind in KINDS.values())}.
 
-Nothing is imported but what --plugin names; a plugin that cannot be used is listed with the reason.""",
+Only what --plugin names is imported. A plugin that cannot be used is listed with the reason.""",
 )
 @click.argument("kind", required=False)
-@click.option("--pattern", default="*", show_default=True, help="Wildcards for the name, such as 'cnn*'.")
+@click.option("--pattern", default="*", show_default=True, help="Only names that match this pattern, such as 'cnn*'.")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_plugins(kind: str | None, pattern: str, plugins: tuple[str, ...], as_json: bool) -> None:

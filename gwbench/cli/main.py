@@ -1,4 +1,4 @@
-"""The `gwbench` command. Verbs are imported when they are used, so that help stays instant."""
+"""The `gwbench` command. A verb is imported when it is used, so that help appears at once."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from gwbench.errors import UserError, did_you_mean
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",
-    "suite": "Run a benchmark written down as YAML: what is missing of it.",
+    "suite": "Run a benchmark described in YAML: the runs that are missing.",
     "leaderboard": "Rank the methods of finished runs.",
-    "report": "Write a run's page: its figures and how it came about.",
+    "report": "Write an HTML page about a run: its results and how they were made.",
     "compare": "Test two runs against each other and show what differs.",
     "list": "List plugins.",
-    "show": "Show one plugin: what it does, its parameters, its paper.",
-    "new": "Write a plugin of your own to start from, with its test.",
+    "show": "Show one plugin: what it does, its parameters and its paper.",
+    "new": "Write a working plugin and its test, to start your own from.",
     "check": "Check that a plugin keeps its contract.",
-    "data": "Make, import, fetch, look at and clear the strain on this machine.",
+    "data": "Make, import, download, plot and remove strain data on this machine.",
     "doctor": "Check this installation.",
 }
-"""Every verb, with its line in the help; verb `x` is the command `x` in `gwbench.cli.x`."""
+"""Every verb, with its line in the help. The command `x` is in `gwbench.cli.x`."""
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -59,7 +59,7 @@ class _Verbs(click.Group):
 def gwbench() -> None:
     """Benchmark self-supervised learning on gravitational-wave strain.
 
-    Start with `gwbench run`, and see `gwbench list` for what it can combine.
+    Start with `gwbench run`. `gwbench list` shows what it can combine.
     """
 
 
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _usage(error: click.UsageError) -> str:
-    """A mistake on the command line in one line, as all others are; the help where nothing was asked for."""
+    """A mistake on the command line as one line; the help where no verb was given."""
     message = error.format_message()
     if error.ctx is None or message == error.ctx.get_help():
         return message

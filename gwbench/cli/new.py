@@ -9,7 +9,9 @@ from gwbench.registry import KINDS
 
 
 @click.command(
-    help=f"""Write a plugin that keeps its kind's contract as it stands, and its test, to start from.
+    help=f"""Write a working plugin and its test, to start your own from.
+
+The plugin passes `gwbench check` without further edits.
 
 KIND is {", ".join(list(KINDS)[:-1])} or {list(KINDS)[-1]}; NAME is kebab-case.
 
@@ -19,7 +21,7 @@ gwbench new encoder my-encoder
 )
 @click.argument("kind")
 @click.argument("name")
-@click.option("--out", default=".", show_default=True, type=click.Path(), help="Folder to write to.")
+@click.option("--out", default=".", show_default=True, type=click.Path(), help="Folder for the two files.")
 @plugin_option
 def new(kind: str, name: str, out: str, plugins: tuple[str, ...]) -> None:
     """Write the two files and say what to do next."""

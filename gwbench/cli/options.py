@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options that several verbs have."""
 
 from __future__ import annotations
 
@@ -64,7 +64,11 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 
 def cache_option(command: F) -> F:
     """`--cache-dir FOLDER`."""
-    option = click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder of the datasets.")
+    option = click.option(
+        "--cache-dir",
+        type=click.Path(path_type=Path),
+        help="Folder of the datasets.  [default: $GWBENCH_CACHE, or else the user's cache]",
+    )
     return option(command)
 
 

@@ -12,12 +12,14 @@ from gwbench.utils.files import atomic
 
 @click.command()
 @click.argument("run", type=click.Path())
-@click.option("--output", type=click.Path(path_type=Path), help="The page.  [default: report.html in the run's folder]")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="File of the page.  [default: report.html in the run's folder]"
+)
 def report(run: str, output: Path | None) -> None:
-    """Write the page of the run in folder RUN: what was done, what came of it, and how to do it again.
+    """Write a page about the run in folder RUN: what was done, the results, and how to repeat it.
 
-    One HTML file with all of its figures, for any browser, without a network. A run that failed gets a page that says
-    why.
+    The page is one HTML file that contains all of its figures and opens in any browser without a network connection.
+    If the run failed, the page says why.
 
     \b
     gwbench report runs/NAME

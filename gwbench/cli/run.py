@@ -16,7 +16,7 @@ SHORTCUTS = {
     "lr": "training.lr",
     "label_fraction": "evaluation.label_fraction",
 }
-"""Options that are settings under a shorter name."""
+"""Options that are short names of settings."""
 
 
 @click.command()
@@ -29,32 +29,36 @@ SHORTCUTS = {
 @click.option("--lr", type=float, help="Peak learning rate.")
 @click.option("--label-fraction", type=float, help="Share of the training labels for the probe.  [default: 0.25]")
 @click.option("--encoder-groups", default="shared", show_default=True,
-              help="One encoder for all detectors: shared; one each: each; groups such as 'H1,L1|V1'; or one that sees "
-                   "all detectors at once: network.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of labels, weights, batches and views.")
-@click.option("--data-seed", type=int, default=0, show_default=True, help="Of the data.")
+              help="shared: one encoder for all detectors; each: one per detector; 'H1,L1|V1': one per group; "
+                   "network: one that sees all detectors at once.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of labels, weights, batches and views.")
+@click.option("--data-seed", type=int, default=0, show_default=True, help="Seed of the data.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--devices", type=int, default=1, show_default=True,
-              help="GPUs, or processes on a CPU, that share every batch of pre-training.")  # fmt: skip
+              help="GPUs, or processes on a CPU, over which every batch of pre-training is split.")  # fmt: skip
 @click.option("--num-nodes", type=int, default=1, show_default=True,
-              help="Machines with so many devices each; torchrun or srun starts this command on them.")  # fmt: skip
+              help="Machines with --devices each; torchrun or srun must start this command on them.")  # fmt: skip
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that generate data.  [default: one per core]")
-@click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder of run folders.")
-@click.option("--cache-dir", type=click.Path(), help="Folder of generated data.  [default: the user's cache]")
+@click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder for the run folders.")
+@click.option(
+    "--cache-dir",
+    type=click.Path(),
+    help="Folder for generated data.  [default: $GWBENCH_CACHE, or else the user's cache]",
+)
 @click.option("--logger", "loggers", multiple=True, metavar="NAME",
-              help="Where the run's figures also go while it goes on: csv or tensorboard, in its folder; wandb, which "
-                   "reads WANDB_PROJECT, WANDB_MODE (offline), ...; mlflow, which reads MLFLOW_TRACKING_URI, ..., by "
-                   "default in mlflow.db beside the run folders. Repeatable.")  # fmt: skip
-@click.option("--rerun", is_flag=True, help="Do the run again though it is done.")
-@click.option("--json", "as_json", is_flag=True, help="Print the record alone, as JSON.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+              help="Also log the run's metrics while it runs. csv and tensorboard write into its folder; wandb reads "
+                   "WANDB_PROJECT, WANDB_MODE (offline), ...; mlflow reads MLFLOW_TRACKING_URI, ..., and by default "
+                   "writes to mlflow.db beside the run folders. Repeatable.")  # fmt: skip
+@click.option("--rerun", is_flag=True, help="Repeat the run even if it is done.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the record, as JSON.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Pre-train an encoder without labels, probe it with few, record what came of it.
+    """Pre-train an encoder without labels, probe it with few labels, and record the result.
 
-    Encoder, pairing, loss and dataset that are not named are those that `gwbench list` shows with the tag "default";
-    they take minutes on a laptop. The same command again shows the finished result; interrupted, it goes on from the
-    last finished epoch.
+    If you do not name an encoder, pairing, loss or dataset, the one with the tag "default" in `gwbench list` is used.
+    The defaults take minutes on a laptop. Repeating the command shows the finished result; after an interruption it
+    resumes from the last finished epoch.
 
     \b
     gwbench run --encoder NAME --loss NAME --set encoder.width=64

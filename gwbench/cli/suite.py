@@ -1,4 +1,4 @@
-"""`gwbench suite`: benchmarks written down as YAML."""
+"""`gwbench suite`: benchmarks described in YAML."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 FAILED, BUDGET = 1, 3
-"""Exit codes: some cells failed; all went well, but the budget left some."""
+"""Exit codes: some cells failed; none failed, but the budget ran out before some of them."""
 
 SHOWN = 8
-"""Combinations that make no sense which are shown."""
+"""How many of the combinations that make no sense are shown."""
 
 
 def _common(command: F) -> F:
@@ -32,14 +32,15 @@ def _common(command: F) -> F:
         (
             click.argument("file", type=click.Path(path_type=Path)),
             click.option("--only", multiple=True, metavar="PATTERN",
-                         help="Only cells with PATTERN in their label, wildcards allowed. Repeatable."),
+                         help="Only cells whose label contains PATTERN; wildcards are allowed. Repeatable."),
             click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
                          help="Set a parameter in all cells that have it, such as dataset.path=FOLDER. Repeatable."),
             plugin_option,
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
-            click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder of run folders."),
+            click.option("--out", default="runs", show_default=True, type=click.Path(),
+                         help="Folder for the run folders."),
             click.option("--cache-dir", type=click.Path(),
-                         help="Folder of generated data.  [default: the user's cache]"),
+                         help="Folder for generated data.  [default: $GWBENCH_CACHE, or else the user's cache]"),
         )
     ):  # fmt: skip
         command = decorate(command)
@@ -48,7 +49,7 @@ def _common(command: F) -> F:
 
 @click.group()
 def suite() -> None:
-    """Run benchmarks written down as YAML: what is missing of them, and no more."""
+    """Run benchmarks described in YAML. Only missing runs are done."""
 
 
 @suite.command()
@@ -58,28 +59,27 @@ def suite() -> None:
     default="local",
     show_default=True,
     type=click.Choice(["local", "ray"]),
-    help="Processes of this machine, or workers on the nodes of a Ray cluster.",
+    help="local: processes on this machine; ray: workers on the nodes of a Ray cluster.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Cells at once, among which the cores are shared out.  "
-    "[default: 1; with ray, as many as the cluster has room for]",
+    help="How many cells run at once; they share the cores.  [default: 1; with ray, as many as fit on the cluster]",
 )
 @click.option(
     "--ray-address",
     metavar="ADDRESS",
     help="The Ray cluster: auto, or HOST:PORT of its head.  "
-    "[default: $RAY_ADDRESS, or else a Ray that is started on this machine and stopped in the end]",
+    "[default: $RAY_ADDRESS, or else a Ray started on this machine for this command]",
 )
 @click.option("--cpus-per-cell", "cpus", type=click.IntRange(min=1),
-              help="CPUs that ray gives a cell, and threads of the cell.  "
-                   "[default: what leaves room for --jobs cells, or for one per GPU, or else 1]")  # fmt: skip
+              help="CPUs, and threads, of each cell with ray.  [default: as many as let --jobs cells run at once, or "
+                   "one cell per GPU, or else 1]")  # fmt: skip
 @click.option("--logger", "loggers", multiple=True, metavar="NAME",
-              help="Where the cells' figures also go, as of `gwbench run`: csv, tensorboard, wandb or mlflow. "
+              help="Also log the metrics of each cell, as `gwbench run` does: csv, tensorboard, wandb or mlflow. "
                    "Repeatable.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Show what would be run.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--dry-run", is_flag=True, help="Show what would be run, and run nothing.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def run(
     context: click.Context,
@@ -92,18 +92,18 @@ def run(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Carry out the cells of FILE that are missing or failed.
+    """Run the cells of FILE that are missing or failed.
 
-    Stopped by whatever means, the same command goes on: finished cells are read from their records, a pre-training
-    goes on from its last epoch. A cell that fails leaves a record with the reason, and the others go on.
+    However it was stopped, the same command continues: finished cells are read from their records, and pre-training
+    resumes from its last epoch. A cell that fails leaves a record with the reason, and the other cells still run.
 
-    With `--executor ray`, --out must be a folder that this machine and all nodes see under one path, and gwbench must
-    be installed on the nodes; --cache-dir on shared storage has data made once instead of once a node. A cell has a GPU
-    to itself with `--device cuda`; `--device auto` takes what this machine has. A cell whose worker or node dies goes
-    on elsewhere.
+    With `--executor ray`, --out must be a folder that has the same path on this machine and on all nodes, and gwbench
+    must be installed on the nodes. With --cache-dir on shared storage, data are made once instead of once per node.
+    With `--device cuda` each cell has a GPU to itself; `--device auto` chooses by what this machine has. A cell whose
+    worker or node dies continues elsewhere.
 
-    Exit codes: 0 all cells are done; 1 some failed; 2 a mistake that you can mend; 3 none failed, but the file's budget
-    left some; 130 interrupted.
+    Exit codes: 0 all cells are done; 1 some failed; 2 a mistake that you can correct; 3 none failed, but the file's
+    budget ran out before all were done; 130 interrupted.
 
     \b
     gwbench suite run benchmarks/quickstart.yaml
@@ -131,7 +131,7 @@ def run(
 @suite.command()
 @_common
 def status(**options: Any) -> None:
-    """Show how the cells of FILE stand: done, failed, interrupted or missing."""
+    """Show which cells of FILE are done, failed, interrupted or missing."""
     plan = _plan(options)
 
     if plan.about:

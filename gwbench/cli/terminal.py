@@ -1,4 +1,4 @@
-"""Where the verbs print."""
+"""The terminal that the verbs print to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 160
-"""Columns where no terminal sets them: a row stays on one line for `grep`."""
+"""Columns of output that goes to a pipe or file: wide enough that a row stays on one line for `grep`."""
 
 
 def width() -> int:

@@ -54,8 +54,8 @@ class Chirps:
         since = time - seconds * (0.3 + 0.4 * centre)
         phase = 2 * math.pi * ((40 + 150 * low) * since + 40 * since.square())
         wave = (-(since / (seconds * (0.05 + 0.1 * width))).square()).exp() * phase.sin()
-        loudness = 0.5 + torch.rand(n, self.detectors, 1, generator=generator, device=device)
-        signals: Tensor = wave * loudness
+        amplitude = 0.5 + torch.rand(n, self.detectors, 1, generator=generator, device=device)
+        signals: Tensor = wave * amplitude
         return signals
 
 

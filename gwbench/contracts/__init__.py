@@ -184,10 +184,10 @@ class Objective(nn.Module, PluginContract, ABC):
 
 
 class Task(PluginContract, ABC):
-    """What frozen embeddings are asked: targets, probe and metrics. Takes no positional argument.
+    """What is predicted from frozen embeddings: targets, probe and metrics. Takes no positional argument.
 
     The evaluation protocol embeds the labelled training windows, validation and test once, and calls `targets`,
-    `fit_predict` and, with what is known of the test windows at last, `metrics`.
+    `fit_predict` and, at last with the test split's labels and parameters, `metrics`.
     """
 
     ranks_signals: ClassVar[bool] = False
@@ -229,7 +229,7 @@ class Task(PluginContract, ABC):
 
 
 Job, Part = RunContext, PluginContract
-"""The names that they had before."""
+"""Their former names."""
 
 
 class Baseline(PluginContract, ABC):

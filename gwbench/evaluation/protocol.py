@@ -32,7 +32,7 @@ class Protocol:
 
     Attributes:
         version: raised whenever a change would move the scores of an old run.
-        task: what the embeddings are asked.
+        task: what is predicted from the embeddings.
         neighbours: k of a nearest-neighbour score.
         seed: of whatever the probe draws.
     """

@@ -72,7 +72,7 @@ def run(
     Args:
         encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default".
         baseline: a baseline's name; then it gives the scores, and nothing is pre-trained unless it starts from there.
-        task: what the frozen encoder is asked; by default whether a window holds a signal.
+        task: what is predicted from frozen embeddings; by default whether a window holds a signal.
         settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
         encoder_groups: "shared", "each", groups of detectors with an encoder each, such as "H1,L1|V1", or "network" for
             an encoder that sees all detectors at once.

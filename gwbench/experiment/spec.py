@@ -54,8 +54,8 @@ class RunSpec(FrozenModel):
         schema_version: raised when the meaning of a field changes, so that old specs stay apart from new ones.
         dataset, encoder, pairing, augmentations, objective, baseline: the plugins; a run without a baseline has an
             encoder, a pairing and an objective, one with a baseline what the baseline needs of them.
-        task: what the frozen encoder is asked; None for the default task with its default parameters, which a record
-            does not name.
+        task: what is predicted from frozen embeddings; None for the default task with its default parameters,
+            which a record does not name.
         encoder_groups: which detectors an encoder serves, one at a time: "shared" for all, "each" for one, or groups
             such as "H1,L1|V1"; "network" for an encoder that sees all at once, which a pairing of the network implies.
         conditioning: from strain to what the encoder sees.

@@ -39,7 +39,7 @@ class PycbcNoise:
     """A `NoiseSource`: windows at random places of long segments, one segment for every detector and PSD.
 
     The segments are generated at the first draw. They go through the conditioning of the data, so noise of a
-    PSD unlike the data's comes out with its own colour and loudness relative to theirs.
+    PSD unlike the data's comes out with its own colour and amplitude relative to theirs.
 
     Args:
         conditioner: the run's.

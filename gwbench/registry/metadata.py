@@ -47,20 +47,20 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("encoder", "Encoder", positional=1, about="Network from strain to embedding.", method=True),
-        Kind("pairing", "Pairing", positional=1, about="How two views are made.", method=True),
+        Kind("pairing", "Pairing", positional=1, about="How two views of a window are made.", method=True),
         Kind(
             "augmentation",
             "Augmentation",
             positional=1,
-            about="Augmentation of the views.",
+            about="Random change of each view.",
             option="augment",
             several=True,
             method=True,
         ),
-        Kind("objective", "Objective", positional=1, about="Objective.", option="loss", method=True),
+        Kind("objective", "Objective", positional=1, about="Loss of pre-training.", option="loss", method=True),
         Kind("baseline", "Baseline", positional=0, about="Score a baseline instead of a probed encoder.", method=True),
-        Kind("dataset", "Dataset", positional=0, about="Where strain comes from."),
-        Kind("task", "Task", positional=0, about="What frozen embeddings are asked."),
+        Kind("dataset", "Dataset", positional=0, about="Where the strain comes from."),
+        Kind("task", "Task", positional=0, about="What is predicted from frozen embeddings."),
     )
 }
 """Every kind. A new one is a line here and a class in `gwbench.contracts`."""

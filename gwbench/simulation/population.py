@@ -50,7 +50,7 @@ class Population(Model):
         name, title, citation: for people and records.
         frame: "source" where the masses are those at the source, "detector" where they are redshifted already.
         masses, spins: of the two bodies.
-        distance: None where the loudness is to be drawn otherwise.
+        distance: None where the SNR is drawn instead.
     """
 
     name: str

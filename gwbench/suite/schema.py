@@ -8,7 +8,7 @@
     augmentations: [[], [NAME, NAME]]               # every entry is the augmentations of one method: none or several
     objectives: [NAME, ...]
     baselines: [NAME, ...]
-    tasks: [NAME, ...]                              # what frozen encoders are asked; by default the default task
+    tasks: [NAME, ...]                              # predicted from embeddings; by default the default task
     training: {epochs: 5}                           # or a list of such, to compare them
     conditioning: {low: 30}                         # or a list of such
     label_fractions: [0.25]

@@ -1,7 +1,7 @@
-"""Where modules lie that older code imports by the paths of version 0.1.0 before the packages were arranged anew.
+"""The new places of modules that were moved when the packages were rearranged, during version 0.1.0.
 
-Such an import works and gives one line that says where the thing lives now. `gwbench` asks this module only where
-Python finds nothing else, so that nothing is slower for it.
+An import by an old path works, and gives one warning that names the new path. `gwbench` uses this module only where
+Python finds no module of a name, so that other imports are not slowed down.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ _PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
-"""Packages of then: the package of now, and the modules that are called otherwise or lie elsewhere."""
+"""Old packages: the new package, and the modules that were renamed or moved elsewhere."""
 
 _MODULES = {
     "callbacks": "training.callbacks",
@@ -168,11 +168,11 @@ _NAMES = {
     "gwbench.training.front_end_cache": {"KeptFronts": "FrontEndCache"},
     "gwbench.training.pretrain": {"Method": "gwbench.training.method:SslMethod"},
 }
-"""By module of now: what a name of then is called, with its module where that is another."""
+"""By new module: the new name of each old name, with its module where that is another one."""
 
 
 def present_module(name: str) -> str | None:
-    """Where a module of then lies now; None where there was none of this name, such as "gwbench.momentum"."""
+    """The new path of an old module, such as "gwbench.momentum"; None if there was no such module."""
     old = name.removeprefix("gwbench.")
     if old in _MODULES:
         return f"gwbench.{_MODULES[old]}"
@@ -186,7 +186,7 @@ def present_module(name: str) -> str | None:
 
 
 def find_moved(name: str) -> ModuleSpec | None:
-    """A spec that loads the module of now under a name of then; None where there is none."""
+    """A spec that loads the new module under its old path; None if there is none."""
     present = present_module(name)
     if present is None or importlib.util.find_spec(present) is None:
         return None
@@ -201,7 +201,7 @@ class _MovedLoader(Loader):
         return _MovedModule(spec.name, importlib.import_module(self._present))
 
     def exec_module(self, module: ModuleType) -> None:
-        if not hasattr(module, "__path__"):  # a package is mostly on the way to one of its modules
+        if not hasattr(module, "__path__"):  # a package is usually imported for one of its modules
             _say(module.__name__, self._present)
 
 
@@ -210,7 +210,7 @@ def _say(name: str, present: str) -> None:
 
 
 class _MovedModule(ModuleType):
-    """A module of then: gives what the module of now has, by the names of then too."""
+    """An old module: has what the new module has, under old names too."""
 
     def __init__(self, name: str, present: ModuleType) -> None:
         super().__init__(name, present.__doc__)

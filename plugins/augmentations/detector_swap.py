@@ -21,7 +21,7 @@ from gwbench.registry import register
 class DetectorSwap(Augmentation):
     """Permutes the detectors of a network view at random, the indices behind them with them.
 
-    All orders have the same chance, the one there was before among them.
+    All orders, the original one included, have the same probability.
 
     Args:
         probability: that a view is permuted.

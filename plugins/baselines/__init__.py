@@ -1,1 +1,1 @@
-"""Baselines: what else turns the same splits into test scores."""
+"""Baselines: other ways from the same splits to test scores."""

@@ -1,4 +1,4 @@
-"""What a dozen numbers that anyone would think of give."""
+"""Hand-made features instead of a network."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class FineTune(Baseline):
     """The run's pre-trained encoder and a linear head, both trained on the labels that the probe gets.
 
     The head starts as the linear probe, and validation may choose to leave it at that (epoch 0). A finished run of the
-    same settings without this baseline, in the same folder of runs, lends its encoder; else it is pre-trained here.
+    same settings without this baseline, in the same folder of runs, gives its encoder; else it is pre-trained here.
 
     Args:
         epochs: at most; validation is looked at after each.

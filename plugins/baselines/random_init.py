@@ -1,4 +1,4 @@
-"""The floor."""
+"""The floor: an untrained encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the labels alone give."""
+"""Training from scratch on the probe's labels."""
 
 from __future__ import annotations
 

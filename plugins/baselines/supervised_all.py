@@ -1,4 +1,4 @@
-"""What labels alone give where there is no shortage of them."""
+"""Training from scratch on every label."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gwbench.registry import register
 class SupervisedAll(Supervised):
     """The encoder and a linear head trained from scratch on every label of the training split.
 
-    The record's count of labels is theirs; the run's label fraction has no say. Parameters as of `supervised`.
+    The record counts these labels; the run's label fraction has no effect. Parameters as of `supervised`.
     """
 
     def positions(self, context: RunContext) -> Array:

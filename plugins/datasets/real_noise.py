@@ -35,7 +35,7 @@ NETWORK = ("H1", "L1", "V1")
 """The channels where a file does not say which detector it is of."""
 
 GUARD = 0.25
-"""Least seconds left out between the stretches of two splits or channels."""
+"""Least seconds left out between the segments of two splits or channels."""
 
 
 @register(
@@ -49,7 +49,7 @@ class RealNoise(Dataset):
     """Windows of real strain from files, half of them with a simulated binary-black-hole signal.
 
     Files are GWOSC HDF5, plain HDF5 or GWF frames (see `gwbench.data.strain_files.reading.read_strain`), of any mix of
-    detectors. Gaps, seconds of bad quality and known events are left out. Train, validation and test take stretches
+    detectors. Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments
     of time that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR
     by the PSD measured within about a minute of each window.
 
@@ -235,7 +235,7 @@ class RealNoise(Dataset):
         return [event for event in listed if any(file.holds(event.gps, reach_in) for file in files)]
 
     def _good(self, files: list[StrainFile], source: str, times: Iterable[float]) -> list[Segment]:
-        """Good stretches of a source, less the excluded times."""
+        """Good segments of a source, less the excluded times."""
         stretches = segments.good_segments([file for file in files if (file.detector or "") == source])
         for time in times:
             stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)

@@ -19,7 +19,7 @@ from gwbench.registry import register
     tags=("natural-views",),
 )
 class AnyPair(Pairing):
-    """Two different detectors of a window, one for each view, drawn for every window: all ordered pairs alike.
+    """Two different detectors of a window, one for each view, drawn for every window from all ordered pairs.
 
     Suits one encoder shared by all detectors: each of them takes each side.
     """

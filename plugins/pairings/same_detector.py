@@ -1,4 +1,4 @@
-"""One detector's strain twice, for augmentations to tell apart."""
+"""One detector's strain twice; augmentations make the views differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same simulated signal in two stretches of real strain."""
+"""The same simulated signal in two pieces of strain."""
 
 from __future__ import annotations
 

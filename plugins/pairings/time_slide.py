@@ -1,4 +1,4 @@
-"""Networks whose detectors do not belong together, among those whose do."""
+"""Network views, some of them of detectors at different times."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tasks: what frozen embeddings are asked."""
+"""Tasks: what is predicted from frozen embeddings."""

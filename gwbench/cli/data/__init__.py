@@ -1,4 +1,4 @@
-"""`gwbench data`: strain on this disk."""
+"""`gwbench data`: the strain data on this machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gwbench.cli.data.stored import clear, info, list_, verify
 
 @click.group()
 def data() -> None:
-    """Make, import, fetch, list, check, plot and remove strain on this disk.
+    """Make, import, download, list, verify, plot and remove strain data on this machine.
 
-    Datasets lie in the folder GWBENCH_CACHE, or else in the user's cache folder.
+    Datasets are kept in the folder $GWBENCH_CACHE, or else in the user's cache folder.
     """
 
 

@@ -42,20 +42,26 @@ class _SeveralDetectors(click.Command):
 
 @click.command(cls=_SeveralDetectors)
 @click.argument("target", metavar="EVENT_OR_GPS")
-@click.option("--detectors", default="H1,L1,V1", show_default=True, metavar="NAME...", help="H1 L1 V1, or H1,L1,V1.")
+@click.option(
+    "--detectors", default="H1,L1,V1", show_default=True, metavar="NAME...", help="Detectors, as H1 L1 V1 or H1,L1,V1."
+)
 @click.option("--duration", type=float, metavar="SECONDS",
-              help="Seconds around the time.  [default: one file for every detector, mostly of 4096 s]")  # fmt: skip
-@click.option("--sample-rate", type=int, default=4096, show_default=True, metavar="HZ", help="4096 or 16384.")
-@click.option("--format", "file_format", default="hdf5", show_default=True, metavar="FORMAT", help="hdf5 or gwf.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the files.  [default: in the user's cache]")
+              help="Seconds of strain around the time.  [default: one file per detector, usually 4096 s]")  # fmt: skip
+@click.option(
+    "--sample-rate", type=int, default=4096, show_default=True, metavar="HZ", help="Sample rate: 4096 or 16384."
+)
+@click.option(
+    "--format", "file_format", default="hdf5", show_default=True, metavar="FORMAT", help="File format: hdf5 or gwf."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.  [default: in the user's cache]")
 @click.option("--host", default=HOST, show_default=True, envvar=HOST_VARIABLE, show_envvar=True,
-              metavar="URL", help="The server.")  # fmt: skip
+              metavar="URL", help="Server to download from.")  # fmt: skip
 @json_option
 def fetch(target: str, detectors: str, as_json: bool, **options: Any) -> None:
     """Download open strain around an event or a GPS time.
 
-    Interrupted, the same command goes on where it stopped; files that are here already are checked and kept.
-    Known events within the files are listed in events.json beside them.
+    After an interruption the same command continues where it stopped. Files that are already there are checked and
+    kept. Known events within the files are listed in events.json beside them.
 
     \b
     gwbench data fetch GW150914 --detectors H1 L1 V1

@@ -22,7 +22,7 @@ PLACE = "path"
 """The parameter that says where the files of a dataset lie."""
 
 SHOWN = 10
-"""So many reasons for windows left out are printed."""
+"""How many reasons for windows left out are printed."""
 
 
 def _options(command: F) -> F:
@@ -31,8 +31,8 @@ def _options(command: F) -> F:
         json_option,
         plugin_option,
         cache_option,
-        click.option("--workers", type=click.IntRange(min=1), help="Processes at work.  [default: one per core]"),
-        click.option("--data-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the data."),
+        click.option("--workers", type=click.IntRange(min=1), help="Processes to use.  [default: one per core]"),
+        click.option("--data-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the data."),
         click.option(
             "--set",
             "pairs",
@@ -49,9 +49,9 @@ def _options(command: F) -> F:
 @click.argument("dataset")
 @_options
 def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
-    """Make a dataset now, for the runs that will ask for it.
+    """Make a dataset now, so that later runs find it.
 
-    Interrupted, the same command goes on where it stopped.
+    After an interruption the same command continues where it stopped.
 
     \b
     gwbench data make NAME --set dataset.train=20000
@@ -59,14 +59,14 @@ def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
     _make(dataset, _settings(pairs), materialise=False, **options)
 
 
-@click.command("import", short_help="Copy strain files into the store, once and for all runs.")
+@click.command("import", short_help="Copy strain files into a dataset that all runs share.")
 @click.argument("dataset")
 @click.argument("path")
 @_options
 def import_(dataset: str, path: str, pairs: tuple[str, ...], **options: Any) -> None:
-    """Copy the strain at PATH into the store, once and for all runs with the same settings.
+    """Copy the strain at PATH into a dataset that all runs with the same settings share.
 
-    Damaged files are left out, counted and named. Interrupted, the same command goes on where it stopped.
+    Damaged files are left out, counted and named. After an interruption the same command continues where it stopped.
 
     \b
     gwbench data import NAME PATH --set dataset.limit=100000

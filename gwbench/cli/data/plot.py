@@ -20,16 +20,22 @@ SPLIT, DURATION = "val", 2.0
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="NAME_OR_FILE...")
-@click.option("--split", type=click.Choice(["train", "val", "test"]), help=f"Of a dataset.  [default: {SPLIT}]")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), help=f"Split of the dataset.  [default: {SPLIT}]")
 @click.option("--window", metavar="POSITION|loudest|signal|noise",
               help="Which window: a position in the split, the loudest signal, the signal of median SNR, or the first "
               "without a signal.  [default: loudest]")  # fmt: skip
-@click.option("--gps", type=float, help="Time in the middle of the picture of strain files.  [default: their middle]")
-@click.option("--duration", type=float, help=f"Seconds of strain files to show.  [default: {DURATION:g}]")
+@click.option("--gps", type=float, help="Central time of the plot of strain files.  [default: their middle]")
+@click.option("--duration", type=float, help=f"Seconds of the strain files to show.  [default: {DURATION:g}]")
 @click.option("--low", type=float, default=20.0, show_default=True, help="Lower edge of the band, Hz.")
 @click.option("--high", type=float, default=600.0, show_default=True, help="Upper edge of the band, Hz.")
-@click.option("--q", type=float, default=8.0, show_default=True, help="Of the Q-transform; more for longer signals.")
-@click.option("--out", type=click.Path(path_type=Path), help="Picture.  [default: named by what it shows, here]")
+@click.option(
+    "--q", type=float, default=8.0, show_default=True, help="Q of the Q-transform; larger for longer signals."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="PNG file to write.  [default: named after the data, in the current folder]",
+)
 @cache_option
 def plot(
     sources: tuple[str, ...],
@@ -43,11 +49,11 @@ def plot(
     out: Path | None,
     cache_dir: Path | None,
 ) -> None:
-    """Draw a window: strain, whitened strain, Q-transform and spectrum of every detector, as a PNG picture.
+    """Plot a window as PNG: strain, whitened strain, Q-transform and spectrum of every detector.
 
-    NAME_OR_FILE is a dataset, by the beginning of its name in `gwbench data list` or by its file; or strain files, one
-    for every detector. A window is whitened as a run does it, by what is measured on the training split; strain files
-    by their own good data.
+    NAME_OR_FILE is a dataset, given by its file or by the beginning of its name in `gwbench data list`; or strain
+    files, one per detector. A window of a dataset is whitened as in a run, by the PSD of the training split; strain
+    files are whitened by the PSD of their own good data.
 
     \b
     gwbench data plot NAME

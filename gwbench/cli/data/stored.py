@@ -1,4 +1,4 @@
-"""`gwbench data list|info|verify|clear`: the datasets on this disk."""
+"""`gwbench data list|info|verify|clear`: the datasets on this machine."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
 
 SHOWN = 3
-"""Reasons for windows left out shown of every split; --json has more."""
+"""How many reasons for windows left out are shown per split; --json has more."""
 
 
 @click.command("list")
 @cache_option
 @json_option
 def list_(cache_dir: Path | None, as_json: bool) -> None:
-    """Show all datasets and what they take on the disk."""
+    """Show all datasets and their sizes on disk."""
     cache = _cache(cache_dir)
     entries = cache.list_entries()
     if as_json:
@@ -64,9 +64,9 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
 @cache_option
 @json_option
 def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
-    """Show all that is known of a dataset.
+    """Show everything that is known about a dataset.
 
-    NAME may be the beginning of a name, if no other begins so.
+    NAME may be the beginning of a name, if no other name begins the same way.
     """
     entry = _cache(cache_dir).entry_info(name)
     if as_json:
@@ -108,7 +108,7 @@ def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
 def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_dir: Path | None, as_json: bool) -> None:
     """Check datasets against their content hashes.
 
-    Every file is read to its end; exit code 1 if one differs or cannot be read.
+    Every file is read completely. The exit code is 1 if one differs or cannot be read.
     """
     cache = _cache(cache_dir)
     progress = default()
@@ -130,7 +130,7 @@ def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_di
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "every", is_flag=True, help="Remove all datasets.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @cache_option
 def clear(names: tuple[str, ...], every: bool, yes: bool, cache_dir: Path | None) -> None:
     """Remove datasets. A run that needs one makes it again."""
@@ -188,7 +188,7 @@ def _count(entries: list[CacheEntry]) -> str:
 
 
 def _left_out(left_out: dict[str, Any]) -> str:
-    """How many windows could not be given, and why the first of them."""
+    """How many windows were left out, and the reasons for the first of them."""
     lines = []
     for split, passed_over in left_out.items():
         lines.append(f"{passed_over['count']:,} of {split}, such as")
