@@ -172,7 +172,7 @@ class RunSpec(FrozenModel):
 
     def run_id(self, fingerprint: Mapping[str, str]) -> str:
         """The run's identity, 16 hex digits: a hash of spec, plugins' sources, data's fingerprint and protocol."""
-        return self._run_id([plugin.source_hash for plugin in self.plugins()], fingerprint)
+        return next(self._run_ids([[plugin.source_hash for plugin in self.plugins()]], fingerprint))
 
     def identities(self, fingerprint: Mapping[str, str]) -> Iterator[tuple[RunSpec, str]]:
         """The spec and its identity as they are, then as older records of this very run may have them.
@@ -183,16 +183,17 @@ class RunSpec(FrozenModel):
         hashes = [(plugin.source_hash, *sorted(plugin.former_hashes)) for plugin in plugins]
         for names in itertools.product(*((plugin.name, *plugin.aliases) for plugin in plugins)):
             spec = self._with_names(names)
-            for each in itertools.product(*hashes):
-                yield spec, spec._run_id(each, fingerprint)
+            for run_id in spec._run_ids(itertools.product(*hashes), fingerprint):
+                yield spec, run_id
 
-    def _run_id(self, source_hashes: Sequence[str], fingerprint: Mapping[str, str]) -> str:
-        sources = [
-            (kind, choice.name, plugin.version, source_hash)
-            for (kind, choice), plugin, source_hash in zip(self.choices(), self.plugins(), source_hashes, strict=True)
-        ]
-        identity = json.dumps([PROTOCOL, self.canonical(), sources, sorted(fingerprint.items())])
-        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+    def _run_ids(self, source_hashes: Iterable[Sequence[str]], fingerprint: Mapping[str, str]) -> Iterator[str]:
+        """The identity for each set of hashes of the plugins' sources, which are all that differs between them."""
+        plugins = [(kind, choice.name, REGISTRY.get(kind, choice.name).version) for kind, choice in self.choices()]
+        canonical, data = self.canonical(), sorted(fingerprint.items())
+        for hashes in source_hashes:
+            sources = [(*plugin, source_hash) for plugin, source_hash in zip(plugins, hashes, strict=True)]
+            identity = json.dumps([PROTOCOL, canonical, sources, data])
+            yield hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def _with_names(self, names: Sequence[str]) -> RunSpec:
         """The same run with its plugins, in the order of `choices`, under other names."""
