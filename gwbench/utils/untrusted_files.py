@@ -1,13 +1,22 @@
-"""Files that may be anything, opened without trusting them."""
+"""Files that may be anything, opened without trusting them, and the one message for what a parser makes of them."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from gwbench.errors import UserError
+
 MIB = 2**20
+
+SHOWN = 200
+"""Characters of a parser's own text that a message shows."""
 
 
 class UnusableError(Exception):
@@ -16,6 +25,10 @@ class UnusableError(Exception):
 
 class AbsentError(UnusableError):
     """There is no such file."""
+
+
+class CrashedError(Exception):
+    """The process that read a file died or ran out of its budget; the text says how."""
 
 
 def open_plain(path: str | Path, limit: int | None = None) -> BinaryIO:
@@ -38,3 +51,107 @@ def open_plain(path: str | Path, limit: int | None = None) -> BinaryIO:
         os.close(handle)
         raise UnusableError(f"{status.st_size / MIB:,.0f} MiB, more than the {limit / MIB:,.0f} MiB that are read")
     return os.fdopen(handle, "rb")
+
+
+def file_size(path: Path, what: str) -> int:
+    """Bytes of a file that a user named; links are followed.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages, such as "strain file".
+
+    Raises:
+        UserError: there is no such file, it is a folder, a pipe or a device, or it may not be read.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            broken = path.is_symlink()
+            reason = "it is a link to a file that is not there" if broken else "there is no such file"
+            raise UserError(f"The {what} {path}: {reason}. Check the path.") from None
+        raise UserError(f"The {what} {path} cannot be read: {error.strerror}. Mend its permissions.") from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
+        raise UserError(f"The {what} {path} is {kind}, not a file. Name a file.")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"The {what} {path} cannot be read: permission denied. Mend its permissions.")
+    return status.st_size
+
+
+@contextmanager
+def guarded(path: Path, what: str, kind: str) -> Iterator[None]:
+    """One `UserError` for whatever a parser raises: the file's name, the cause, and what helps against this cause.
+
+    Args:
+        path: the file.
+        what: what it should be, such as "strain file".
+        kind: its format, such as "HDF5 file" or "GWF frame".
+
+    Raises:
+        UserError: any exception inside; a `UserError` goes through as it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"The {what} {path} cannot be read: {cause_of(error, kind)}") from None
+
+
+def cause_of(error: Exception, kind: str) -> str:
+    """Why a file cannot be read, and what helps, in whole sentences.
+
+    Args:
+        error: what a parser raised.
+        kind: the format that was expected.
+    """
+    text = _one_line(error)
+    if isinstance(error, CrashedError):
+        return f"{text}. It is damaged, or made to do harm. Use another copy."
+    if isinstance(error, MemoryError):
+        return _TOO_LARGE
+    if isinstance(error, RecursionError):
+        return "its content is nested too deeply. It is damaged, or made to do harm."
+    for pattern, message in _CAUSES:
+        if re.search(pattern, text, re.IGNORECASE):
+            return message.format(kind=kind)
+    if isinstance(error, PermissionError):
+        return "permission denied. Mend its permissions."
+    return f"it is no {kind}, or it is damaged ({type(error).__name__}: {text}). Check the file."
+
+
+_TOO_LARGE = "its content takes more memory than a file of its size may. It is damaged, or made to do harm."
+
+_CAUSES = (
+    (r"unable to lock file.*errno = (11|35)\b", "another program has it open for writing. Close it there first."),
+    (
+        r"already open for write",
+        "the program that wrote it did not close it. If that program has ended, `h5clear -s FILE` mends it.",
+    ),
+    (
+        r"unable to lock file.*errno = \d+",
+        "its file system has no locks. Set HDF5_USE_FILE_LOCKING=FALSE, or copy it to another disk.",
+    ),
+    (
+        r"/plugin\b|required filter|filter.*(not available|not registered)|not (available|registered).*filter",
+        "it is compressed with a filter that h5py lacks. `pip install hdf5plugin`, or write it anew with gzip.",
+    ),
+    (r"file signature not found|no GWF magic", "it is no {kind}. Check its name, or convert it."),
+    (r"truncated|breaks off|end of file|unexpected EOF", "it is truncated. Copy or download it again."),
+    (r"unable to allocate|memory allocation failed|cannot allocate", _TOO_LARGE),
+    (r"permission denied", "permission denied. Mend its permissions."),
+    (r"input/output error|stale file handle", "its disk does not answer. Try again, or copy it to another disk."),
+)
+"""What the texts of h5py, gwpy and the system mean, and what helps."""
+
+
+def _one_line(error: Exception) -> str:
+    """The text of an exception, short, in printable characters."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    text = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * SHOWN])
+    text = " ".join(text.split()).rstrip(".")
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
