@@ -15,7 +15,7 @@ from gwbench.data.psd import default_psd
 from gwbench.data.store.layout import SPLITS
 from gwbench.data.strain_files import segments
 from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
-from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain, strain_detector
+from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain_series, strain_detectors
 from gwbench.data.strain_files.resample import reach, resampled
 from gwbench.data.strain_files.segments import Segment
 from gwbench.data.strain_files.splitting import share_out, share_together
@@ -163,7 +163,7 @@ class RealNoise(Dataset):
         Raises:
             UserError: a file cannot be read or is sampled too slowly, or there is too little good time.
         """
-        channels = self._channels(strain_detector(path, self.channel) for path in self._files)
+        channels = self._channels(found for path in self._files for found in strain_detectors(path, self.channel))
         layout = Layout(channels, self.sample_rate, self.window, self.margin, self.sizes)
         found = context.find(layout)
         if found is not None:
@@ -197,7 +197,7 @@ class RealNoise(Dataset):
         files = []
         with progress.task("Read strain", total=len(self._files), unit="files") as task:
             for path in self._files:
-                files.append(resampled(read_strain(path, self.channel), self.sample_rate))
+                files += [resampled(series, self.sample_rate) for series in read_strain_series(path, self.channel)]
                 task.advance()
         return files
 

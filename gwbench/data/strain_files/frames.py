@@ -32,7 +32,7 @@ MASKS = {"DQMASK": (QUALITY_BITS, DATA_QUALITY), "INJMASK": (INJECTION_BITS, NO_
 """GWOSC's masks by the end of their names: the order of the bits, and those required."""
 
 
-def read_frame(path: Path, channels: Sequence[str]) -> Recording:
+def read_frame(path: Path, channels: Sequence[str]) -> list[Recording]:
     """Read GWOSC's strain channel with its masks, the only channel of the file, or the one among `channels`.
 
     Raises:
@@ -42,19 +42,21 @@ def read_frame(path: Path, channels: Sequence[str]) -> Recording:
         present = _channels(path)
         name = _choose(path, present, channels)
         strain, start, spacing = _series(path, name)
-        masks = []
+        masks, quality = [], []
         if re.fullmatch(f"{GWOSC}STRAIN", name):
             for end, (bits, required) in MASKS.items():
                 mask = name.removesuffix("STRAIN") + end
                 if mask in present:
                     masks.append(Mask(*_series(path, mask), bits, required))
-        return Recording(detector_of(name), start, round(1 / spacing, 6), strain, tuple(masks), name)
+                    quality.append(mask)
+        detector, rate = detector_of(name), round(1 / spacing, 6)
+        return [Recording(detector, start, rate, strain, tuple(masks), name, tuple(quality))]
 
 
-def frame_detector(path: Path, channels: Sequence[str]) -> str | None:
-    """The detector that the channel to read names. Raises `UserError` as `read_frame`."""
+def frame_detectors(path: Path, channels: Sequence[str]) -> list[str | None]:
+    """The detector of every series that `read_frame` gives. Raises `UserError` likewise."""
     with _readable(path):
-        return detector_of(_choose(path, _channels(path), channels))
+        return [detector_of(_choose(path, _channels(path), channels))]
 
 
 def _choose(path: Path, present: Sequence[str], channels: Sequence[str]) -> str:

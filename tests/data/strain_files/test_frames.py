@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gwbench.contracts import Array
-from gwbench.data.strain_files.reading import find_strain_files, read_strain, strain_detector
+from gwbench.data.strain_files.reading import find_strain_files, read_strain, strain_detectors
 from gwbench.errors import UserError
 
 # What gwpy's import of astropy 8 says.
@@ -56,7 +56,7 @@ def test_gwosc_frames_of_both_generations_are_read_with_their_masks(tmp_path: Pa
     assert (file.detector, file.gps_start, file.sample_rate) == ("L1", 1000.0, RATE)
     np.testing.assert_array_equal(file.strain, noise(12))
     assert file.good == tuple((a * RATE, b * RATE) for a, b in [(0, 1), (2, 3), (4, 7), (8, 12)])
-    assert strain_detector(path) == "L1"
+    assert strain_detectors(path) == ["L1"]
 
 
 def test_a_frame_with_one_channel_needs_no_name(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_wrong_channel_lists_what_is_there_and_not_too_much(tmp_path: Path) ->
     with pytest.raises(UserError, match=r"x\.gwf has no channel that is known as strain. It holds H1:AUX-00, "):
         read_strain(path)
     with pytest.raises(UserError, match=r"more than one of the channels asked for \(H1:AUX-01, H1:AUX-02\)"):
-        strain_detector(path, ("H1:AUX-01", "H1:AUX-02"))
+        strain_detectors(path, ("H1:AUX-01", "H1:AUX-02"))
 
 
 def test_two_strain_channels_are_not_guessed_between(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_truncated_damaged_and_foreign_files_end_in_one_message(
     ):
         bad = tmp_path / "bad.gwf"
         bad.write_bytes(content)
-        for read in (read_strain, strain_detector):
+        for read in (read_strain, strain_detectors):
             with pytest.raises(UserError, match=rf"bad\.gwf cannot be read: it is not a GWF frame.*{reason}"):
                 read(bad)
     assert capfd.readouterr() == ("", "")
