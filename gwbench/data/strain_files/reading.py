@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gwbench.data.dataset import Array
 from gwbench.data.strain_files.frames import frame_detectors, read_frame
+from gwbench.data.strain_files.quality import NO_MASK
 from gwbench.data.strain_files.recording import LISTED, Recording
 from gwbench.data.strain_files.strain_hdf5 import hdf5_detectors, read_hdf5
 from gwbench.errors import UserError
@@ -65,20 +66,20 @@ class StrainFile:
         return -margin <= time - self.start < len(self.strain) / self.sample_rate + margin
 
 
-def read_strain(path: str | Path, channels: Sequence[str] = ()) -> StrainFile:
+def read_strain(path: str | Path, channels: Sequence[str] = (), quality: Sequence[str] = ()) -> StrainFile:
     """Read a strain file that holds one series.
 
     Raises:
         UserError: as `read_strain_series`, or the file holds several series.
     """
-    series = read_strain_series(path, channels)
+    series = read_strain_series(path, channels, quality)
     if len(series) > 1:
         listed = ", ".join(file.channel for file in series[:LISTED])
         raise UserError(f"The strain file {path} holds {len(series)} series where one is expected: {listed}.")
     return series[0]
 
 
-def read_strain_series(path: str | Path, channels: Sequence[str] = ()) -> list[StrainFile]:
+def read_strain_series(path: str | Path, channels: Sequence[str] = (), quality: Sequence[str] = ()) -> list[StrainFile]:
     """Read every series of a strain file: one per detector and segment.
 
     Three layouts are known. GWOSC HDF5 (https://gwosc.org/techdetails): `strain/Strain` with `quality` masks and
@@ -92,13 +93,17 @@ def read_strain_series(path: str | Path, channels: Sequence[str] = ()) -> list[S
     Args:
         path: the file; `.gwf` is a frame, anything else HDF5.
         channels: names of frame channels or HDF5 datasets, of which the file holds one; by default as above.
+        quality: of frames, the quality channels and bits to ask for, as `quality.chosen_rules` takes them; ("none",)
+            for no mask, in HDF5 too.
 
     Raises:
         UserError: the file is missing, of another format or truncated; holds no strain, several channels or not
         the one asked for, no sample rate or no finite sample.
     """
     path = _existing(path)
-    recordings = (read_frame if path.suffix in GWF else read_hdf5)(path, channels)
+    recordings = read_frame(path, channels, quality) if path.suffix in GWF else read_hdf5(path, channels)
+    if tuple(quality) == (NO_MASK,):
+        recordings = [replace(recording, masks=(), quality=()) for recording in recordings]
     return [_with_good_ranges(path, recording) for recording in recordings]
 
 
@@ -126,6 +131,11 @@ def strain_detectors(path: str | Path, channels: Sequence[str] = ()) -> list[str
     """The detector of each series, without reading the strain. Raises `UserError` as `read_strain_series`."""
     path = _existing(path)
     return (frame_detectors if path.suffix in GWF else hdf5_detectors)(path, channels)
+
+
+def strain_detector(path: str | Path, channels: Sequence[str] = ()) -> str | None:
+    """The detector of a file that holds one series, as plugins written before asked for it."""
+    return strain_detectors(path, channels)[0]
 
 
 def find_strain_files(places: Iterable[str]) -> list[Path]:
