@@ -14,6 +14,7 @@ from gwbench.data.strain_files.known_events import event_files, known_events
 from gwbench.data.strain_files.reading import find_strain_files, read_strain_series
 from gwbench.data.strain_files.resample import resampled
 from gwbench.data.strain_files.segments import good_segments, without
+from gwbench.data.strain_files.timeline import arranged
 from gwbench.errors import UserError, did_you_mean
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
 from gwbench.simulation.injection_settings import InjectionSettings
@@ -209,7 +210,7 @@ class SimulatedDataset(Dataset):
             for path in paths:
                 files += [resampled(series, rate) for series in read_strain_series(path)]
                 task.advance()
-        segments = good_segments(files)
+        segments = good_segments(arranged(files).series)
         for event in known_events(event_files(paths)):
             segments = without(segments, event.gps - AROUND_EVENTS, event.gps + AROUND_EVENTS)
         samples = self.simulation.window + 2 * self.simulation.margin

@@ -19,8 +19,10 @@ from gwbench.data.strain_files.quality import quality_note
 from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain_series, strain_detectors
 from gwbench.data.strain_files.resample import reach, resampled
 from gwbench.data.strain_files.segments import Segment
-from gwbench.data.strain_files.splitting import share_out, share_together
+from gwbench.data.strain_files.splitting import Shares, share_out, share_together
+from gwbench.data.strain_files.timeline import arranged
 from gwbench.data.strain_files.tracked_psd import tracked
+from gwbench.data.strain_files.usage import check_coincident, unused_notes, used_files
 from gwbench.errors import UserError
 from gwbench.registry import register
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
@@ -49,14 +51,15 @@ GUARD = 0.25
 class RealNoise(Dataset):
     """Windows of real strain from files, half of them with a simulated binary-black-hole signal.
 
-    Files are GWOSC HDF5, plain HDF5 or GWF frames (see `gwbench.data.strain_files.reading.read_strain`), of any mix of
-    detectors. Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments
-    of time that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR
-    by the PSD measured within about a minute of each window.
+    Files are GWOSC HDF5, plain HDF5 or GWF frames (docs/files.md), of any mix of detectors. Copies are used once.
+    Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments of time
+    that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR by the
+    PSD measured within about a minute of each window.
 
     Args:
         path: files, folders or globs.
-        channel: frame channels or HDF5 datasets to read, of which every file holds one; by default GWOSC's.
+        channel: frame channels, or HDF5 datasets, groups or detectors, to read, of which every file holds at least
+            one; by default GWOSC's, or what is strain by its name.
         quality: of frames, the bits that good seconds have set, such as GDS-CALIB_STATE_VECTOR:2; by default those of
             the state vectors, data-quality vectors and GWOSC masks that we know. "none" applies no mask at all.
         detectors: the channels; by default the detectors that the files name, or H1, L1 and V1.
@@ -172,17 +175,21 @@ class RealNoise(Dataset):
         found = context.find(layout)
         if found is not None:
             return found
-        files = self._read(context.progress)
+        timeline = arranged(self._read(context.progress))
+        files = timeline.series
         sources = self._sources(channels, files)
         events = self._events(files)
         times = [*self.exclude, *(event.gps for event in events)]
         pools = {source: self._good(files, source, times) for source in sources.values()}
-        windows = self._injections(sources, pools)
-        used = [file for file in files if (file.detector or "") in pools]
+        shares = self._shares(sources, pools)
+        windows = self._injections(sources, shares)
+        used = used_files(shares)
         notes = [
-            f"Noise is real strain out of {len({file.path for file in used})} file(s); signals are simulated: "
-            f"{self.signals}.",
-            quality_note((file.path.name, file.quality) for file in used),
+            f"Noise is real strain out of {len(used)} file(s); signals are simulated: {self.signals}.",
+            quality_note((file.path.name, file.quality) for file in files if file.path in used),
+            *unused_notes(timeline, used, pools, (self.window + 2 * self.margin) / self.sample_rate),
+            *timeline.notes,
+            *dict.fromkeys(note for file in files for note in file.notes),
             *noise_notes(windows, sources, self.sizes),
         ]
         if times:
@@ -226,13 +233,8 @@ class RealNoise(Dataset):
         seconds: dict[str, float] = {}
         for file in files:
             seconds[file.detector or ""] = seconds.get(file.detector or "", 0) + file.good_seconds
-        missing = [name for name in channels if name not in seconds]
-        if self.coincident and missing:
-            raise UserError(
-                f"dataset.background=coincident: no file in dataset.path is of {', '.join(missing)}. Add strain of "
-                "every channel's own detector, name those you have in dataset.detectors, or set "
-                "dataset.background=time-slid."
-            )
+        if self.coincident:
+            check_coincident(channels, files)
         spare = "" if "" in seconds else max(seconds, key=lambda name: seconds[name])
         return {name: name if name in seconds else spare for name in channels}
 
@@ -250,12 +252,13 @@ class RealNoise(Dataset):
             stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)
         return stretches
 
-    def _injections(self, sources: Mapping[str, str], pools: Mapping[str, list[Segment]]) -> Injections:
+    def _shares(self, sources: Mapping[str, str], pools: Mapping[str, list[Segment]]) -> Shares:
         needed, guard = self.window + 2 * self.margin, max(GUARD, 2 * reach(self.sample_rate))
         if self.coincident:
-            shares = share_together(pools, self.fractions, guard, needed, self.sample_rate)
-        else:
-            shares = share_out(pools, sources, self.fractions, guard, needed, self.sample_rate)
+            return share_together(pools, self.fractions, guard, needed, self.sample_rate)
+        return share_out(pools, sources, self.fractions, guard, needed, self.sample_rate)
+
+    def _injections(self, sources: Mapping[str, str], shares: Shares) -> Injections:
         noise, psds = tracked([stretches for split in SPLITS for stretches in shares[split]], self.sample_rate)
         count = len(sources)
         return Injections(

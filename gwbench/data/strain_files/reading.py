@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,36 +83,38 @@ def read_strain(path: str | Path, channels: Sequence[str] = (), quality: Sequenc
 def read_strain_series(path: str | Path, channels: Sequence[str] = (), quality: Sequence[str] = ()) -> list[StrainFile]:
     """Read every series of a strain file: one per detector and segment.
 
-    Three layouts are known. GWOSC HDF5 (https://gwosc.org/techdetails): `strain/Strain` with `quality` masks and
-    `meta/Detector`. Plain HDF5: a one-dimensional float dataset, named `data` or the only one in the file, with
-    the attributes start_time and delta_t (or Xstart and Xspacing, or x0 and dx) and optionally `detector`. GWF
-    frames: GWOSC's, whose strain and masks are known by name in both generations, or the only channel in the file.
+    docs/files.md lists the layouts. GWOSC HDF5 (https://gwosc.org/techdetails): `strain/Strain` with `quality` masks
+    and `meta/Detector`. Other HDF5: one-dimensional datasets of numbers that are strain by their names, with a start
+    and a spacing or rate by whatever names. GWF frames: GWOSC's, whose strain and masks are known by name in both
+    generations, or the only channel in the file.
 
     Good data are finite, not exactly zero (how gaps are padded), pass GWOSC's CBC vetoes of category 1 to 3 and
     hold no transient hardware injection.
 
     Args:
         path: the file; `.gwf` is a frame, anything else HDF5.
-        channels: names of frame channels or HDF5 datasets, of which the file holds one; by default as above.
+        channels: names of frame channels, or of HDF5 datasets, groups or detectors, of which the file holds at least
+            one; by default as above.
         quality: of frames, the quality channels and bits to ask for, as `quality.chosen_rules` takes them; ("none",)
             for no mask, in HDF5 too.
 
     Raises:
-        UserError: the file is missing, of another format or truncated; holds no strain, several channels or not
-        the one asked for, no sample rate or no finite sample.
+        UserError: the file is missing, of another format or truncated; holds no strain, several channels that may be
+            meant or none of those asked for, no sample rate or no finite sample.
     """
     path = _existing(path)
-    recordings = read_frame(path, channels, quality) if path.suffix in GWF else read_hdf5(path, channels)
+    is_frame = path.suffix.lower() in GWF
+    recordings = read_frame(path, channels, quality) if is_frame else read_hdf5(path, channels)
     if tuple(quality) == (NO_MASK,):
         recordings = [replace(recording, masks=(), quality=()) for recording in recordings]
+    if not any(np.isfinite(recording.strain).any() for recording in recordings):
+        named = ", ".join(recording.channel for recording in recordings[:LISTED])
+        raise UserError(f"The strain file {path} holds no finite sample in {named}. Use another file.")
     return [_with_good_ranges(path, recording) for recording in recordings]
 
 
 def _with_good_ranges(path: Path, recording: Recording) -> StrainFile:
-    finite = np.isfinite(recording.strain)
-    if not finite.any():
-        raise UserError(f"The strain file {path} holds no finite sample in {recording.channel}. Use another file.")
-    good = finite & (recording.strain != 0)
+    good = np.isfinite(recording.strain) & (recording.strain != 0)
     for mask in recording.masks:
         good &= mask.good(recording.gps_start or 0.0, recording.sample_rate, len(good))
     return StrainFile(
@@ -130,7 +133,7 @@ def _with_good_ranges(path: Path, recording: Recording) -> StrainFile:
 def strain_detectors(path: str | Path, channels: Sequence[str] = ()) -> list[str | None]:
     """The detector of each series, without reading the strain. Raises `UserError` as `read_strain_series`."""
     path = _existing(path)
-    return (frame_detectors if path.suffix in GWF else hdf5_detectors)(path, channels)
+    return (frame_detectors if path.suffix.lower() in GWF else hdf5_detectors)(path, channels)
 
 
 def strain_detector(path: str | Path, channels: Sequence[str] = ()) -> str | None:
@@ -172,6 +175,9 @@ def ranges(mask: Array) -> Ranges:
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
-    if not path.is_file():
+    there = True  # also where a folder above may not be searched; what the file is, its reader says
+    with suppress(OSError):
+        there = path.exists() or path.is_symlink()
+    if not there:
         raise UserError(f"There is no strain file {path}. Check the path; an HDF5 file or a GWF frame is expected.")
     return path
