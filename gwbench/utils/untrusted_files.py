@@ -152,6 +152,12 @@ def _one_line(error: Exception) -> str:
         text = str(error)
     except Exception:
         text = ""
-    text = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * SHOWN])
-    text = " ".join(text.split()).rstrip(".")
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    shown = printable(text)
+    return shown if shown.endswith("...") else shown.rstrip(".")
+
+
+def printable(text: str, most: int = SHOWN) -> str:
+    """Text out of a file for a message: one line of at most `most` printable characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * most])
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[:most]}..."
