@@ -7,7 +7,10 @@ Nothing outside the file is read, except through external links to files in its 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +42,12 @@ def is_hdf5(path: Path) -> bool:
     return False
 
 
-def datasets(path: Path, what: str) -> Iterator[tuple[str, h5py.Dataset]]:
-    """The datasets of a file by their absolute names, each as often as links lead to it.
+@contextmanager
+def open_datasets(path: Path, what: str) -> Iterator[Iterator[tuple[str, h5py.Dataset]]]:
+    """The datasets of a file by their absolute names, each as often as links lead to it, while the file is open.
 
     Soft links are followed, and external links to files in the folder of `path`. Links that lead nowhere are passed
-    over, as h5py does. Every file stays open until the iteration ends.
+    over, as h5py does.
 
     Args:
         path: the file.
@@ -54,38 +58,43 @@ def datasets(path: Path, what: str) -> Iterator[tuple[str, h5py.Dataset]]:
     """
     import h5py
 
-    folder = path.resolve().parent
-    files = {path.resolve(): h5py.File(path, "r")}
-    try:
-        waiting = [("", files[path.resolve()]["/"], 0, 0)]
-        seen, count = set(), 0
-        while waiting:
-            name, group, depth, links = waiting.pop()
-            if _identity(group) in seen:
-                continue
-            seen.add(_identity(group))
-            if depth > DEEPEST:
-                raise UserError(f"The {what} {path} has groups more than {DEEPEST} deep. It is damaged, or made so.")
-            for key in group:
-                count += 1
-                if count > MOST_OBJECTS:
-                    raise UserError(
-                        f"The {what} {path} has over {MOST_OBJECTS:,} groups and datasets; name a smaller one."
-                    )
-                link = group.get(key, getlink=True)
-                further = links + isinstance(link, h5py.ExternalLink)
-                if isinstance(link, h5py.ExternalLink):
-                    item = _linked(path, folder, link, files, what) if further <= LONGEST_CHAIN else None
-                else:
-                    # A soft link's end may be an external link again, which is asked for by its own name.
-                    item = _at(group, link.path) if isinstance(link, h5py.SoftLink) else group[key]
-                if isinstance(item, h5py.Dataset):
-                    yield f"{name}/{key}", item
-                elif isinstance(item, h5py.Group):
-                    waiting.append((f"{name}/{key}", item, depth + 1, further))
-    finally:
-        for file in files.values():
-            file.close()
+    with ExitStack() as stack:
+
+        @cache
+        def opened(file: Path) -> h5py.File:
+            return stack.enter_context(h5py.File(file, "r"))
+
+        yield _walk(path, what, opened)
+
+
+def _walk(path: Path, what: str, opened: Callable[[Path], h5py.File]) -> Iterator[tuple[str, h5py.Dataset]]:
+    import h5py
+
+    waiting: deque[tuple[str, h5py.Group, int, int]] = deque([("", opened(path.resolve())["/"], 0, 0)])
+    linked: deque[tuple[str, h5py.Group, int, int]] = deque()
+    seen, count = set(), 0
+    while waiting or linked:
+        name, group, depth, links = (waiting or linked).popleft()  # a group has its own name rather than a link's
+        if object_id(group) in seen:
+            continue
+        seen.add(object_id(group))
+        if depth > DEEPEST:
+            raise UserError(f"The {what} {path} has groups more than {DEEPEST} deep. It is damaged, or made so.")
+        for key in group:
+            count += 1
+            if count > MOST_OBJECTS:
+                raise UserError(f"The {what} {path} has over {MOST_OBJECTS:,} groups and datasets. Use a smaller file.")
+            link = group.get(key, getlink=True)
+            further = links + isinstance(link, h5py.ExternalLink)
+            if isinstance(link, h5py.ExternalLink):
+                item = _linked(path, link, opened, what) if further <= LONGEST_CHAIN else None
+            else:
+                item = _at(group, link.path) if isinstance(link, h5py.SoftLink) else group[key]
+            if isinstance(item, h5py.Dataset):
+                yield f"{name}/{key}", item
+            elif isinstance(item, h5py.Group):
+                where = waiting if isinstance(link, h5py.HardLink) else linked
+                where.append((f"{name}/{key}", item, depth + 1, further))
 
 
 def _at(group: h5py.Group, target: str) -> h5py.Dataset | h5py.Group | None:
@@ -104,26 +113,21 @@ def _at(group: h5py.Group, target: str) -> h5py.Dataset | h5py.Group | None:
 
 
 def _linked(
-    path: Path, folder: Path, link: h5py.ExternalLink, files: dict[Path, h5py.File], what: str
+    path: Path, link: h5py.ExternalLink, opened: Callable[[Path], h5py.File], what: str
 ) -> h5py.Dataset | h5py.Group | None:
     """What an external link leads to; None where nothing is."""
-    import h5py
-
+    folder = path.resolve().parent
     target = (folder / link.filename).resolve()
     if not target.is_relative_to(folder):
         raise UserError(
             f"The {what} {path} links to {printable(link.filename)}, outside its folder, which is not followed. "
             "Copy the data into one file."
         )
-    if not target.is_file():
-        return None
-    if target not in files:
-        files[target] = h5py.File(target, "r")
-    return _at(files[target]["/"], link.path)
+    return _at(opened(target)["/"], link.path) if target.is_file() else None
 
 
-def _identity(item: h5py.Group | h5py.Dataset) -> tuple[Any, ...]:
-    """Equal for two names of one object."""
+def object_id(item: h5py.Group | h5py.Dataset) -> tuple[Any, ...]:
+    """Equal for two names of one object of open files."""
     import h5py
 
     info = h5py.h5o.get_info(item.id)
@@ -151,7 +155,7 @@ def stored(dataset: h5py.Dataset, path: Path, what: str, most: int) -> np.ndarra
     return np.asarray(dataset[()])
 
 
-def number(attributes: h5py.AttributeManager, names: Sequence[str]) -> float | None:
+def number(attributes: Mapping[str, Any], names: Sequence[str]) -> float | None:
     """The first of some attributes that is there, as a number; nan where it is none; None where none is there."""
     for name in names:
         if name in attributes:
@@ -163,10 +167,10 @@ def number(attributes: h5py.AttributeManager, names: Sequence[str]) -> float | N
     return None
 
 
-def text(attributes: h5py.AttributeManager, names: Sequence[str]) -> str:
+def text(attributes: Mapping[str, Any], names: Sequence[str]) -> str:
     """The first of some attributes that is text, in printable characters; empty where none is."""
     for name in names:
-        value = attributes[name] if name in attributes else None
+        value = attributes.get(name)
         value = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
         if isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
@@ -175,4 +179,4 @@ def text(attributes: h5py.AttributeManager, names: Sequence[str]) -> str:
     return ""
 
 
-__all__ = ["SIGNATURE", "SUFFIXES", "datasets", "is_hdf5", "number", "stored", "text"]
+__all__ = ["SIGNATURE", "SUFFIXES", "is_hdf5", "number", "object_id", "open_datasets", "stored", "text"]

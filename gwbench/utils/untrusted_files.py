@@ -138,7 +138,7 @@ _CAUSES = (
         "it is compressed with a filter that h5py lacks. `pip install hdf5plugin`, or write it anew with gzip.",
     ),
     (r"file signature not found|no GWF magic", "it is no {kind}. Check its name, or convert it."),
-    (r"truncated|breaks off|end of file|unexpected EOF", "it is truncated. Copy or download it again."),
+    (r"truncated|breaks off|end of file|unexpected EOF|ended before", "it is truncated. Copy or download it again."),
     (r"unable to allocate|memory allocation failed|cannot allocate", _TOO_LARGE),
     (r"permission denied", "permission denied. Mend its permissions."),
     (r"input/output error|stale file handle", "its disk does not answer. Try again, or copy it to another disk."),
