@@ -14,8 +14,9 @@ from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import default_psd
 from gwbench.data.store.layout import SPLITS
 from gwbench.data.strain_files import segments
+from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
-from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain, strain_detector
+from gwbench.data.strain_files.reading import StrainFile, read_strain, strain_detector
 from gwbench.data.strain_files.resample import reach, resampled
 from gwbench.data.strain_files.segments import Segment
 from gwbench.data.strain_files.splitting import share_out, share_together

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gwbench.data.dataset import Array
+from gwbench.data.strain_files.finding import GWF
+from gwbench.data.strain_files.finding import find_strain_files as find_strain_files
 from gwbench.data.strain_files.frames import frame_detector, read_frame
 from gwbench.data.strain_files.strain_hdf5 import hdf5_detector, read_hdf5
 from gwbench.errors import UserError
 
 Ranges = tuple[tuple[int, int], ...]
 """Half-open sample ranges (start, stop), in order, without overlap."""
-
-HDF5, GWF = (".hdf5", ".hdf", ".h5"), (".gwf",)
-"""What is read of a folder; a file of any other suffix is taken for HDF5."""
 
 
 @dataclass(frozen=True)
@@ -87,32 +85,6 @@ def strain_detector(path: str | Path, channels: Sequence[str] = ()) -> str | Non
     """The detector that `read_strain` would find, without reading the strain. Raises `UserError` likewise."""
     path = _existing(path)
     return (frame_detector if path.suffix in GWF else hdf5_detector)(path, channels)
-
-
-def find_strain_files(places: Iterable[str]) -> list[Path]:
-    """The files behind some files, folders (searched to the bottom) and globs: each once, in order of name.
-
-    Raises:
-        UserError: one of them leads to no file.
-    """
-    paths: set[Path] = set()
-    for given in places:
-        place = Path(given).expanduser()
-        if place.is_file():
-            here = [place]
-        elif place.is_dir():
-            here = [file for file in place.rglob("*") if file.suffix in HDF5 + GWF and file.is_file()]
-        else:
-            # Path.glob takes no absolute pattern.
-            names = glob.glob(str(place), recursive=True)  # noqa: PTH207
-            here = [Path(name) for name in names if Path(name).is_file()]
-        if not here:
-            raise UserError(
-                f"dataset.path={given} names no strain file: expected a file ({', '.join(HDF5 + GWF)}), a folder of "
-                "such files, or a glob in quotes."
-            )
-        paths.update(file.absolute() for file in here)
-    return sorted(paths, key=lambda file: (file.name, str(file)))
 
 
 def ranges(mask: Array) -> Ranges:
