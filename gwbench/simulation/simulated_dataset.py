@@ -10,8 +10,9 @@ from pydantic import Field
 
 from gwbench.data.dataset import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import psd_files
+from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.data.strain_files.known_events import event_files, known_events
-from gwbench.data.strain_files.reading import find_strain_files, read_strain_series
+from gwbench.data.strain_files.reading import read_strain_series
 from gwbench.data.strain_files.resample import resampled
 from gwbench.data.strain_files.segments import good_segments, without
 from gwbench.data.strain_files.timeline import arranged

@@ -14,9 +14,10 @@ from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import default_psd
 from gwbench.data.store.layout import SPLITS
 from gwbench.data.strain_files import segments
+from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
 from gwbench.data.strain_files.quality import quality_note
-from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain_series, strain_detectors
+from gwbench.data.strain_files.reading import StrainFile, read_strain_series, strain_detectors
 from gwbench.data.strain_files.resample import reach, resampled
 from gwbench.data.strain_files.segments import Segment
 from gwbench.data.strain_files.splitting import Shares, share_out, share_together

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from gwbench.data.dataset import Array
+from gwbench.data.strain_files.finding import GWF
+from gwbench.data.strain_files.finding import find_strain_files as find_strain_files
 from gwbench.data.strain_files.frames import frame_detectors, read_frame
 from gwbench.data.strain_files.quality import NO_MASK
 from gwbench.data.strain_files.recording import LISTED, Recording
@@ -19,9 +20,6 @@ from gwbench.errors import UserError
 
 Ranges = tuple[tuple[int, int], ...]
 """Half-open sample ranges (start, stop), in order, without overlap."""
-
-HDF5, GWF = (".hdf5", ".hdf", ".h5"), (".gwf",)
-"""What is read of a folder; a file of any other suffix is taken for HDF5."""
 
 
 @dataclass(frozen=True)
@@ -139,32 +137,6 @@ def strain_detectors(path: str | Path, channels: Sequence[str] = ()) -> list[str
 def strain_detector(path: str | Path, channels: Sequence[str] = ()) -> str | None:
     """The detector of a file that holds one series, as plugins written before asked for it."""
     return strain_detectors(path, channels)[0]
-
-
-def find_strain_files(places: Iterable[str]) -> list[Path]:
-    """The files behind some files, folders (searched to the bottom) and globs: each once, in order of name.
-
-    Raises:
-        UserError: one of them leads to no file.
-    """
-    paths: set[Path] = set()
-    for given in places:
-        place = Path(given).expanduser()
-        if place.is_file():
-            here = [place]
-        elif place.is_dir():
-            here = [file for file in place.rglob("*") if file.suffix in HDF5 + GWF and file.is_file()]
-        else:
-            # Path.glob takes no absolute pattern.
-            names = glob.glob(str(place), recursive=True)  # noqa: PTH207
-            here = [Path(name) for name in names if Path(name).is_file()]
-        if not here:
-            raise UserError(
-                f"dataset.path={given} names no strain file: expected a file ({', '.join(HDF5 + GWF)}), a folder of "
-                "such files, or a glob in quotes."
-            )
-        paths.update(file.absolute() for file in here)
-    return sorted(paths, key=lambda file: (file.name, str(file)))
 
 
 def ranges(mask: Array) -> Ranges:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from gwbench.contracts import Array
-from gwbench.data.strain_files.reading import find_strain_files, read_strain, strain_detectors
+from gwbench.data.strain_files.finding import find_strain_files
+from gwbench.data.strain_files.reading import read_strain, strain_detectors
 from gwbench.errors import UserError
 
 # What gwpy's import of astropy 8 says.
