@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gwbench.cli.options import plugin_option
-from gwbench.cli.terminal import width
+from gwbench.cli.terminal import echo, width
+from gwbench.cli.verb import verb
 from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.escape import plain
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, RANKING
@@ -40,7 +41,7 @@ def _one_of(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-@click.command()
+@verb(spellings={"--out": "--output"})
 @click.argument("runs", nargs=-1, required=True, type=click.Path())
 @click.option("--format", "form", type=click.Choice(list(FORMATS)),
               help="Format of the output.  [default: by the file ending of --output, else terminal]")  # fmt: skip
@@ -86,7 +87,7 @@ def leaderboard(
         with atomic(output) as path:
             path.write_text(click.unstyle(text) if form == "terminal" else text, encoding="utf-8")
     else:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     named = passed_over(board)
     for line in named[: SHOWN + 1]:
         click.echo(plain(line), err=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from gwbench.cli.options import plugin_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.registry import KINDS
 
 
-@click.command(
+@verb(
     help=f"""Write a working plugin and its test, to start your own from.
 
 The plugin passes `gwbench check` without further edits.
@@ -28,6 +30,6 @@ def new(kind: str, name: str, out: str, plugins: tuple[str, ...]) -> None:
     from gwbench.registry.scaffold import write_plugin
 
     written = write_plugin(kind.removesuffix("s"), name, out)
-    click.echo(f"Wrote {written.plugin} and {written.test}. Next:")
+    echo(f"Wrote {written.plugin} and {written.test}. Next:")
     for command in written.commands:
-        click.echo(f"  {command}")
+        echo(f"  {command}")

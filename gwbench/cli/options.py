@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gwbench.cli.streams import working
 from gwbench.errors import UserError
 from gwbench.registry import KINDS, REGISTRY
 
@@ -18,8 +19,9 @@ def plugin_option(command: F) -> F:
     """`--plugin FILE_OR_MODULE`, loaded before the command runs."""
 
     def load(_context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-        for source in value:
-            REGISTRY.load_source(source)
+        with working():
+            for source in value:
+                REGISTRY.load_source(source)
         return value
 
     return click.option(

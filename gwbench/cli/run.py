@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from gwbench.cli.options import kind_options, parse_settings, plugin_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.utils.progress import Progress, TerminalProgress
 
@@ -19,7 +21,7 @@ SHORTCUTS = {
 """Options that are short names of settings."""
 
 
-@click.command()
+@verb()
 @kind_options
 @click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
               help="Set a parameter, such as encoder.width=64 or training.epochs=20. Repeatable.")  # fmt: skip
@@ -84,7 +86,7 @@ def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: boo
     if silent:
         return
     if as_json:
-        click.echo(record.model_dump_json(indent=2))
+        echo(record.model_dump_json(indent=2))
         return
     from gwbench.cli.summary import show_record
 

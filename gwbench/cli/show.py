@@ -8,10 +8,11 @@ import click
 
 from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import console
+from gwbench.cli.verb import verb
 from gwbench.registry import REGISTRY
 
 
-@click.command()
+@verb()
 @click.argument("kind")
 @click.argument("name")
 @plugin_option

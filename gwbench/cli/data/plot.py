@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gwbench.cli.options import cache_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.utils.files import atomic
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 SPLIT, DURATION = "val", 2.0
 
 
-@click.command()
+@verb()
 @click.argument("sources", nargs=-1, required=True, metavar="NAME_OR_FILE...")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help=f"Split of the dataset.  [default: {SPLIT}]")
 @click.option("--window", metavar="POSITION|loudest|signal|noise",
@@ -79,7 +81,7 @@ def plot(
     path = out or Path(f"{name}.png")
     with atomic(path) as temporary:
         temporary.write_bytes(picture)
-    click.echo(str(path))
+    echo(str(path))
 
 
 def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
