@@ -13,8 +13,8 @@ from string import Template
 
 from gwbench.errors import UserError
 from gwbench.registry.contract_template import contract_template
-from gwbench.registry.metadata import KINDS
-from gwbench.registry.registry import REGISTRY, get_kind
+from gwbench.registry.metadata import KINDS, get_kind
+from gwbench.registry.registry import REGISTRY
 from gwbench.utils.files import unwritable
 
 
