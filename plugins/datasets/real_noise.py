@@ -15,7 +15,8 @@ from gwbench.data.psd import default_psd
 from gwbench.data.store.layout import SPLITS
 from gwbench.data.strain_files import segments
 from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
-from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain, strain_detector
+from gwbench.data.strain_files.quality import quality_note
+from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain_series, strain_detectors
 from gwbench.data.strain_files.resample import reach, resampled
 from gwbench.data.strain_files.segments import Segment
 from gwbench.data.strain_files.splitting import share_out, share_together
@@ -56,6 +57,8 @@ class RealNoise(Dataset):
     Args:
         path: files, folders or globs.
         channel: frame channels or HDF5 datasets to read, of which every file holds one; by default GWOSC's.
+        quality: of frames, the bits that good seconds have set, such as GDS-CALIB_STATE_VECTOR:2; by default those of
+            the state vectors, data-quality vectors and GWOSC masks that we know. "none" applies no mask at all.
         detectors: the channels; by default the detectors that the files name, or H1, L1 and V1.
         background: "time-slid", every channel of a window starts at a time of its own, half a second or more from the
             others', so that real signals are not coincident, and a channel without strain of its own takes that of
@@ -95,6 +98,7 @@ class RealNoise(Dataset):
         *,
         path: tuple[str, ...] = (),
         channel: tuple[str, ...] = (),
+        quality: tuple[str, ...] = (),
         detectors: tuple[str, ...] | None = None,
         background: Literal["time-slid", "coincident"] = "time-slid",
         train: Annotated[int, Field(ge=2)] = 4000,
@@ -129,7 +133,7 @@ class RealNoise(Dataset):
                 f"dataset.fractions={','.join(f'{share:g}' for share in fractions)}: expected the shares of "
                 "good time for train, val and test, each above 0, such as 0.6,0.2,0.2."
             )
-        self.path, self.channel, self.detectors = path, channel, detectors
+        self.path, self.channel, self.quality, self.detectors = path, channel, quality, detectors
         self.coincident = background == "coincident"
         self.sizes = dict(zip(SPLITS, (train, val, test), strict=True))
         self.fractions = dict(zip(SPLITS, fractions, strict=True))
@@ -163,7 +167,7 @@ class RealNoise(Dataset):
         Raises:
             UserError: a file cannot be read or is sampled too slowly, or there is too little good time.
         """
-        channels = self._channels(strain_detector(path, self.channel) for path in self._files)
+        channels = self._channels(found for path in self._files for found in strain_detectors(path, self.channel))
         layout = Layout(channels, self.sample_rate, self.window, self.margin, self.sizes)
         found = context.find(layout)
         if found is not None:
@@ -174,9 +178,11 @@ class RealNoise(Dataset):
         times = [*self.exclude, *(event.gps for event in events)]
         pools = {source: self._good(files, source, times) for source in sources.values()}
         windows = self._injections(sources, pools)
+        used = [file for file in files if (file.detector or "") in pools]
         notes = [
-            f"Noise is real strain out of {sum((file.detector or '') in pools for file in files)} file(s), "
-            f"good-quality seconds only; signals are simulated: {self.signals}.",
+            f"Noise is real strain out of {len({file.path for file in used})} file(s); signals are simulated: "
+            f"{self.signals}.",
+            quality_note((file.path.name, file.quality) for file in used),
             *noise_notes(windows, sources, self.sizes),
         ]
         if times:
@@ -197,7 +203,10 @@ class RealNoise(Dataset):
         files = []
         with progress.task("Read strain", total=len(self._files), unit="files") as task:
             for path in self._files:
-                files.append(resampled(read_strain(path, self.channel), self.sample_rate))
+                files += [
+                    resampled(series, self.sample_rate)
+                    for series in read_strain_series(path, self.channel, self.quality)
+                ]
                 task.advance()
         return files
 

@@ -133,10 +133,10 @@ def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioni
 def _of_files(
     sources: tuple[str, ...], gps: float | None, duration: float, settings: Conditioning
 ) -> tuple[StrainPlot, str]:
-    from gwbench.data.strain_files.reading import read_strain
+    from gwbench.data.strain_files.reading import read_strain_series
     from gwbench.reporting.strain_plots.file_view import file_plot
 
-    files = [read_strain(Path(source).expanduser()) for source in sources]
+    files = [series for source in sources for series in read_strain_series(Path(source).expanduser())]
     strain_plot = file_plot(files, gps=gps, duration=duration, settings=settings)
     detectors = "".join(channel.name for channel in strain_plot.channels)
     return strain_plot, f"{files[0].path.stem if len(files) == 1 else detectors}-{strain_plot.zero.split()[-1]}"

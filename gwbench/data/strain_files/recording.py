@@ -61,23 +61,27 @@ class Mask:
 
 @dataclass(frozen=True)
 class Recording:
-    """Strain of one detector as a file holds it.
+    """One series of strain of one detector as a file holds it.
 
     Attributes:
         detector: its name, such as "H1"; None where the file does not say.
-        gps_start: GPS time of the first sample; 0 where the file does not say.
+        gps_start: GPS time of the first sample; None where the file does not say.
         sample_rate: Hz.
         strain: [samples] float64.
         masks: what the file says of its quality.
         channel: what the strain is called in the file.
+        quality: names of the masks.
+        notes: what a reader of a record must know about it, in sentences.
     """
 
     detector: str | None
-    gps_start: float
+    gps_start: float | None
     sample_rate: float
     strain: Array
     masks: tuple[Mask, ...]
     channel: str
+    quality: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def detector_of(text: str) -> str | None:

@@ -33,7 +33,7 @@ class Segment:
     def gps(self) -> tuple[float, float]:
         """GPS times of its first sample and of the end of its last."""
         file = self.file
-        return file.gps_start + self.start / file.sample_rate, file.gps_start + self.stop / file.sample_rate
+        return file.start + self.start / file.sample_rate, file.start + self.stop / file.sample_rate
 
     @property
     def strain(self) -> Array:
@@ -43,7 +43,7 @@ class Segment:
     def between(self, begin: float, end: float) -> Segment:
         """The part between two GPS times; empty (start == stop) where there is none."""
         file = self.file
-        edges = [(time - file.gps_start) * file.sample_rate for time in (begin, end)]
+        edges = [(time - file.start) * file.sample_rate for time in (begin, end)]
         # GPS times of 1e9 s are good to 1e-7 s, so an edge on a sample may come out a hair beside it.
         first = self.start if begin == -np.inf else max(self.start, int(np.ceil(edges[0] - 1e-2)))
         last = self.stop if end == np.inf else min(self.stop, int(np.floor(edges[1] + 1e-2)))
@@ -57,7 +57,7 @@ def good_segments(files: Sequence[StrainFile]) -> list[Segment]:
     kept, so that no sample can reach two channels. Files that name no detector are compared sample by sample.
     """
     kept: list[Segment] = []
-    for file in sorted(files, key=lambda file: (file.gps_start, str(file.path))):
+    for file in sorted(files, key=lambda file: (file.start, str(file.path))):
         for start, stop in file.good:
             pieces = [Segment(file, start, stop)]
             for earlier in kept:

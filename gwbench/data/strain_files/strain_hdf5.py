@@ -38,7 +38,7 @@ MASKS = {
 """GWOSC's masks by the beginning of their names: the default order of the bits, and those required."""
 
 
-def read_hdf5(path: Path, channels: Sequence[str]) -> Recording:
+def read_hdf5(path: Path, channels: Sequence[str]) -> list[Recording]:
     """Read `strain/Strain`, `data`, the only one-dimensional float dataset, or the one among `channels`.
 
     Raises:
@@ -53,17 +53,18 @@ def read_hdf5(path: Path, channels: Sequence[str]) -> Recording:
                 f"{' or '.join(name for name in SPACING if name != 'delta_t')}) above 0, in seconds; found "
                 f"{spacing}."
             )
-        start = _number(dataset.attrs, START, path) or 0.0
+        start = _number(dataset.attrs, START, path) or None
         strain = np.asarray(dataset[()], dtype=np.float64)
-        return Recording(
-            _detector(file, dataset), start, round(1 / spacing, 6), strain, _masks(file, path, start), dataset.name
-        )
+        masks = _masks(file, path, start or 0.0)
+        quality = tuple(f"quality/{mask}mask" for mask in MASKS if f"quality/{mask}mask" in file)
+        rate = round(1 / spacing, 6)
+        return [Recording(_detector(file, dataset), start, rate, strain, masks, dataset.name, quality)]
 
 
-def hdf5_detector(path: Path, channels: Sequence[str]) -> str | None:
-    """The detector that the file names. Raises `UserError` as `read_hdf5`."""
+def hdf5_detectors(path: Path, channels: Sequence[str]) -> list[str | None]:
+    """The detector of every series that `read_hdf5` gives. Raises `UserError` likewise."""
     with _opened(path) as file:
-        return _detector(file, _strain(file, path, channels))
+        return [_detector(file, _strain(file, path, channels))]
 
 
 @contextmanager

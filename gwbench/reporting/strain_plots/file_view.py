@@ -52,7 +52,7 @@ def file_plot(files: Sequence[StrainFile], *, gps: float | None, duration: float
     if gps is None:
         begin, end = max(common, key=_length, default=(0.0, 0.0))
         gps = (begin + end) / 2
-    starts = [round((gps - duration / 2 - MARGIN - file.gps_start) * file.sample_rate) for file in files]
+    starts = [round((gps - duration / 2 - MARGIN - file.start) * file.sample_rate) for file in files]
     sizes = [round((duration + 2 * MARGIN) * file.sample_rate) for file in files]
     for file, start, size in zip(files, starts, sizes, strict=True):
         if not any(begin <= start and start + size <= end for begin, end in file.good):
@@ -107,7 +107,7 @@ def _common(files: Sequence[StrainFile]) -> list[tuple[float, float]]:
     """GPS times between which all files have good data."""
     common = [(-np.inf, np.inf)]
     for file in files:
-        here = [(file.gps_start + a / file.sample_rate, file.gps_start + b / file.sample_rate) for a, b in file.good]
+        here = [(file.start + a / file.sample_rate, file.start + b / file.sample_rate) for a, b in file.good]
         met = [(max(a, c), min(b, d)) for a, b in common for c, d in here]
         common = [(a, b) for a, b in met if a < b]
     return common
