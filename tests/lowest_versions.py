@@ -25,9 +25,9 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 
-QUICK = ("architecture", "cli", "conformance", "data", "dataloading", "evaluation", "experiment", "matched_filter", "nn",
-         "plugins", "preprocessing", "registry", "reporting", "simulation", "training", "utils")  # fmt: skip
-"""Folders of tests that are run: all but the published results, which take long, and suites with their Ray clusters."""
+QUICK = ("architecture", "cli", "conformance", "data", "dataloading", "evaluation", "experiment", "matched_filter",
+         "nn", "plugins", "preprocessing", "registry", "reporting", "simulation", "training", "utils")  # fmt: skip
+"""Folders of tests that are run: all but the published results and suites with their Ray clusters, which take long."""
 
 SLOW = ("reporting/html/test_leaderboard_page_in_browser.py",)
 """Tests in these folders that are left out: they test a browser."""
@@ -76,6 +76,11 @@ def _resolve(uv: list[str], asked: list[Requirement], folder: Path) -> dict[str,
     return {_key(pin.name): Version(next(iter(pin.specifier)).version) for pin in pins}
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Make the environment, run the tests, and say what does not hold; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -91,9 +96,9 @@ def main() -> int:
     resolved = _resolve(uv, asked, folder)
     too_low = below(asked, resolved)
     for each in asked:
-        print(f"{each.name:<18} {resolved[_key(each.name)]}", flush=True)
+        _say(f"{each.name:<18} {resolved[_key(each.name)]}")
     for line in too_low:
-        print(f"raise the bound: {line}", flush=True)
+        _say(f"raise the bound: {line}")
     install = [*uv, "pip", "install", "--quiet", "--python", python]
     subprocess.run([*install, "--only-binary", ":all:", "-r", str(folder / "requirements.txt")], check=True)
     subprocess.run([*install, "--no-deps", "--editable", str(ROOT)], check=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gwbench.cli.options import json_option
+from gwbench.cli.options import UserPath, json_option
 from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import verb
 from gwbench.reporting.escape import plain
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @verb()
-@click.argument("run_a", type=click.Path())
-@click.argument("run_b", type=click.Path())
+@click.argument("run_a", type=UserPath())
+@click.argument("run_b", type=UserPath())
 @json_option
 def compare(run_a: str, run_b: str, as_json: bool) -> None:
     """Test the run in folder RUN_A against the one in RUN_B, and show what differs.

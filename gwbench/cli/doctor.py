@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import click
+
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gwbench.cli.options import plugin_option
+from gwbench.cli.options import UserPath, plugin_option
 from gwbench.cli.terminal import echo, width
 from gwbench.cli.verb import verb
 from gwbench.registry import METHOD_KINDS
@@ -42,7 +42,7 @@ def _one_of(names: Iterable[str]) -> str:
 
 
 @verb(spellings={"--out": "--output"})
-@click.argument("runs", nargs=-1, required=True, type=click.Path())
+@click.argument("runs", nargs=-1, required=True, type=UserPath())
 @click.option("--format", "form", type=click.Choice(list(FORMATS)),
               help="Format of the output.  [default: by the file ending of --output, else terminal]")  # fmt: skip
 @click.option("--metric", default=DEFAULT_METRIC, show_default=True, help=f"Rank by {_one_of(RANKING)}.")
@@ -50,7 +50,7 @@ def _one_of(names: Iterable[str]) -> str:
 @click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows together that share a plugin of this kind.")
 @click.option("--label-fraction", type=float,
               help="Rank methods at this share of labels.  [default: the share that most runs have]")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("--output", type=UserPath(), help="Write to this file.")
 @plugin_option
 def leaderboard(
     runs: tuple[str, ...],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gwbench.cli.options import plugin_option
+from gwbench.cli.options import UserPath, plugin_option
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
 from gwbench.registry import KINDS
@@ -23,7 +23,7 @@ gwbench new encoder my-encoder
 )
 @click.argument("kind")
 @click.argument("name")
-@click.option("--out", default=".", show_default=True, type=click.Path(), help="Folder for the two files.")
+@click.option("--out", default=".", show_default=True, type=UserPath(), help="Folder for the two files.")
 @plugin_option
 def new(kind: str, name: str, out: str, plugins: tuple[str, ...]) -> None:
     """Write the two files and say what to do next."""

@@ -11,8 +11,23 @@ import click
 from gwbench.cli.streams import working
 from gwbench.errors import UserError
 from gwbench.registry import KINDS, REGISTRY
+from gwbench.utils.paths import user_path
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class UserPath(click.ParamType):  # type: ignore[type-arg] # not generic in older clicks
+    """A path, which may begin with `~` or `~user`: after `--out=` the shell leaves that as it is."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path.
+
+        Raises:
+            UserError: there is no such user.
+        """
+        return user_path(value)
 
 
 def plugin_option(command: F) -> F:
@@ -68,7 +83,7 @@ def cache_option(command: F) -> F:
     """`--cache-dir FOLDER`."""
     option = click.option(
         "--cache-dir",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="Folder of the datasets.  [default: $GWBENCH_CACHE, or else the user's cache]",
     )
     return option(command)

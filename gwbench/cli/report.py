@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gwbench.cli.options import UserPath
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
 from gwbench.utils import progress
@@ -13,10 +14,8 @@ from gwbench.utils.files import atomic
 
 
 @verb(spellings={"--out": "--output"})
-@click.argument("run", type=click.Path())
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="File of the page.  [default: report.html in the run's folder]"
-)
+@click.argument("run", type=UserPath())
+@click.option("--output", type=UserPath(), help="File of the page.  [default: report.html in the run's folder]")
 def report(run: str, output: Path | None) -> None:
     """Write a page about the run in folder RUN: what was done, the results, and how to repeat it.
 

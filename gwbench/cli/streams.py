@@ -68,7 +68,7 @@ def take_standard_output() -> None:
             os.open(os.devnull, os.O_RDWR)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the life of the process
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):
@@ -76,7 +76,7 @@ def take_standard_output() -> None:
     if descriptor != 1:
         return
     sys.stdout.flush()
-    own = open(os.dup(1), "wb")  # noqa: SIM115 - for the life of the process
+    own = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     stream = _Checked(own, encoding=sys.stdout.encoding, errors="backslashreplace", line_buffering=own.isatty())
     sys.stdout = sys.__stdout__ = stream  # type: ignore[misc] # the terminal's size is asked of it
@@ -96,7 +96,7 @@ def finish() -> None:
 def give_up() -> None:
     """Print to standard output no more."""
     if isinstance(sys.stdout, _Checked):
-        sys.stdout = sys.__stdout__ = sys.stderr  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = sys.stderr  # type: ignore[misc,assignment]
 
 
 @contextlib.contextmanager

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gwbench.cli.options import parse_settings, plugin_option
+from gwbench.cli.options import UserPath, parse_settings, plugin_option
 from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import Verb
 
@@ -31,16 +30,16 @@ def _common(command: F) -> F:
     """The argument and the options of both verbs."""
     for decorate in reversed(
         (
-            click.argument("file", type=click.Path(path_type=Path)),
+            click.argument("file", type=UserPath()),
             click.option("--only", multiple=True, metavar="PATTERN",
                          help="Only cells whose label contains PATTERN; wildcards are allowed. Repeatable."),
             click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
                          help="Set a parameter in all cells that have it, such as dataset.path=FOLDER. Repeatable."),
             plugin_option,
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
-            click.option("--out", default="runs", show_default=True, type=click.Path(),
+            click.option("--out", default="runs", show_default=True, type=UserPath(),
                          help="Folder for the run folders."),
-            click.option("--cache-dir", type=click.Path(),
+            click.option("--cache-dir", type=UserPath(),
                          help="Folder for generated data.  [default: $GWBENCH_CACHE, or else the user's cache]"),
         )
     ):  # fmt: skip

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gwbench.data.psd_files import NOISE_F_LOW, read_psd
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.paths import user_path
 
 Float = NDArray[np.float64]
 
@@ -65,7 +66,7 @@ def psd_files(names: Iterable[str]) -> list[Path]:
 
 
 def _path(name: str) -> Path | None:
-    path = Path(name).expanduser()
+    path = user_path(name)
     written_as_path = "/" in name or os.sep in name or path.suffix != ""
     return path if written_as_path or (path.is_file() and not _is_known(name)) else None
 

@@ -19,12 +19,13 @@ from typing import TypeVar
 
 from gwbench.errors import UserError, did_you_mean, in_words
 from gwbench.registry.class_contract import check_class, docstring
-from gwbench.registry.importing import import_source
+from gwbench.registry.importing import import_source, source_digest
 from gwbench.registry.installed import installed, malformed, unreadable
 from gwbench.registry.metadata import DEFAULT_TAG, KINDS, Origin, Plugin, get_kind, odd_metadata
 from gwbench.registry.source_hash import source_hashes
 from gwbench.registry.static_metadata import read_plugin
-from gwbench.utils.files import file_digest
+from gwbench.utils.paths import user_path
+from gwbench.utils.sibling_modules import forget_siblings
 
 C = TypeVar("C", bound=type)
 
@@ -72,11 +73,12 @@ class Registry:
         Raises:
             UserError: there is no such file or module, or it registers a name that is taken.
         """
-        path = Path(source).expanduser()
-        digest = file_digest(path) if path.is_file() else ""
+        path = user_path(source)
+        digest = source_digest(path) if path.is_file() else ""
         if self._digests.get(source) == digest:
             return
         if source in self._digests:  # edited since: what it registered then gives way
+            forget_siblings(path)
             self._loaded = {key: old for key, old in self._loaded.items() if old.origin.file != str(path.resolve())}
         before = dict(self._loaded)
         try:
@@ -96,7 +98,7 @@ class Registry:
         """The files (absolute) and modules that were loaded by name and that hold any of these plugins."""
         files = {plugin.origin.file for plugin in plugins}
         modules = {plugin.target.__module__ for plugin in plugins if plugin.target}
-        paths = {source: str(Path(source).expanduser().resolve()) for source in self._sources}
+        paths = {source: str(user_path(source).resolve()) for source in self._sources}
         paths_used = [path for path in paths.values() if path in files]
         sources = [source for source in paths if any(f"{name}.".startswith(f"{source}.") for name in modules)]
         return paths_used + sources
@@ -241,7 +243,7 @@ def register(
 
     def decorate(cls: C) -> C:
         check_class(get_kind(kind), name, cls, origin)
-        given = {"citation": citation, "version": version, "tags": tags, "aliases": aliases}
+        given: dict[str | None, object] = {"citation": citation, "version": version, "tags": tags, "aliases": aliases}
         if odd := odd_metadata(given):
             raise UserError(f"{kind} {name!r} at {origin}: {odd}.")
         summary = docstring(cls).split("\n", 1)[0]

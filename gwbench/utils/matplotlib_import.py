@@ -31,6 +31,6 @@ def import_matplotlib() -> Any:
 
 
 def settle_backend() -> None:
-    """Have the libraries of a run, some of which import matplotlib, find it imported where $MPLBACKEND could stop it."""
+    """Import matplotlib before the libraries of a run do, where $MPLBACKEND could stop them."""
     if os.environ.get(VARIABLE):
         import_matplotlib()

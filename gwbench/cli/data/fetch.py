@@ -6,12 +6,11 @@ import json
 import re
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gwbench.cli.options import json_option
+from gwbench.cli.options import UserPath, json_option
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import Verb
 from gwbench.data.gwosc.api import HOST
@@ -55,7 +54,7 @@ class _SeveralDetectors(Verb):
 @click.option(
     "--format", "file_format", default="hdf5", show_default=True, metavar="FORMAT", help="File format: hdf5 or gwf."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.  [default: in the user's cache]")
+@click.option("--out", type=UserPath(), help="Folder for the files.  [default: in the user's cache]")
 @click.option("--host", default=HOST, show_default=True, envvar=HOST_VARIABLE, show_envvar=True,
               metavar="URL", help="Server to download from.")  # fmt: skip
 @json_option

@@ -15,6 +15,7 @@ from gwbench.data.strain_files.quality import NO_MASK
 from gwbench.data.strain_files.recording import LISTED, Recording
 from gwbench.data.strain_files.strain_hdf5 import hdf5_detectors, read_hdf5
 from gwbench.errors import UserError
+from gwbench.utils.paths import user_path
 
 Ranges = tuple[tuple[int, int], ...]
 """Half-open sample ranges (start, stop), in order, without overlap."""
@@ -146,7 +147,7 @@ def find_strain_files(places: Iterable[str]) -> list[Path]:
     """
     paths: set[Path] = set()
     for given in places:
-        place = Path(given).expanduser()
+        place = user_path(given)
         if place.is_file():
             here = [place]
         elif place.is_dir():
