@@ -1,8 +1,8 @@
-"""Strain files: GWOSC HDF5, plain HDF5 and GWF frames, with the segments of good data in them."""
+"""Strain files of any format, with the segments of good data in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,16 +10,32 @@ from pathlib import Path
 import numpy as np
 
 from gwbench.data.dataset import Array
-from gwbench.data.strain_files.finding import GWF
 from gwbench.data.strain_files.finding import find_strain_files as find_strain_files
 from gwbench.data.strain_files.frames import frame_detectors, read_frame
 from gwbench.data.strain_files.quality import NO_MASK
 from gwbench.data.strain_files.recording import LISTED, Recording
 from gwbench.data.strain_files.strain_hdf5 import hdf5_detectors, read_hdf5
+from gwbench.data.strain_files.strain_text import read_text, text_detectors
+from gwbench.data.strain_files.strain_xml import read_xml, xml_detectors
 from gwbench.errors import UserError
+from gwbench.utils.untrusted_files import UnusableError, open_plain
 
 Ranges = tuple[tuple[int, int], ...]
 """Half-open sample ranges (start, stop), in order, without overlap."""
+
+
+Reader = Callable[[Path, Sequence[str]], list[Recording]]
+DetectorReader = Callable[[Path, Sequence[str]], list[str | None]]
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+FORMATS: tuple[tuple[bytes, tuple[str, ...], Reader, DetectorReader], ...] = (
+    (b"IGWD\0", ("gwf",), read_frame, frame_detectors),
+    (b"<", ("xml",), read_xml, xml_detectors),
+    (b"\x93NUMPY", ("npy",), read_text, text_detectors),
+    (b"# ", ("txt", "dat", "csv", "asc", "ascii"), read_text, text_detectors),
+)
+"""How a file begins, its suffixes without .gz, and what reads it. All others are HDF5."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,7 @@ def read_strain_series(path: str | Path, channels: Sequence[str] = (), quality: 
     hold no transient hardware injection.
 
     Args:
-        path: the file; `.gwf` is a frame, anything else HDF5.
+        path: the file. Its format is told by how it begins, or else by its suffix.
         channels: names of frame channels, or of HDF5 datasets, groups or detectors, of which the file holds at least
             one; by default as above.
         quality: of frames, the quality channels and bits to ask for, as `quality.chosen_rules` takes them; ("none",)
@@ -101,8 +117,8 @@ def read_strain_series(path: str | Path, channels: Sequence[str] = (), quality: 
             meant or none of those asked for, no sample rate or no finite sample.
     """
     path = _existing(path)
-    is_frame = path.suffix.lower() in GWF
-    recordings = read_frame(path, channels, quality) if is_frame else read_hdf5(path, channels)
+    read, _ = _readers(path)
+    recordings = read_frame(path, channels, quality) if read is read_frame else read(path, channels)
     if tuple(quality) == (NO_MASK,):
         recordings = [replace(recording, masks=(), quality=()) for recording in recordings]
     if not any(np.isfinite(recording.strain).any() for recording in recordings):
@@ -131,7 +147,7 @@ def _with_good_ranges(path: Path, recording: Recording) -> StrainFile:
 def strain_detectors(path: str | Path, channels: Sequence[str] = ()) -> list[str | None]:
     """The detector of each series, without reading the strain. Raises `UserError` as `read_strain_series`."""
     path = _existing(path)
-    return (frame_detectors if path.suffix.lower() in GWF else hdf5_detectors)(path, channels)
+    return _readers(path)[1](path, channels)
 
 
 def strain_detector(path: str | Path, channels: Sequence[str] = ()) -> str | None:
@@ -143,6 +159,21 @@ def ranges(mask: Array) -> Ranges:
     """The ranges in which a boolean mask [samples] is true."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False]))))
     return tuple((int(start), int(stop)) for start, stop in edges.reshape(-1, 2))
+
+
+def _readers(path: Path) -> tuple[Reader, DetectorReader]:
+    """The functions that read a file's strain and its detectors, by how it begins, or else by its suffix."""
+    begin = b""
+    with suppress(OSError, UnusableError), open_plain(path.resolve()) as file:
+        begin = file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if begin.startswith(HDF5_SIGNATURE):
+        return read_hdf5, hdf5_detectors
+    ending = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    by_content = [format_ for format_ in FORMATS if begin.startswith(format_[0])]
+    by_suffix = [format_ for format_ in FORMATS if ending in format_[1]]
+    for _, _, read, detectors in (*by_content, *by_suffix):
+        return read, detectors
+    return read_hdf5, hdf5_detectors
 
 
 def _existing(path: str | Path) -> Path:
