@@ -10,8 +10,9 @@ from pydantic import Field
 
 from gwbench.data.dataset import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import psd_files
+from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.data.strain_files.known_events import event_files, known_events
-from gwbench.data.strain_files.reading import find_strain_files, read_strain_series
+from gwbench.data.strain_files.reading import read_strain_series
 from gwbench.data.strain_files.resample import resampled
 from gwbench.data.strain_files.segments import good_segments, without
 from gwbench.data.strain_files.timeline import arranged
@@ -65,7 +66,8 @@ class SimulatedDataset(Dataset):
         detectors: at least two of H1, L1, V1, K1.
         sample_rate: Hz.
         duration: of a window, seconds.
-        psds: one PSD per detector, in order: a name, or a file (text of frequency and ASD or PSD, or HDF5); by default
+        psds: one PSD per detector, in order: a name, or a file of a PSD or ASD (text, .npy, HDF5 or LAL's XML), of
+            which each detector takes its own PSD, or FILE#NAME the one of this name; by default
             aLIGODesignSensitivityT1800044 (H1, L1), AdvVirgo (V1) and KAGRA (K1).
         population: what binaries there are: a name of gwbench/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance

@@ -14,8 +14,10 @@ from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import default_psd
 from gwbench.data.store.layout import SPLITS
 from gwbench.data.strain_files import segments
+from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
-from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain_series, strain_detectors
+from gwbench.data.strain_files.quality import quality_note
+from gwbench.data.strain_files.reading import StrainFile, read_strain_series, strain_detectors
 from gwbench.data.strain_files.resample import reach, resampled
 from gwbench.data.strain_files.segments import Segment
 from gwbench.data.strain_files.splitting import Shares, share_out, share_together
@@ -51,14 +53,16 @@ class RealNoise(Dataset):
     """Windows of real strain from files, half of them with a simulated binary-black-hole signal.
 
     Files are GWOSC HDF5, plain HDF5 or GWF frames (docs/files.md), of any mix of detectors. Copies are used once.
-    Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments of time that
-    do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR by the PSD
-    measured within about a minute of each window.
+    Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments of time
+    that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR by the
+    PSD measured within about a minute of each window.
 
     Args:
         path: files, folders or globs.
         channel: frame channels, or HDF5 datasets, groups or detectors, to read, of which every file holds at least
             one; by default GWOSC's, or what is strain by its name.
+        quality: of frames, the bits that good seconds have set, such as GDS-CALIB_STATE_VECTOR:2; by default those of
+            the state vectors, data-quality vectors and GWOSC masks that we know. "none" applies no mask at all.
         detectors: the channels; by default the detectors that the files name, or H1, L1 and V1.
         background: "time-slid", every channel of a window starts at a time of its own, half a second or more from the
             others', so that real signals are not coincident, and a channel without strain of its own takes that of
@@ -98,6 +102,7 @@ class RealNoise(Dataset):
         *,
         path: tuple[str, ...] = (),
         channel: tuple[str, ...] = (),
+        quality: tuple[str, ...] = (),
         detectors: tuple[str, ...] | None = None,
         background: Literal["time-slid", "coincident"] = "time-slid",
         train: Annotated[int, Field(ge=2)] = 4000,
@@ -132,7 +137,7 @@ class RealNoise(Dataset):
                 f"dataset.fractions={','.join(f'{share:g}' for share in fractions)}: expected the shares of "
                 "good time for train, val and test, each above 0, such as 0.6,0.2,0.2."
             )
-        self.path, self.channel, self.detectors = path, channel, detectors
+        self.path, self.channel, self.quality, self.detectors = path, channel, quality, detectors
         self.coincident = background == "coincident"
         self.sizes = dict(zip(SPLITS, (train, val, test), strict=True))
         self.fractions = dict(zip(SPLITS, fractions, strict=True))
@@ -181,8 +186,8 @@ class RealNoise(Dataset):
         windows = self._injections(sources, shares)
         used = used_files(shares)
         notes = [
-            f"Noise is real strain out of {len(used)} file(s), "
-            f"good-quality seconds only; signals are simulated: {self.signals}.",
+            f"Noise is real strain out of {len(used)} file(s); signals are simulated: {self.signals}.",
+            quality_note((file.path.name, file.quality) for file in files if file.path in used),
             *unused_notes(timeline, used, pools, (self.window + 2 * self.margin) / self.sample_rate),
             *timeline.notes,
             *dict.fromkeys(note for file in files for note in file.notes),
@@ -206,7 +211,10 @@ class RealNoise(Dataset):
         files = []
         with progress.task("Read strain", total=len(self._files), unit="files") as task:
             for path in self._files:
-                files += [resampled(series, self.sample_rate) for series in read_strain_series(path, self.channel)]
+                files += [
+                    resampled(series, self.sample_rate)
+                    for series in read_strain_series(path, self.channel, self.quality)
+                ]
                 task.advance()
         return files
 

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gwbench.cli.options import cache_option
+from gwbench.cli.options import UserPath, cache_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.utils.files import atomic
+from gwbench.utils.paths import user_path
 
 if TYPE_CHECKING:
     from gwbench.preprocessing.conditioning import Conditioning
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 SPLIT, DURATION = "val", 2.0
 
 
-@click.command()
+@verb()
 @click.argument("sources", nargs=-1, required=True, metavar="NAME_OR_FILE...")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help=f"Split of the dataset.  [default: {SPLIT}]")
 @click.option("--window", metavar="POSITION|loudest|signal|noise",
@@ -39,7 +42,7 @@ SPLIT, DURATION = "val", 2.0
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="PNG file to write.  [default: named after the data, in the current folder]",
 )
 @cache_option
@@ -86,7 +89,7 @@ def plot(
     path = out or Path(f"{name}.png")
     with atomic(path) as temporary:
         temporary.write_bytes(picture)
-    click.echo(str(path))
+    echo(str(path))
 
 
 def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
@@ -95,8 +98,8 @@ def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
     from gwbench.data.store.reader import DamagedStoreError
     from gwbench.data.store.recognise import is_store
 
-    paths = [Path(source).expanduser() for source in sources]
-    stores = [path.suffix.lower() != ".gwf" and path.is_file() and is_store(path) for path in paths]
+    paths = [user_path(source) for source in sources]
+    stores = [is_store(path) for path in paths]
     if len(sources) > 1 and (any(stores) or not all(path.exists() for path in paths)):
         odd = next(p for p, store in zip(paths, stores, strict=True) if store or not p.exists())
         what = "is a dataset" if odd.exists() else "is no file"
@@ -131,7 +134,7 @@ def _of_files(
     from gwbench.data.strain_files.reading import read_strain_series
     from gwbench.reporting.strain_plots.file_view import file_plot, one_of_each
 
-    read = [read_strain_series(Path(source).expanduser(), channels) for source in sources]
+    read = [read_strain_series(user_path(source), channels) for source in sources]
     files = [chosen for series in read for chosen in one_of_each(series, gps)]
     strain_plot = file_plot(files, gps=gps, duration=duration, settings=settings)
     detectors = "".join(channel.name for channel in strain_plot.channels)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from gwbench.data.store.reader import open_store
 from gwbench.utils.reader_process import read_in_process
+from gwbench.utils.untrusted_files import UnusableError, open_plain
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 GROUPS = {"train", "val", "test"}
 
@@ -18,8 +21,14 @@ def is_store(path: Path) -> bool:
     """Whether a file is a dataset's, and not one of strain. It is read in a process of its own.
 
     Raises:
-        UserError: there is no such file, reading it does not come to an end, or it is a dataset's and damaged.
+        UserError: reading it does not come to an end, or it is a dataset's and damaged.
     """
+    try:
+        with open_plain(path.resolve()) as file:
+            if file.read(len(SIGNATURE)) != SIGNATURE:
+                return False
+    except (OSError, UnusableError):
+        return False  # why it cannot be read, the reader of strain says
     answer: bool = read_in_process(
         _is_store, path, what="dataset or strain file", kind="HDF5 file", modules=("gwbench.data.store.reader",)
     )
