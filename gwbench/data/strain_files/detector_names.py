@@ -60,11 +60,8 @@ def detector_of_file(path: Path) -> str | None:
     name = path.name
     if igwn := IGWN_NAME.fullmatch(name):
         return igwn[1] if igwn[1] in KNOWN else None
-    words = _words(name)
-    # A lower-case v1 is a version, unless it is all the name there is.
-    if name.split(".")[0] != "v1":
-        words = [word for word in words if word != "v1"]
-    return _one(words)
+    # A lower-case v1 is a version, and g1 or k1 somebody's counting.
+    return _one([word for word in _words(name) if word.lower() in SITES or word not in ("v1", "g1", "k1")])
 
 
 def _words(text: str) -> list[str]:

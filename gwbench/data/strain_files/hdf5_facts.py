@@ -19,6 +19,7 @@ import numpy as np
 from gwbench.data.strain_files.detector_names import detector_named, detector_of_path
 from gwbench.data.strain_files.hdf5_tree import Found, Tree, children
 from gwbench.errors import UserError
+from gwbench.utils.untrusted_files import printable
 
 if TYPE_CHECKING:
     import h5py
@@ -133,6 +134,10 @@ class Facts:
     def parts(self) -> list[str]:
         """The parts of its paths, the dataset's own name first."""
         return [part for path in self.found.names for part in reversed(path.split("/"))]
+
+    def names_beside(self) -> list[str]:
+        """The names of what lies in the same group."""
+        return list(children(self.found.groups[0], MEMBERS))
 
     @property
     def spacing_said(self) -> Any:
@@ -305,7 +310,7 @@ def _key(name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return repr(value)[:100]
+    return printable(repr(value), LONGEST)
 
 
 __all__ = ["Facts", "Number", "number_of"]

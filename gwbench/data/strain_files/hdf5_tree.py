@@ -20,7 +20,7 @@ from gwbench.errors import UserError
 if TYPE_CHECKING:
     import h5py
 
-OBJECTS, DEPTH, FILES = 20_000, 64, 256
+OBJECTS, DEPTH, FILES = 10_000, 64, 256
 """The most links looked at, groups within each other, and files opened for one file."""
 
 LINKS = 16
@@ -31,6 +31,9 @@ FACTOR, SLACK = 1100, 2**26
 
 MOST, TIMES_FILE = 2**30, 40
 """Bytes that all that is read of a file may take, and more of them for every byte of the file."""
+
+
+MOVE = "Write the strain into the file itself, or put the files into one folder."
 
 
 class LinkError(Exception):
@@ -133,7 +136,7 @@ class Tree:
         except KeyError:
             return []
         except LinkError as error:
-            raise UserError(f"The strain file {self.path}: {name} {error}.") from None
+            raise UserError(f"The strain file {self.path}: {name} {error}. {MOVE}") from None
         if isinstance(item, h5py.Dataset):
             return [Found(item, [name.strip("/")], groups)]
         if isinstance(item, h5py.Group):
@@ -232,7 +235,9 @@ class Tree:
             except KeyError:
                 continue  # HDF5 fills in what is not there
             except LinkError as error:
-                raise UserError(f"The strain file {self.path}: the virtual dataset {dataset.name} {error}.") from None
+                raise UserError(
+                    f"The strain file {self.path}: the virtual dataset {dataset.name} {error}. {MOVE}"
+                ) from None
             stored += self._stored(item, links + 1)
         return stored
 

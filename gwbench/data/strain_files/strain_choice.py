@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gwbench.data.strain_files.hdf5_facts import Facts
+from gwbench.data.strain_files.hdf5_time_axis import TIMES
 from gwbench.data.strain_files.recording import LISTED
 from gwbench.errors import UserError
 
@@ -18,11 +19,10 @@ GWOSC = re.compile(r"(.*/)?strain/Strain")
 NO_STRAIN = frozenset(
     {
         "mask", "masks", "quality", "dq", "dqmask", "injmask", "psd", "psds", "asd", "asds", "template", "templates",
-        "time", "times", "timestamps", "freq", "freqs", "frequency", "frequencies", "snr", "snrs", "trigger",
-        "triggers", "injection", "injections", "inj", "state", "flag", "flags", "window", "windows", "aux", "label",
-        "labels", "parameters", "params", "hp", "hc", "hplus", "hcross", "waveform", "waveforms", "whitened",
-        "residual", "phase", "amplitude", "ra", "dec", "chisq", "weights", "veto", "vetoes", "segments", "bits",
-        "vector", "odc", "glitch", "glitches",
+        "freq", "freqs", "frequency", "frequencies", "snr", "snrs", "trigger", "triggers", "injection", "injections",
+        "inj", "state", "flag", "flags", "aux", "label", "labels", "parameters", "params", "hp", "hc", "hplus",
+        "hcross", "waveform", "waveforms", "whitened", "residual", "phase", "amplitude", "ra", "dec", "chisq",
+        "weights", "veto", "vetoes", "bits", "vector", "odc",
     }
 )
 # fmt: on
@@ -47,7 +47,7 @@ def chosen(path: Path, series: Sequence[Facts]) -> list[Facts]:
     for known in (_gwosc(series), _named_data(series)):
         if known:
             return known
-    likely = [one for one in series if not _words(one) & NO_STRAIN]
+    likely = [one for one in series if not _words(one) & NO_STRAIN and _plain(one.names[0]) not in TIMES]
     if not likely:
         raise UserError(
             f"The strain file {path} has no channel that is known as strain. It holds {listed(series)}. {CHOOSE}"
@@ -108,6 +108,10 @@ def _are_segments(series: Sequence[Facts]) -> bool:
         spans = sorted((one.start or 0.0, one.found.dataset.size / (one.sample_rate or 1.0)) for one in series)
         return all(start + length <= after + 1e-6 for (start, length), (after, _) in pairwise(spans))
     return None in starts and len({re.sub(r"\d+", "", one.found.names[0]) for one in series}) == 1
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def _words(one: Facts) -> set[str]:

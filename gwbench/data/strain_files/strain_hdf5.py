@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,22 @@ import numpy as np
 from gwbench.data.strain_files.detector_names import KNOWN, detector_of_file
 from gwbench.data.strain_files.hdf5_facts import Facts
 from gwbench.data.strain_files.hdf5_masks import masks_of
+from gwbench.data.strain_files.hdf5_time_axis import time_axis
 from gwbench.data.strain_files.hdf5_tree import Found, Tree
 from gwbench.data.strain_files.recording import LISTED, Recording
 from gwbench.data.strain_files.strain_choice import CHOOSE, chosen, listed, only
 from gwbench.errors import UserError
 from gwbench.utils.reader_process import read_in_process
+from gwbench.utils.untrusted_files import printable
 
 RATES = (1e-2, 1e8)
 """Hz between which a sample rate lies."""
 
 TYPES = {"S": "text", "U": "text", "O": "objects or text", "V": "a compound type", "c": "complex numbers", "b": "flags"}
 """What a dataset holds that is no strain, by numpy's kind of its type."""
+
+LONGEST = 2000
+"""Letters of a message."""
 
 SPAN = re.compile(r".*-(\d{9,10})-(\d+)\.\w+")
 """GPS start and seconds in the names of LIGO-T050017."""
@@ -52,32 +58,42 @@ def hdf5_detectors(path: Path, channels: Sequence[str]) -> list[str | None]:
 
 def recordings_in(path: Path, channels: Sequence[str]) -> list[Recording]:
     """What `read_hdf5` gives, read in this process."""
-    with Tree(path) as tree:
+    with _printable(), Tree(path) as tree:
         return [_recording(one) for one in _series(tree, channels)]
 
 
 def detectors_in(path: Path, channels: Sequence[str]) -> list[str | None]:
     """What `hdf5_detectors` gives, read in this process."""
-    with Tree(path) as tree:
+    with _printable(), Tree(path) as tree:
         return [_detector(one)[0] for one in _series(tree, channels)]
+
+
+@contextmanager
+def _printable() -> Iterator[None]:
+    """Messages without the control characters that names in a file may hold."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(printable(str(error), LONGEST)) from None
 
 
 def _recording(facts: Facts) -> Recording:
     tree, dataset = facts.tree, facts.found.dataset
     name = dataset.name
-    rate = facts.sample_rate
+    rate, start = facts.sample_rate, facts.start
+    if (rate is None or start is None) and (axis := time_axis(facts)) is not None:
+        start, rate = start or axis[0], rate or axis[1]
     if rate is None or not RATES[0] <= rate <= RATES[1]:
         raise UserError(
             f"The strain file {tree.path} has no sample rate: {name} needs an attribute delta_t (or Xspacing or dx) "
             f"above 0, in seconds, or sample_rate, in Hz; found {facts.spacing_said}."
         )
     strain = np.asarray(tree.read(dataset), dtype=np.float64).reshape(-1)
-    start = facts.start
     if start is None:
         start = _start_of_file(tree.path, len(strain) / rate)
     masks, quality = masks_of(facts, start, len(strain))
     detector, notes = _detector(facts)
-    return Recording(detector, start, rate, strain, masks, name, quality, notes)
+    return Recording(detector, start, rate, strain, masks, printable(name), quality, notes)
 
 
 def _detector(facts: Facts) -> tuple[str | None, tuple[str, ...]]:
