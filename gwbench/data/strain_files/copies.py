@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.fft
@@ -77,11 +78,31 @@ class Whitened:
                 good.append((start + edge, stop - edge))
         return cls(white, rate, tuple(good))
 
-    def heads(self) -> list[tuple[int, Array]]:
-        """The beginnings of the good ranges, and where they lie."""
+    @cached_property
+    def heads(self) -> list[tuple[int, float, Array]]:
+        """The beginnings of the good ranges: where they lie, their norms, and their spectra."""
         size = round(HEAD * self.rate)
         chosen = np.unique(np.linspace(0, len(self.good) - 1, min(HEADS, len(self.good))).round().astype(int))
-        return [(self.good[place][0], self.white[self.good[place][0] :][:size]) for place in chosen]
+        heads = [(self.good[place][0], self.white[self.good[place][0] :][:size]) for place in chosen]
+        return [(place, _norm(head), np.conj(scipy.fft.rfft(head, CHUNK))) for place, head in heads if head.any()]
+
+    @cached_property
+    def chunks(self) -> list[tuple[int, Array]]:
+        """The spectra of pieces that overlap by a head, and where these begin."""
+        starts = range(0, max(1, len(self.white) - round(HEAD * self.rate) + 1), CHUNK - round(HEAD * self.rate) + 1)
+        pieces = [(start, self.white[start : start + CHUNK]) for start in starts]
+        return [(start, scipy.fft.rfft(piece, CHUNK)) for start, piece in pieces if piece.any()]
+
+    def places(self, norm: float, head: Array) -> list[int]:
+        """The places at which it holds the head of another series, by its norm and spectrum."""
+        size, found = round(HEAD * self.rate), []
+        for start, spectrum in self.chunks:
+            product = scipy.fft.irfft(spectrum * head, CHUNK)[: min(CHUNK, len(self.white) - start) - size + 1]
+            best = int(np.argmax(product))
+            there = _norm(self.white[start + best :][:size])
+            if product[best] > ALIKE * norm * there and there > norm / 4:
+                found.append(start + best)
+        return found
 
 
 def copied(kept: Whitened, other: Whitened) -> list[tuple[float, float]]:
@@ -90,10 +111,10 @@ def copied(kept: Whitened, other: Whitened) -> list[tuple[float, float]]:
     Returns:
         Seconds from the start of `other`, in order, between which it repeats `kept`.
     """
-    if kept.rate != other.rate:
+    if kept.rate != other.rate or HEAD * kept.rate > CHUNK / 2:
         return []
-    lags = {place - where for place, head in other.heads() for where in _search(head, kept)}
-    lags |= {where - place for place, head in kept.heads() for where in _search(head, other)}
+    lags = {place - where for place, norm, head in other.heads for where in kept.places(norm, head)}
+    lags |= {where - place for place, norm, head in kept.heads for where in other.places(norm, head)}
     spans = [span for lag in _apart(sorted(lags)) for span in alike(kept, other, lag).spans]
     return sorted(spans)
 
@@ -137,24 +158,8 @@ def _apart(lags: Sequence[int]) -> list[int]:
     return [lag for place, lag in enumerate(lags) if place == 0 or lag - lags[place - 1] > 1]
 
 
-def _search(head: Array, series: Whitened) -> list[int]:
-    """The places in a series at which it holds a head."""
-    size = len(head)
-    norm = float(np.sqrt(np.sum(head**2)))
-    if not norm or size >= CHUNK // 2:
-        return []
-    pattern = np.conj(scipy.fft.rfft(head, CHUNK))
-    places = []
-    for begin in range(0, len(series.white), CHUNK - size + 1):
-        chunk = series.white[begin : begin + CHUNK]
-        if len(chunk) < size or not chunk.any():
-            continue
-        product = scipy.fft.irfft(scipy.fft.rfft(chunk, CHUNK) * pattern, CHUNK)[: len(chunk) - size + 1]
-        best = int(np.argmax(product))
-        there = float(np.sqrt(np.sum(chunk[best : best + size] ** 2)))
-        if product[best] > ALIKE * norm * there and there > norm / 4:
-            places.append(begin + best)
-    return places
+def _norm(values: Array) -> float:
+    return float(np.sqrt(np.sum(values**2)))
 
 
 def _whiten(strain: Array, rate: float, edge: int) -> Array:
