@@ -42,7 +42,7 @@ def test_the_file_and_where_it_is_published_are_named(
 
 def test_a_folder_without_the_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAL_DATA_PATH", str(tmp_path))
-    assert f"in no folder of LAL_DATA_PATH ({tmp_path})" in message("SEOBNRv4_ROM")
+    assert f"in no folder of LAL_DATA_PATH ({tmp_path})" in message("SEOBNRv4HM_ROM")
 
 
 def test_data_without_a_name_are_missing_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
