@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from gwbench.data.dataset import DataContext, Dataset, Layout, StrainSplits
+from gwbench.data.detectors import DetectorNames
 from gwbench.data.folder_walk import LeftOut
 from gwbench.data.psd import psd_files
 from gwbench.data.strain_files.finding import find_strain_files
@@ -65,11 +66,11 @@ class SimulatedDataset(Dataset):
         test: windows in the test split.
         labelled: how many training windows come with their label, of which a run's label fraction is a share; by
             default the preset's, or all where the training split is smaller. The others are for pre-training.
-        detectors: at least two of H1, L1, V1, K1.
+        detectors: at least two of H1, L1, V1, K1, H2, G1, I1 (LIGO India), in any case.
         sample_rate: Hz.
         duration: of a window, seconds.
         psds: one PSD per detector, in order: a name, or a file (text of frequency and ASD or PSD, or HDF5); by default
-            aLIGODesignSensitivityT1800044 (H1, L1), AdvVirgo (V1) and KAGRA (K1).
+            the first that gwbench/data/detectors.py names, such as aLIGODesignSensitivityT1800044 (H1, L1).
         population: what binaries there are: a name of gwbench/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
             chosen to fit), or "distance" (from the population's distances).
@@ -102,7 +103,7 @@ class SimulatedDataset(Dataset):
         val: Annotated[int, Field(gt=0)] | None = None,
         test: Annotated[int, Field(gt=0)] | None = None,
         labelled: Annotated[int, Field(gt=0)] | None = None,
-        detectors: tuple[str, ...] = ("H1", "L1", "V1"),
+        detectors: DetectorNames = ("H1", "L1", "V1"),
         sample_rate: Annotated[float, Field(gt=0)] = 2048.0,
         duration: Annotated[float, Field(gt=0)] | None = None,
         psds: tuple[str, ...] | None = None,

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
+from gwbench.data.detectors import DetectorNames
 from gwbench.data.folder_walk import LeftOut
 from gwbench.data.psd import default_psd
 from gwbench.data.store.layout import SPLITS
@@ -61,7 +62,7 @@ class RealNoise(Dataset):
     Args:
         path: files, folders or globs.
         channel: frame channels or HDF5 datasets to read, of which every file holds one; by default GWOSC's.
-        detectors: the channels; by default the detectors that the files name, or H1, L1 and V1.
+        detectors: the channels, in any case; by default the detectors that the files name, or H1, L1 and V1.
         background: "time-slid", every channel of a window starts at a time of its own, half a second or more from the
             others', so that real signals are not coincident, and a channel without strain of its own takes that of
             another detector, at times that no other channel has; "coincident", all channels at the same time.
@@ -102,7 +103,7 @@ class RealNoise(Dataset):
         *,
         path: tuple[str, ...] = (),
         channel: tuple[str, ...] = (),
-        detectors: tuple[str, ...] | None = None,
+        detectors: DetectorNames | None = None,
         background: Literal["time-slid", "coincident"] = "time-slid",
         train: Annotated[int, Field(ge=2)] = 4000,
         val: Annotated[int, Field(ge=2)] = 1000,

@@ -323,6 +323,17 @@ def test_the_catalogues_count_in_the_identity() -> None:
     assert catalogues().date == real_noise.EVENT_LIST
 
 
+@pytest.mark.parametrize("name", ["G1", "H2", "I1"])
+def test_a_file_of_any_detector_serves_as_noise(tmp_path: Path, name: str) -> None:
+    """As GWOSC lays it out."""
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        file.create_dataset("strain/Strain", data=noise(60)).attrs.update({"Xspacing": 1 / RATE, "Xstart": 10**9})
+        file["meta/Detector"], file["meta/GPSstart"] = name, 10**9
+    splits = RealNoise(path=(str(tmp_path),), **SMALL).load(Context())
+    assert splits.detectors == (name,)
+    assert splits.train.label.mean() == 0.5
+
+
 def test_what_is_left_out_of_a_folder_is_noted(tmp_path: Path) -> None:
     write(tmp_path / "h.HDF5", noise(60), detector="H1")
     (tmp_path / "l.hdf").symlink_to("/mnt/not-mounted/l.hdf")
