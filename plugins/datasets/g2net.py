@@ -250,8 +250,8 @@ def _lacking(path: Path, needed: str) -> str:
         mode = path.stat().st_mode
     except OSError as error:
         return error.strerror or "out of reach"
-    right = stat.S_ISDIR(mode) if needed == "a folder" else stat.S_ISREG(mode)
-    return "" if right else "it is something else"
+    kind = "a folder" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "a pipe, a socket or a device"
+    return "" if kind == needed else f"it is {kind}"
 
 
 def _expected(root: Path, part: Path, needed: str) -> str:

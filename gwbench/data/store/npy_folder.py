@@ -251,23 +251,22 @@ def require_even(root: Path, files: Scan, shape: tuple[int, int]) -> None:
         UserError: some cannot be read as strain of this shape; the message names the first few of the most frequent
             cause.
     """
-    bad: dict[str, list[str]] = {}
+    bad: dict[tuple[str, str], list[str]] = {}
     for name, size in sorted(files.odd.items()):
         path = files.places.path(root, name)
         try:
             check_window(path, shape)
         except BadFileError as error:
-            said = f"{path} ({size} bytes)" if error.advice == AGAIN else f"{path} {error}"
-            bad.setdefault(error.advice, []).append(said)
+            truncated = error.advice == AGAIN
+            cause = "are truncated or of another shape" if truncated else f"are of no use, each {error}"
+            bad.setdefault((cause, error.advice), []).append(f"{path} ({size} bytes)" if truncated else str(path))
     if not bad:
         return
-    advice, shown = max(bad.items(), key=lambda item: len(item[1]))
-    truncated = advice == AGAIN
-    named = f"{(', ' if truncated else '; ').join(shown[:SHOWN])}{', ...' if len(shown) > SHOWN else ''}"
-    what = "truncated or of another shape" if truncated else "of no use"
+    (cause, advice), paths = max(bad.items(), key=lambda item: len(item[1]))
     sizes = f"{file_bytes(shape)} bytes of float64 or {file_bytes(shape, '<f4')} bytes of float32"
+    expected = f" Expected {sizes}, shape {shape}." if advice == AGAIN else ""
+    others = "; an import (`gwbench data import`) leaves such files out" if len(paths) < len(files.ids) else ""
     raise UserError(
-        f"{len(shown)} of {len(files.ids)} files are {what}: {named}."
-        f"{f' Expected {sizes}, shape {shape}.' if truncated else ''} {advice}; an import (`gwbench data import`) "
-        "leaves such files out."
+        f"{len(paths)} of {len(files.ids)} files {cause}: {', '.join(paths[:SHOWN])}"
+        f"{', ...' if len(paths) > SHOWN else ''}.{expected} {advice}{others}."
     )

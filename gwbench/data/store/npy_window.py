@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gwbench.data.dataset import Array
+from gwbench.data.folder_walk import printable
 from gwbench.errors import UserError
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -25,6 +26,9 @@ LONGEST_HEADER, WIDEST = 1 << 16, 16
 
 OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO)
 """Errors that mean that one file cannot be read; any other may mean that the disk has gone."""
+
+SHOWN_LETTERS = 120
+"""Of what a header says."""
 
 AGAIN = "Download it again or delete it"
 CONVERT = "Save it as float64 or float32 of that shape"
@@ -126,7 +130,7 @@ def _checked_header(content: bytes, size: int, shape: tuple[int, int]) -> tuple[
             warnings.simplefilter("ignore")
             given, fortran, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
     except Exception as error:  # numpy evaluates the header: whatever that trips over
-        text = " ".join(str(error).split())[:120]
+        text = _short(" ".join(str(error).split()))
         raise BadFileError(
             f"cannot be read as .npy: it is truncated, pickled or no .npy file ({text})", "Check what it is"
         ) from None
@@ -134,12 +138,21 @@ def _checked_header(content: bytes, size: int, shape: tuple[int, int]) -> tuple[
         raise BadFileError("cannot be read as .npy: it holds pickled objects, no numbers")
     expected = f"expected float64 or float32 of shape {shape}"
     if given != shape or dtype.kind != "f":
-        raise BadFileError(f"holds {dtype} of shape {given}; {expected}")
+        raise BadFileError(f"holds {_short(dtype)} of shape {_short(given)}; {expected}")
     if dtype.itemsize < 4:
         raise BadFileError(f"holds {dtype}, in which strain of 1e-21 is zero; {expected}")
     if size - stream.tell() != dtype.itemsize * prod(shape):
         raise cut
     return dtype, fortran, stream.tell()
+
+
+def _short(value: object) -> str:
+    """What a header says, as a message can show it."""
+    try:
+        text = printable(str(value))
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a vast size"
+    return text if len(text) <= SHOWN_LETTERS else f"{text[:SHOWN_LETTERS]}..."
 
 
 def _header_end(content: bytes) -> int:
