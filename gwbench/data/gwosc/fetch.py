@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from gwbench.data.detectors import DETECTORS, detector_name
 from gwbench.data.gwosc.api import HOST, Gwosc, RemoteFile, file_span
 from gwbench.data.gwosc.download import PartialDownload, download
 from gwbench.data.gwosc.web import Web
@@ -22,7 +23,6 @@ from gwbench.utils.files import atomic, file_digest, unwritable
 from gwbench.utils.paths import user_path
 from gwbench.utils.progress import Progress
 
-DETECTORS = ("H1", "H2", "L1", "V1", "G1", "K1")
 SAMPLE_RATES = (4096, 16384)
 SUFFIXES = {"hdf5": ".hdf5", "gwf": ".gwf"}
 SIGNATURES = {".hdf5": b"\x89HDF\r\n\x1a\n", ".gwf": b"IGWD"}
@@ -156,7 +156,7 @@ def fetch(
 
 def _checked(detectors: Sequence[str], duration: float | None, sample_rate: int, file_format: str) -> list[str]:
     """The detectors, each once, after a look at all arguments."""
-    names = list(dict.fromkeys(name.upper() for name in detectors))
+    names = list(dict.fromkeys(map(detector_name, detectors)))
     for name in names:
         if name not in DETECTORS:
             raise UserError(f"No detector {name!r}.{did_you_mean(name, DETECTORS)} Known: {', '.join(DETECTORS)}.")
