@@ -19,6 +19,7 @@ from gwbench.data.strain_files.frame_integrity import check_frame_file
 from gwbench.data.strain_files.known_events import EVENTS, KnownEvent, KnownEvents
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.files import atomic, file_digest, unwritable
+from gwbench.utils.leftovers import sweep_files
 from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "H2", "L1", "V1", "G1", "K1")
@@ -143,6 +144,7 @@ def fetch(
         )
     folder = Path(out).expanduser().absolute() if out else strain_folder() / target
     with _locked(folder, progress):
+        sweep_files(folder, (MANIFEST, EVENTS), held=True)
         manifest = _read_manifest(folder, progress)
         spans = filter(None, map(file_span, {*manifest.files, *(file.name for file in remote)}))
         events = tuple(gwosc.events(list(spans)))

@@ -13,6 +13,7 @@ import io
 import os
 import re
 import stat
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
@@ -24,6 +25,7 @@ import numpy as np
 from gwbench.data.dataset import Array, Block
 from gwbench.errors import UserError
 from gwbench.utils.progress import Progress
+from gwbench.utils.untrusted_text import printable
 
 ID = re.compile(r"[0-9a-zA-Z]{3,64}")
 """A window's id: the file's name without suffix."""
@@ -108,10 +110,12 @@ def _unusual(content: bytes, shape: tuple[int, int]) -> Array:
     """float64 of `shape` behind any other header that means it."""
     stream = io.BytesIO(content)
     try:
-        given, fortran, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's parser, about what the header says
+            given, fortran, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
     except Exception as error:  # numpy evaluates the header: whatever that trips over
         raise BadFileError(
-            f"cannot be read as .npy: it is truncated, pickled or no .npy file ({str(error).splitlines()[0][:120]})"
+            f"cannot be read as .npy: it is truncated, pickled or no .npy file ({printable(error, 120)})"
         ) from None
     if dtype.hasobject:
         raise BadFileError("cannot be read as .npy: it holds pickled objects, no numbers")
