@@ -21,6 +21,8 @@ from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.files import atomic, file_digest, unwritable
 from gwbench.utils.leftovers import sweep_files
 from gwbench.utils.progress import Progress
+from gwbench.utils.untrusted_files import AbsentError, UnusableError
+from gwbench.utils.untrusted_text import printable, read_json
 
 DETECTORS = ("H1", "H2", "L1", "V1", "G1", "K1")
 SAMPLE_RATES = (4096, 16384)
@@ -202,10 +204,10 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
 def _read_manifest(folder: Path, progress: Progress) -> Manifest:
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+        return Manifest.model_validate(read_json(path))
+    except AbsentError:
         return Manifest()
-    except (OSError, ValidationError):
+    except (UnusableError, ValidationError):
         progress.say(f"{path} cannot be read; every file is fetched again.")
         return Manifest()
 
@@ -267,7 +269,9 @@ def _problem(path: Path, suffix: str, md5: str) -> str:
         begin = stream.read(40)
         stream.seek(0)
         if not begin.startswith(SIGNATURES[suffix]):
-            return f"it is no {suffix[1:].upper()} file but begins with {begin.decode(errors='replace')!r}"
+            return (
+                f"it is no {suffix[1:].upper()} file but begins with {printable(repr(begin.decode(errors='replace')))}"
+            )
         if md5 and hashlib.file_digest(stream, "md5").hexdigest() != md5:
             return "its MD5 is not the one that the server announced"
     try:
@@ -275,7 +279,7 @@ def _problem(path: Path, suffix: str, md5: str) -> str:
             return "" if _holds_strain(path) else "it holds no strain/Strain"
         check_frame_file(path)
     except (OSError, RuntimeError, ValueError) as error:
-        return f"it is damaged ({error})"
+        return f"it is damaged ({printable(error)})"
     return ""
 
 
