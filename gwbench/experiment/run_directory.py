@@ -16,6 +16,7 @@ from gwbench.experiment.record import RunRecord
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import Plugin
 from gwbench.utils.files import unwritable
+from gwbench.utils.leftovers import sweep_files
 from gwbench.utils.untrusted_files import UnusableError
 from gwbench.utils.untrusted_text import printable
 
@@ -124,10 +125,10 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed process had half written."""
-    for name in (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS):
-        for path in folder.glob(f".{name}.*"):
-            path.unlink(missing_ok=True)
+    """Remove what a killed process had half written; the caller holds the folder."""
+    names = (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS)
+    sweep_files(folder, names, held=True)
+    sweep_files(folder / CHECKPOINTS, ("last.ckpt",), held=True)
 
 
 def _slug(spec: RunSpec) -> str:

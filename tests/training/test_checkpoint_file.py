@@ -42,7 +42,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, Path]
     return record, kept
 
 
-def start_with(finished: tuple[RunRecord, Path], out: Path, change: Callable[[Path], object]) -> tuple[RunRecord, Heard]:
+def start_with(
+    finished: tuple[RunRecord, Path], out: Path, change: Callable[[Path], object]
+) -> tuple[RunRecord, Heard]:
     record, kept = finished
     assert record.folder
     checkpoint = out / Path(record.folder).name / "checkpoints" / "last.ckpt"
