@@ -19,6 +19,7 @@ from gwbench.data.strain_files.frame_integrity import check_frame_file
 from gwbench.data.strain_files.known_events import EVENTS, KnownEvent, KnownEvents
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.files import atomic, file_digest, unwritable
+from gwbench.utils.locks import acquire
 from gwbench.utils.paths import user_path
 from gwbench.utils.progress import Progress
 
@@ -178,16 +179,13 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     Raises:
         UserError: the folder cannot be written, in the block too.
     """
-    import filelock
 
-    lock = filelock.FileLock(folder / ".fetch.lock")
+    def wait() -> None:
+        progress.say(f"Another process fetches into {folder}; waiting for it.")
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            progress.say(f"Another process fetches into {folder}; waiting for it.")
-            lock.acquire()
+        release = acquire(folder / ".fetch.lock", wait)
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
@@ -195,7 +193,7 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     except OSError as error:
         raise unwritable(folder, error) from error
     finally:
-        lock.release()
+        release()
 
 
 def _read_manifest(folder: Path, progress: Progress) -> Manifest:
