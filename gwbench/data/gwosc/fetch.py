@@ -21,6 +21,7 @@ from gwbench.data.strain_files.known_events import EVENTS, KnownEvent, KnownEven
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.files import atomic, file_digest, unwritable
 from gwbench.utils.leftovers import sweep_files
+from gwbench.utils.locks import acquire
 from gwbench.utils.paths import user_path
 from gwbench.utils.progress import Progress
 from gwbench.utils.untrusted_files import AbsentError, UnusableError
@@ -182,16 +183,13 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     Raises:
         UserError: the folder cannot be written, in the block too.
     """
-    import filelock
 
-    lock = filelock.FileLock(folder / ".fetch.lock")
+    def wait() -> None:
+        progress.say(f"Another process fetches into {folder}; waiting for it.")
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            progress.say(f"Another process fetches into {folder}; waiting for it.")
-            lock.acquire()
+        release = acquire(folder / ".fetch.lock", wait)
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
@@ -199,7 +197,7 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     except OSError as error:
         raise unwritable(folder, error) from error
     finally:
-        lock.release()
+        release()
 
 
 def _read_manifest(folder: Path, progress: Progress) -> Manifest:
