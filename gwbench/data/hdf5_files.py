@@ -6,10 +6,11 @@ Nothing outside the file is read, except through external links to files in its 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,11 +59,14 @@ def open_datasets(path: Path, what: str) -> Iterator[Iterator[tuple[str, h5py.Da
     """
     import h5py
 
+    with suppress(ImportError):  # filters beyond those of h5py
+        importlib.import_module("hdf5plugin")
     with ExitStack() as stack:
 
         @cache
         def opened(file: Path) -> h5py.File:
-            return stack.enter_context(h5py.File(file, "r"))
+            # Disks without locks are read all the same; a file that another program writes is not.
+            return stack.enter_context(h5py.File(file, "r", locking="best-effort"))
 
         yield _walk(path, what, opened)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gwbench.data.psd_files.series import Float, Series
+from gwbench.data.psd_files.spectra import Float, Spectrum
 from gwbench.errors import UserError
 from gwbench.utils.untrusted_files import printable
 
@@ -26,7 +26,7 @@ _OTHER_QUANTITIES = {"m", "nm", "um", "meter", "meters", "metre", "metres", "ct"
 """Units of what is no strain."""
 
 
-def checked(path: Path, series: Series) -> tuple[Float, Float]:
+def checked(path: Path, series: Spectrum) -> tuple[Float, Float]:
     """The part that has values, as a PSD.
 
     Values that are zero, infinite or no number at either end mean "no value here" and are cut off; so is all up to
@@ -64,7 +64,7 @@ def checked(path: Path, series: Series) -> tuple[Float, Float]:
     return frequencies[part], _as_psd(path, series, values[part], median)
 
 
-def _increasing(path: Path, series: Series) -> tuple[Float, Float]:
+def _increasing(path: Path, series: Spectrum) -> tuple[Float, Float]:
     frequencies = series.frequencies
     before = np.concatenate(([-np.inf], frequencies[:-1]))
     wrong = np.flatnonzero(~((frequencies > before) & (frequencies >= 0) & np.isfinite(frequencies)))
@@ -78,7 +78,7 @@ def _increasing(path: Path, series: Series) -> tuple[Float, Float]:
     return frequencies, series.values
 
 
-def _as_psd(path: Path, series: Series, values: Float, median: float) -> Float:
+def _as_psd(path: Path, series: Spectrum, values: Float, median: float) -> Float:
     """Values as a PSD in 1/Hz, told from an ASD by their magnitude, with which the unit must agree."""
     scale = series.scale
     if scale != 1 and not LOWEST < median < HIGHEST and np.isfinite(scale) and scale > 0:

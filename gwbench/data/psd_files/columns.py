@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gwbench.data.psd_files.series import Candidate, Float, Series, detector_in, detectors_in
+from gwbench.data.psd_files.spectra import Candidate, Float, Spectrum, detector_in, detectors_in
 
 FREQUENCY = re.compile(r"(f|fr|freqs?|frequency|frequencies|hz)(?![a-z0-9])", re.IGNORECASE)
 """How a name of frequencies begins."""
@@ -51,7 +51,7 @@ def candidates_of(
     return [
         Candidate(
             prefix + name,
-            lambda column=column: Series(table[:, axis], table[:, column], lines=lines),  # type: ignore[misc]
+            lambda column=column: Spectrum(table[:, axis], table[:, column], lines=lines),  # type: ignore[misc]
             detector_in(prefix + name),
         )
         for column, name in enumerate(names)

@@ -13,7 +13,7 @@ from gwbench.data.hdf5_files import number, object_id, open_datasets, stored, te
 from gwbench.data.psd_files.checks import ADVICE
 from gwbench.data.psd_files.columns import as_columns, is_frequency
 from gwbench.data.psd_files.numpy_files import SPACINGS, STARTS, structured
-from gwbench.data.psd_files.series import Candidate, Series, chosen, detector_in
+from gwbench.data.psd_files.spectra import Candidate, Spectrum, chosen, detector_in
 from gwbench.errors import UserError
 from gwbench.utils.untrusted_files import printable
 
@@ -32,7 +32,7 @@ OF_A_FILE = ("delta_f", "df", "frequency_resolution", "delta_frequency")
 """Spacings that a group or the file may name for the datasets in it."""
 
 
-class Found(NamedTuple):
+class NamedDataset(NamedTuple):
     """A dataset.
 
     Attributes:
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     names: list[str]
 
 
-def read_hdf5(path: Path, detector: str | None, part: str | None) -> Series:
+def read_hdf5(path: Path, detector: str | None, part: str | None) -> Spectrum:
     """The PSD of a file that is meant, in the process that reads files.
 
     A PSD is a one-dimensional float dataset with the spacing of its bins in an attribute (delta_f, dx ...; the first
@@ -56,10 +56,10 @@ def read_hdf5(path: Path, detector: str | None, part: str | None) -> Series:
     Raises:
         UserError: there is none, or as `chosen`.
     """
-    found: dict[object, Found] = {}
+    found: dict[object, NamedDataset] = {}
     with open_datasets(path, WHAT) as walk:
         for name, dataset in walk:
-            found.setdefault(object_id(dataset), Found(name, dataset, [])).names.append(name)
+            found.setdefault(object_id(dataset), NamedDataset(name, dataset, [])).names.append(name)
         candidates = [candidate for each in found.values() for candidate in _candidates(path, each)]
         candidates += _beside_frequencies(path, [each for each in found.values() if not _has_spacing(each.dataset)])
         if not candidates:
@@ -67,7 +67,7 @@ def read_hdf5(path: Path, detector: str | None, part: str | None) -> Series:
         return chosen(path, candidates, detector, part)
 
 
-def _candidates(path: Path, found: Found) -> Iterator[Candidate]:
+def _candidates(path: Path, found: NamedDataset) -> Iterator[Candidate]:
     """What a dataset holds by itself."""
     name, dataset, names = found
     whose = _detector(name, dataset)
@@ -84,7 +84,7 @@ def _candidates(path: Path, found: Found) -> Iterator[Candidate]:
             yield Candidate(name, lambda: series, whose, tuple(names))
 
 
-def _beside_frequencies(path: Path, entries: Sequence[Found]) -> Iterator[Candidate]:
+def _beside_frequencies(path: Path, entries: Sequence[NamedDataset]) -> Iterator[Candidate]:
     """One-dimensional datasets with one of frequencies, of the same length, in the same group."""
     flat = [entry for entry in entries if entry.dataset.ndim == 1 and entry.dataset.dtype.kind == "f"]
     axes = {}
@@ -93,7 +93,7 @@ def _beside_frequencies(path: Path, entries: Sequence[Found]) -> Iterator[Candid
         if is_frequency(last):
             axes[group, len(dataset)] = dataset
 
-    def load(axis: h5py.Dataset, dataset: h5py.Dataset) -> Series:
+    def load(axis: h5py.Dataset, dataset: h5py.Dataset) -> Spectrum:
         return _series(dataset, _values(path, axis), _values(path, dataset))
 
     for name, dataset, names in flat:
@@ -103,7 +103,7 @@ def _beside_frequencies(path: Path, entries: Sequence[Found]) -> Iterator[Candid
             yield Candidate(name, partial(load, axis, dataset), _detector(name, dataset), tuple(names))
 
 
-def _even(path: Path, name: str, dataset: h5py.Dataset) -> Series:
+def _even(path: Path, name: str, dataset: h5py.Dataset) -> Spectrum:
     """A series with even bins."""
     shown = printable(name)
     spacing, said = _spacing(dataset)
@@ -127,13 +127,13 @@ def _values(path: Path, dataset: h5py.Dataset) -> Any:
     return stored(dataset, path, WHAT, MOST_VALUES)
 
 
-def _series(dataset: h5py.Dataset, frequencies: Any, values: Any) -> Series:
+def _series(dataset: h5py.Dataset, frequencies: Any, values: Any) -> Spectrum:
     scale = number(dataset.attrs, SCALES)
     if scale is None:
         scale = number(dataset.file.attrs, SCALES)
     unit = text(dataset.attrs, ("unit", "units"))
     axis, spectrum = np.asarray(frequencies, np.float64), np.asarray(values, np.float64)
-    return Series(axis, spectrum, unit, scale=1.0 if scale is None else scale)
+    return Spectrum(axis, spectrum, unit, scale=1.0 if scale is None else scale)
 
 
 def _spacing(dataset: h5py.Dataset) -> tuple[str, Any]:
@@ -163,7 +163,7 @@ def _detector(name: str, dataset: h5py.Dataset) -> str | None:
     return detector_in(name)
 
 
-def _nothing(path: Path, found: Iterable[Found]) -> str:
+def _nothing(path: Path, found: Iterable[NamedDataset]) -> str:
     flat = [each.name for each in found if each.dataset.ndim == 1 and each.dataset.dtype.kind == "f"]
     listed = ", ".join(f"{printable(name, 80)} (without delta_f)" for name in flat[:6])
     more = f" and {len(flat) - 6} more" if len(flat) > 6 else ""

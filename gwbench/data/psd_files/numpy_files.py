@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gwbench.data.psd_files.columns import as_columns, candidates_of, is_frequency
-from gwbench.data.psd_files.series import Candidate, Series, detector_in
+from gwbench.data.psd_files.spectra import Candidate, Spectrum, detector_in
 from gwbench.errors import UserError
 from gwbench.utils.untrusted_files import MIB
 
@@ -92,7 +92,7 @@ def candidates_in(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[Candid
         if frequencies is None and spacing is not None and spacing > 0:
             frequencies = start + np.arange(len(values)) * spacing
         if frequencies is not None:
-            series = Series(np.asarray(frequencies, np.float64), np.asarray(values, np.float64))
+            series = Spectrum(np.asarray(frequencies, np.float64), np.asarray(values, np.float64))
             found.append(Candidate(name, lambda series=series: series, detector_in(name)))  # type: ignore[misc]
     if not found:
         listed = ", ".join(
@@ -117,7 +117,7 @@ def structured(values: NDArray[Any], prefix: str = "") -> list[Candidate]:
 
 
 def _of_table(name: str, table: NDArray[np.float64]) -> Candidate:
-    return Candidate(name or "the array", lambda: Series(table[:, 0], table[:, 1]), detector_in(name))
+    return Candidate(name or "the array", lambda: Spectrum(table[:, 0], table[:, 1]), detector_in(name))
 
 
 def _is_number(values: NDArray[Any]) -> bool:

@@ -14,7 +14,7 @@ from gwbench.data.psd_files import xml
 from gwbench.data.psd_files.checks import checked
 from gwbench.data.psd_files.hdf5 import read_hdf5
 from gwbench.data.psd_files.numpy_files import read_npy, read_npz
-from gwbench.data.psd_files.series import Float, Series, chosen
+from gwbench.data.psd_files.spectra import Float, Spectrum, chosen
 from gwbench.data.psd_files.text import read_text
 from gwbench.errors import UserError
 from gwbench.utils.reader_process import read_in_process
@@ -99,7 +99,7 @@ def read_psd(path: str | Path, detector: str | None = None, part: str | None = N
     return checked(path, series)
 
 
-def read_other(path: Path, detector: str | None, part: str | None) -> Series:
+def read_other(path: Path, detector: str | None, part: str | None) -> Spectrum:
     """The PSD of a file that is not HDF5 that is meant. Raises `UserError`, and whatever a parser raises."""
     content = _content(path)
     for beginning, other in OTHERS.items():

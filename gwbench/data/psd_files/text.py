@@ -10,7 +10,7 @@ import numpy as np
 
 from gwbench.data.psd_files.checks import ADVICE
 from gwbench.data.psd_files.columns import candidates_of, names_of
-from gwbench.data.psd_files.series import Candidate
+from gwbench.data.psd_files.spectra import Candidate
 from gwbench.errors import UserError
 
 COMMENT = re.compile(r"[#%].*|^\s*(//|;|!).*")

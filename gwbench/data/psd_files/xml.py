@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gwbench.data.psd_files.series import Candidate, Series, detector_in
+from gwbench.data.psd_files.spectra import Candidate, Spectrum, detector_in
 from gwbench.errors import UserError
 from gwbench.utils.untrusted_files import printable
 
@@ -45,7 +45,7 @@ def read_xml(path: Path, content: bytes) -> list[Candidate]:
         if len(series.data.data):
             values = np.asarray(series.data.data, np.float64)
             frequencies = series.f0 + np.arange(len(values), dtype=np.float64) * series.deltaF
-            made = Series(frequencies, values, str(series.sampleUnits))
+            made = Spectrum(frequencies, values, str(series.sampleUnits))
             name = detector or f"{printable(series.name, 40) or 'series'} {number}"
             found.append(Candidate(name, lambda made=made: made, detector_in(detector)))  # type: ignore[misc]
     if not found:

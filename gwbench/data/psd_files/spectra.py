@@ -33,7 +33,7 @@ LISTED, COMPARED = 6, 64
 
 
 @dataclass(frozen=True)
-class Series:
+class Spectrum:
     """Frequencies and values as a file has them.
 
     Attributes:
@@ -68,7 +68,7 @@ class Candidate:
     """
 
     name: str
-    load: Callable[[], Series]
+    load: Callable[[], Spectrum]
     detector: str | None = None
     also: tuple[str, ...] = ()
     remark: str = ""
@@ -87,7 +87,7 @@ class Candidate:
         return any(name == asked or name.startswith(f"{asked}/") or name.endswith(f"/{asked}") for name in names)
 
 
-def chosen(path: Path, candidates: Sequence[Candidate], detector: str | None, part: str | None) -> Series:
+def chosen(path: Path, candidates: Sequence[Candidate], detector: str | None, part: str | None) -> Spectrum:
     """The one PSD that is meant.
 
     Args:
@@ -163,7 +163,7 @@ def _without_asd_of_psd(candidates: Sequence[Candidate]) -> list[Candidate]:
     return left
 
 
-def _equal(one: Series, other: Series) -> bool:
+def _equal(one: Spectrum, other: Spectrum) -> bool:
     return np.array_equal(one.frequencies, other.frequencies) and np.array_equal(one.values, other.values, True)
 
 
@@ -173,4 +173,4 @@ def _listed(candidates: Sequence[Candidate]) -> str:
     return f"{names} and {more} more" if more > 0 else names
 
 
-__all__ = ["Candidate", "Float", "Series", "chosen", "detector_in", "detectors_in"]
+__all__ = ["Candidate", "Float", "Spectrum", "chosen", "detector_in", "detectors_in"]
