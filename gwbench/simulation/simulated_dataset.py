@@ -15,9 +15,10 @@ from gwbench.data.folder_walk import LeftOut
 from gwbench.data.psd import psd_files
 from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.data.strain_files.known_events import catalogues, check_events, event_files
-from gwbench.data.strain_files.reading import read_strain
+from gwbench.data.strain_files.reading import read_strain_series
 from gwbench.data.strain_files.resample import resampled
 from gwbench.data.strain_files.segments import good_segments, without
+from gwbench.data.strain_files.timeline import arranged
 from gwbench.errors import UserError, did_you_mean
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
 from gwbench.simulation.injection_notes import event_notes
@@ -69,8 +70,9 @@ class SimulatedDataset(Dataset):
         detectors: at least two of H1, L1, V1, K1, H2, G1, I1 (LIGO India), in any case.
         sample_rate: Hz.
         duration: of a window, seconds.
-        psds: one PSD per detector, in order: a name, or a file (text of frequency and ASD or PSD, or HDF5); by default
-            the first that gwbench/data/detectors.py names, such as aLIGODesignSensitivityT1800044 (H1, L1).
+        psds: one PSD per detector, in order: a name, or a file of a PSD or ASD (text, .npy, HDF5 or LAL's XML), of
+            which each detector takes its own PSD, or FILE#NAME the one of this name; by default the first that
+            gwbench/data/detectors.py names, such as aLIGODesignSensitivityT1800044 (H1, L1).
         population: what binaries there are: a name of gwbench/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
             chosen to fit), or "distance" (from the population's distances).
@@ -225,10 +227,11 @@ class SimulatedDataset(Dataset):
         files = []
         with progress.task("Find glitches", len(paths), "files") as task:
             for path in paths:
-                files.append(resampled(read_strain(path), rate))
+                files += [resampled(series, rate) for series in read_strain_series(path)]
                 task.advance()
-        segments = good_segments(files)
-        check = check_events(files, event_files(paths), AROUND_EVENTS, catalogues().date)
+        series = arranged(files).series
+        segments = good_segments(series)
+        check = check_events(series, event_files(paths), AROUND_EVENTS, catalogues().date)
         for time in check.times:
             segments = without(segments, time - AROUND_EVENTS, time + AROUND_EVENTS)
         samples = self.simulation.window + 2 * self.simulation.margin

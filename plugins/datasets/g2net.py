@@ -21,6 +21,7 @@ from gwbench.data.store.npy_window import file_bytes
 from gwbench.errors import UserError
 from gwbench.registry import register
 from gwbench.utils.files import file_digest
+from gwbench.utils.paths import user_path
 from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "L1", "V1")
@@ -55,7 +56,7 @@ class _Parts(NamedTuple):
 
 def _tidy(path: str) -> str:
     """One spelling of a path, so that `~/x/` finds what was imported from `/home/me/x`."""
-    return os.path.normpath(Path(path).expanduser()) if path else path
+    return os.path.normpath(user_path(path)) if path else path
 
 
 @register(
@@ -141,7 +142,7 @@ class G2Net(Dataset):
         if self._scanned is None:
             if not self.path:
                 raise UserError("The dataset g2net needs --set dataset.path=DIR, the folder of the G2Net challenge.")
-            strain, labels_file = _inside(Path(self.path).expanduser())
+            strain, labels_file = _inside(user_path(self.path))
             known, left_out = read_labels(labels_file), LeftOut()
             files = scan(strain, WINDOW, progress, left_out)
             if not len(files.ids):
