@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,41 @@ def read_json(path: str | Path, *, largest: int = LARGEST) -> Any:
         return parse_json(content, largest=largest)
     except ValueError as error:
         raise UnusableError(f"it is no JSON: {printable(error)}") from None
+
+
+def read_named(path: Path, largest: int = MIB) -> bytes:
+    """The content of a small file that a user named; links are followed, nothing is waited for.
+
+    Args:
+        path: the file.
+        largest: bytes that it may have.
+
+    Raises:
+        UnusableError: there is no such file, it is no plain file, it cannot be read, or is larger.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise UnusableError("not a plain file")
+            content = stream.read(largest + 1)
+    except OSError as error:
+        raise UnusableError(error.strerror or str(error)) from None
+    if len(content) > largest:
+        raise UnusableError(f"more than {largest / MIB:g} MiB")
+    return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def depth_of(document: Any) -> int:
+    """How many lists and dictionaries lie within each other, at most; no recursion, whatever the depth."""
+    depth, level = 0, [document]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [part for each in level for part in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def printable(text: object, longest: int = LONGEST) -> str:
