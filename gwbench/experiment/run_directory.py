@@ -17,6 +17,7 @@ from gwbench.experiment.spec import RunSpec
 from gwbench.registry import Plugin
 from gwbench.utils.files import unwritable
 from gwbench.utils.leftovers import sweep_files
+from gwbench.utils.locks import HeldError, acquire
 from gwbench.utils.untrusted_files import UnusableError
 from gwbench.utils.untrusted_text import printable
 
@@ -157,17 +158,16 @@ def _readable(folder: Path, progress: Progress, then: str = "It is left aside.")
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the run's folder; a second process that wants the same run is told so."""
-    from filelock import FileLock, Timeout
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise BusyRunError(f"Another process is carrying out this run in {folder}. Wait for it, or stop it.") from None
+        release = acquire(folder / ".lock")
+    except HeldError as held:
+        raise BusyRunError(
+            f"Another process is carrying out this run in {folder}{held}. Wait for it, or stop it."
+        ) from None
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
         yield
     finally:
-        lock.release()
+        release()

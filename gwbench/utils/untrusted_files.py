@@ -27,6 +27,10 @@ class AbsentError(UnusableError):
     """There is no such file."""
 
 
+class DamagedError(ValueError):
+    """What one of our own readers finds wrong with a file, as a clause such as "its checksum does not fit"."""
+
+
 class CrashedError(Exception):
     """The process that read a file died or ran out of its budget; the text says how."""
 
@@ -107,6 +111,9 @@ def cause_of(error: Exception, kind: str) -> str:
         kind: the format that was expected.
     """
     text = _one_line(error)
+    if isinstance(error, DamagedError):
+        advice = "Copy or download it again" if "breaks off" in text or "checksum" in text else "Check its name"
+        return f"it is no {kind}, or it is damaged: {text}. {advice}."
     if isinstance(error, CrashedError):
         return f"{text}. It is damaged, or made to do harm. Use another copy."
     if isinstance(error, MemoryError):
@@ -138,7 +145,7 @@ _CAUSES = (
         "it is compressed with a filter that h5py lacks. `pip install hdf5plugin`, or write it anew with gzip.",
     ),
     (r"file signature not found|no GWF magic", "it is no {kind}. Check its name, or convert it."),
-    (r"truncated|breaks off|end of file|unexpected EOF", "it is truncated. Copy or download it again."),
+    (r"truncated|breaks off|end of file|unexpected EOF|ended before", "it is truncated. Copy or download it again."),
     (r"unable to allocate|memory allocation failed|cannot allocate", _TOO_LARGE),
     (r"permission denied", "permission denied. Mend its permissions."),
     (r"input/output error|stale file handle", "its disk does not answer. Try again, or copy it to another disk."),
@@ -152,6 +159,12 @@ def _one_line(error: Exception) -> str:
         text = str(error)
     except Exception:
         text = ""
-    text = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * SHOWN])
-    text = " ".join(text.split()).rstrip(".")
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    shown = printable(text)
+    return shown if shown.endswith("...") else shown.rstrip(".")
+
+
+def printable(text: str, most: int = SHOWN) -> str:
+    """Text out of a file for a message: one line of at most `most` printable characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * most])
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from gwbench.utils import leftovers
 from gwbench.utils.files import atomic
 from gwbench.utils.leftovers import AGE, scratch_folder, sweep_files
 
@@ -81,7 +81,7 @@ def test_where_there_are_no_locks_only_very_old_files_go(tmp_path: Path, monkeyp
     def no_locks(descriptor: int, kind: int) -> None:
         raise OSError(38, os.strerror(38))
 
-    monkeypatch.setattr(leftovers.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     for name, seconds in ((".hour.json.ab12cd34.gwbench", 3600), (".week.json.ab12cd34.gwbench", 7 * 86400)):
         (tmp_path / name).write_text("left")
         age(tmp_path / name, seconds)

@@ -11,8 +11,12 @@ from typing import Any, TypeVar
 import click
 
 from gwbench.cli.options import cache_option, json_option, parse_settings, plugin_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
+from gwbench.utils.list_text import list_to_text
+from gwbench.utils.paths import user_path
 from gwbench.utils.progress import TerminalProgress
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,7 +49,7 @@ def _options(command: F) -> F:
     return command
 
 
-@click.command()
+@verb(spellings={"--out": "--cache-dir"})
 @click.argument("dataset")
 @_options
 def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
@@ -59,7 +63,11 @@ def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
     _make(dataset, _settings(pairs), materialise=False, **options)
 
 
-@click.command("import", short_help="Copy strain files into a dataset that all runs share.")
+@verb(
+    "import",
+    short_help="Copy strain files into a dataset that all runs share.",
+    spellings={"--out": "--cache-dir"},
+)
 @click.argument("dataset")
 @click.argument("path")
 @_options
@@ -74,7 +82,15 @@ def import_(dataset: str, path: str, pairs: tuple[str, ...], **options: Any) -> 
     settings = _settings(pairs)
     if PLACE in settings:
         raise UserError(f"PATH and --set {SECTION}{PLACE} both say where the files lie. Give one of them.")
-    _make(dataset, {PLACE: path, **settings}, materialise=True, **options)
+    _make(dataset, {PLACE: _place(dataset, path), **settings}, materialise=True, **options)
+
+
+def _place(dataset: str, path: str) -> str:
+    """PATH as `--set` takes it: a path that exists is one, whatever commas and quotes are in it."""
+    from gwbench.registry.parameters import parameters
+
+    several = any(each.name == PLACE and each.several for each in parameters(REGISTRY.get("dataset", dataset)))
+    return list_to_text([path]) if several and user_path(path).exists() else path
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -153,7 +169,7 @@ def _make(
         summary["look"] = shlex.join(["gwbench", "data", "plot", path.stem, *folder])
     if not after and where:
         summary["store"] = shlex.join(["gwbench", "data", "import", name, settings[PLACE], *words])
-    click.echo(json.dumps(summary, indent=2) if as_json else _in_words(name, summary))
+    echo(json.dumps(summary, indent=2) if as_json else _in_words(name, summary))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from gwbench.data.detectors import DETECTORS, detector_name
 from gwbench.data.gwosc.api import HOST, Gwosc, RemoteFile, file_span
 from gwbench.data.gwosc.download import PartialDownload, download
 from gwbench.data.gwosc.web import Web
@@ -20,11 +21,12 @@ from gwbench.data.strain_files.known_events import EVENTS, KnownEvent, KnownEven
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.files import atomic, file_digest, unwritable
 from gwbench.utils.leftovers import sweep_files
+from gwbench.utils.locks import acquire
+from gwbench.utils.paths import user_path
 from gwbench.utils.progress import Progress
 from gwbench.utils.untrusted_files import AbsentError, UnusableError
 from gwbench.utils.untrusted_text import printable, read_json
 
-DETECTORS = ("H1", "H2", "L1", "V1", "G1", "K1")
 SAMPLE_RATES = (4096, 16384)
 SUFFIXES = {"hdf5": ".hdf5", "gwf": ".gwf"}
 SIGNATURES = {".hdf5": b"\x89HDF\r\n\x1a\n", ".gwf": b"IGWD"}
@@ -144,7 +146,7 @@ def fetch(
             f"{host} has no {sample_rate} Hz strain of {', '.join(names)} at GPS {gps:.10g} as {file_format} files. "
             "See https://gwosc.org/timeline for when detectors observed."
         )
-    folder = Path(out).expanduser().absolute() if out else strain_folder() / target
+    folder = user_path(out).absolute() if out else strain_folder() / target
     with _locked(folder, progress):
         sweep_files(folder, (MANIFEST, EVENTS), held=True)
         manifest = _read_manifest(folder, progress)
@@ -159,7 +161,7 @@ def fetch(
 
 def _checked(detectors: Sequence[str], duration: float | None, sample_rate: int, file_format: str) -> list[str]:
     """The detectors, each once, after a look at all arguments."""
-    names = list(dict.fromkeys(name.upper() for name in detectors))
+    names = list(dict.fromkeys(map(detector_name, detectors)))
     for name in names:
         if name not in DETECTORS:
             raise UserError(f"No detector {name!r}.{did_you_mean(name, DETECTORS)} Known: {', '.join(DETECTORS)}.")
@@ -181,16 +183,13 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     Raises:
         UserError: the folder cannot be written, in the block too.
     """
-    import filelock
 
-    lock = filelock.FileLock(folder / ".fetch.lock")
+    def wait() -> None:
+        progress.say(f"Another process fetches into {folder}; waiting for it.")
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            progress.say(f"Another process fetches into {folder}; waiting for it.")
-            lock.acquire()
+        release = acquire(folder / ".fetch.lock", wait)
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
@@ -198,7 +197,7 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     except OSError as error:
         raise unwritable(folder, error) from error
     finally:
-        lock.release()
+        release()
 
 
 def _read_manifest(folder: Path, progress: Progress) -> Manifest:

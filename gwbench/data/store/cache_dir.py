@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
 import platformdirs
 
 from gwbench.data.store.journal import Journal
 from gwbench.data.store.reader import StoreHeader, Verification, read_header, verify_store
 from gwbench.data.store.recipe import recipe_digest
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.locks import HeldError, acquire
+from gwbench.utils.paths import has_home, user_path
 
 if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
@@ -24,6 +25,20 @@ if TYPE_CHECKING:
 CACHE_VARIABLE = "GWBENCH_CACHE"
 UNFINISHED = re.compile(r"\.(.+)\.h5\.partial")
 JOURNALS = ".*.h5.journal"
+
+
+def default_cache() -> Path:
+    """`datasets` in the user's cache folder.
+
+    Raises:
+        UserError: there is none, as in a container whose user has no home folder.
+    """
+    if not os.environ.get("XDG_CACHE_HOME") and not has_home():
+        raise UserError(
+            "There is no folder for data: HOME is not set and this user has no home folder. Name one with --cache-dir "
+            f"or {CACHE_VARIABLE}, or set XDG_CACHE_HOME."
+        )
+    return platformdirs.user_cache_path("gwbench") / "datasets"
 
 
 class BusyEntryError(UserError):
@@ -52,12 +67,15 @@ class CacheEntry:
 
 
 class CacheDir:
-    """The folder of generated datasets: `root`, $GWBENCH_CACHE, or `datasets` in the user's cache folder."""
+    """The folder of generated datasets: `root`, $GWBENCH_CACHE, or `datasets` in the user's cache folder.
+
+    Raises:
+        UserError: none is named, and the user has no home folder.
+    """
 
     def __init__(self, root: Path | str | None = None) -> None:
         chosen = root or os.environ.get(CACHE_VARIABLE)
-        default = platformdirs.user_cache_path("gwbench") / "datasets"
-        self.root = Path(chosen).expanduser().absolute() if chosen else default
+        self.root = user_path(chosen).absolute() if chosen else default_cache()
 
     def path(self, recipe: Mapping[str, Any]) -> Path:
         """Where the dataset of a recipe belongs."""
@@ -129,18 +147,13 @@ class CacheDir:
             BusyEntryError: the entry is held and `wait` is None.
             UserError: the folder is not writable.
         """
-        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout as error:
-                if wait is None:
-                    raise BusyEntryError(
-                        f"The entry {path.stem} is being made by another process. Wait for it, or stop it."
-                    ) from error
-                wait()
-                lock.acquire()
+            release = acquire(path.with_name(f".{path.name}.lock"), wait)
+        except HeldError as held:
+            raise BusyEntryError(
+                f"The entry {path.stem} is being made by another process{held}. Wait for it, or stop it."
+            ) from held
         except OSError as error:
             raise UserError(
                 f"Cannot write to the cache folder {self.root}: {error.strerror or error}. "
@@ -149,7 +162,7 @@ class CacheDir:
         try:
             yield
         finally:
-            lock.release()
+            release()
 
     def sweep(self) -> None:
         """Remove journals of killed processes that have no unfinished file any more, but those that others hold."""
