@@ -118,17 +118,28 @@ def printable(text: object, longest: int = LONGEST) -> str:
         text: whatever `str` takes.
         longest: characters that are kept.
     """
-    shown = str(text)[: longest + 1]
-    if not shown.isprintable():
-        shown = "".join(_visible(character) for character in shown)
+    shown = _shown(str(text)[: longest + 1])
     return shown if len(shown) <= longest else shown[:longest] + "..."
 
 
-def printable_lines(text: object, longest: int = LONGEST_MESSAGE) -> str:
-    """As `printable`, but line breaks and tabs stay: for a message of several lines."""
-    lines = (line.split("\t") for line in str(text)[: longest + 1].split("\n"))
-    shown = "\n".join("\t".join(printable(part, longest) for part in line) for line in lines)
-    return shown if len(shown) <= longest else shown[:longest] + "..."
+def printable_lines(text: object, longest: int | None = LONGEST_MESSAGE) -> str:
+    """As `printable`, but line breaks and tabs stay: for text of several lines; None for any length."""
+    whole = str(text)
+    kept = whole if longest is None else whole[: longest + 1]
+    lines = (line.split("\t") for line in kept.split("\n"))
+    shown = "\n".join("\t".join(map(_shown, line)) for line in lines)
+    return shown if longest is None or len(shown) <= longest else shown[:longest] + "..."
+
+
+def printable_json(text: str) -> str:
+    """A JSON document with the control and direction characters of its strings escaped, as JSON has it."""
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    return "".join(c if c == "\n" or _visible(c) == c else json.dumps(c)[1:-1] for c in text)
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:

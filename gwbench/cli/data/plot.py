@@ -79,8 +79,8 @@ def plot(
     gwbench data plot H-H1_GWOSC.hdf5 L-L1_GWOSC.hdf5 --gps 1126259462.4
     """  # noqa: D301 - click reads the control character
     from gwbench.data.strain_files.reading import read_strain_series
-    from gwbench.reporting.strain_plots.file_view import one_of_each
     from gwbench.preprocessing.conditioning import Conditioning
+    from gwbench.reporting.strain_plots.file_view import one_of_each
     from gwbench.reporting.strain_plots.plots import render
 
     if out is not None and out.suffix.lower() != ".png":

@@ -87,12 +87,16 @@ class _Csv(LoggerBackend):
     def open(self, step: int | None) -> Logger:
         from pytorch_lightning.loggers import CSVLogger
 
-        earlier = _rows(self._file, step)
+        kept = self.logs / "metrics.earlier.csv"
+        earlier = max((_rows(path, step) for path in (self._file, kept)), key=len)
+        if earlier:  # a process that is killed before they are written again must not lose them
+            _write_rows(kept, earlier)
         shutil.rmtree(self._file.parent, ignore_errors=True)  # Lightning would delete the file, and warn
         logger = CSVLogger(self.logs, name="csv", version="")
         writer: Any = logger.experiment
         writer.metrics = earlier
         logger.save()
+        kept.unlink(missing_ok=True)
         return logger
 
     @property
@@ -219,6 +223,14 @@ def _rows(path: Path, step: int | None) -> list[dict[str, str]]:
     except csv.Error:  # what comes behind a garbled row is not trusted
         return rows
     return rows
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    names = sorted({name for row in rows for name in row})
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @contextmanager
