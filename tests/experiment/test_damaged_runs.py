@@ -27,8 +27,8 @@ from gwbench.utils.progress import Progress
 from tests.conftest import TINY, TINY_OBJECTIVE, Heard
 
 
-def run(out: Path, progress: Progress | None = None, **changes: Any) -> RunRecord:
-    settings = TINY | TINY_OBJECTIVE | changes
+def run(out: Path, changes: dict[str, Any] | None = None, progress: Progress | None = None) -> RunRecord:
+    settings = TINY | TINY_OBJECTIVE | (changes or {})
     return gwbench.run(out=out, settings=settings, precision="fp32", device="cpu", progress=progress or Progress())
 
 
@@ -102,13 +102,19 @@ def bomb(folder: Path) -> None:
         archive.writestr("more.npy", bytes(2**30))
 
 
+def in_its_place(make: Callable[[Path], Any]) -> Callable[[Path], None]:
+    def replaced(folder: Path) -> None:
+        (folder / CONDITIONER).unlink()
+        make(folder / CONDITIONER)
+
+    return replaced
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "conditioner cut short": (lambda folder: half(folder / CONDITIONER), "conditioner.npz"),
     "conditioner gone": (lambda folder: (folder / CONDITIONER).unlink(), "conditioner.npz"),
-    "conditioner a folder": (
-        lambda folder: ((folder / CONDITIONER).unlink(), (folder / CONDITIONER).mkdir()), "not a plain file"),
-    "conditioner a pipe": (
-        lambda folder: ((folder / CONDITIONER).unlink(), os.mkfifo(folder / CONDITIONER)), "not a plain file"),
+    "conditioner a folder": (in_its_place(Path.mkdir), "not a plain file"),
+    "conditioner a pipe": (in_its_place(os.mkfifo), "not a plain file"),
     "conditioner pickled": (pickled, "not numbers"),
     "conditioner that inflates": (bomb, "more than it can hold"),
     "empty PSD": (edit("psd", np.zeros((3, 0))), "psd is float64"),
@@ -184,7 +190,7 @@ NEIGHBOURS = ["conditioner cut short", "weights cut short", "empty PSD", "record
 def test_a_damaged_neighbour_is_named_and_the_run_goes_on(copy: Path, name: str) -> None:
     DAMAGE[name][0](copy)
     heard = Heard()
-    own = run(copy.parent, heard, **{"evaluation.label_fraction": 0.5})
+    own = run(copy.parent, {"evaluation.label_fraction": 0.5}, heard)
     assert own.status == "ok"
     assert "pretrained_by" not in own.details
     named = [line for line in heard.lines if str(copy) in line]
@@ -194,14 +200,14 @@ def test_a_damaged_neighbour_is_named_and_the_run_goes_on(copy: Path, name: str)
 def test_a_neighbour_without_times_is_passed_over(copy: Path) -> None:
     record(lambda document: document["phases"].pop("pretrain") and None)(copy)
     heard = Heard()
-    own = run(copy.parent, heard, **{"evaluation.label_fraction": 0.5})
+    own = run(copy.parent, {"evaluation.label_fraction": 0.5}, heard)
     assert "pretrained_by" not in own.details
     assert [line for line in heard.lines if str(copy) in line and "left aside" in line]
 
 
 def test_a_whole_neighbour_lends_whatever_its_details_say(copy: Path) -> None:
     record(lambda document: document["details"].update(pretrained_by=[EVIL]))(copy)
-    own = run(copy.parent, **{"evaluation.label_fraction": 0.5})
+    own = run(copy.parent, {"evaluation.label_fraction": 0.5})
     assert own.details["pretrained_by"] == json.loads((copy / RECORD).read_text())["run_id"]
 
 
@@ -230,7 +236,7 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
 
 def test_whatever_is_done_to_the_files_of_a_run_every_reader_reads_or_says_why(copy: Path, whole: Path) -> None:
     """Several hundred places, one after the other."""
-    rng, other = random.Random(0), run(copy.parent, **{"encoder.width": 8})
+    rng, other = random.Random(0), run(copy.parent, {"encoder.width": 8})
     assert other.folder
     readers: list[tuple[tuple[str, ...], Callable[[], Any]]] = [
         ((RECORD, WEIGHTS, CONDITIONER), lambda: gwbench.load_encoder(copy)),
@@ -255,7 +261,7 @@ def test_whatever_is_done_to_the_files_of_a_run_every_reader_reads_or_says_why(c
 @pytest.mark.parametrize("kind", ["header that does not parse", "inflates"])
 def test_scores_that_cannot_be_read_stop_no_table(copy: Path, kind: str) -> None:
     """A header of an array that Python's own parser trips over, and an archive that declares more than it holds."""
-    other = run(copy.parent, **{"encoder.width": 8}).folder
+    other = run(copy.parent, {"encoder.width": 8}).folder
     assert other
     with zipfile.ZipFile(copy / PREDICTIONS, "w", zipfile.ZIP_DEFLATED) as archive:
         text = b"{'descr': '<f8', 'fortran_order': False, 'shape': (((((\x00" if kind[0] == "h" else b""

@@ -100,7 +100,8 @@ def test_depth_is_counted_without_recursion() -> None:
     for _ in range(50_000):
         nested = [nested]
     assert depth_of(nested) == 50_001
-    assert [depth_of(each) for each in (3, [], {"a": [1]}, {"a": {"b": []}})] == [0, 1, 2, 3]
+    documents: list[object] = [3, [], {"a": [1]}, {"a": {"b": []}}]
+    assert [depth_of(each) for each in documents] == [0, 1, 2, 3]
 
 
 def test_printable_text_has_one_line_and_no_control() -> None:
