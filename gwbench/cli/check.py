@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gwbench.cli.options import json_option, parse_settings, plugin_option
-from gwbench.cli.terminal import console
+from gwbench.cli.terminal import console, echo
+from gwbench.cli.verb import verb
 
 if TYPE_CHECKING:
     from gwbench.conformance import Finding
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
 
 
-@click.command()
+@verb()
 @click.argument("name_or_file")
 @click.option("--kind", help="Check only the plugin of this kind, if several have the name or are in the file.")
 @click.option("--set", "pairs", multiple=True, metavar="KIND.PARAMETER=VALUE",
@@ -48,7 +49,7 @@ def check(
         plugin = case.subject.plugin
         results.setdefault(f"{plugin.kind} {plugin.name}", (plugin, []))[1].append(case.run())
     if as_json:
-        click.echo(json.dumps([_fields(*each) for each in results.values()], indent=2))
+        echo(json.dumps([_fields(*each) for each in results.values()], indent=2))
     else:
         for plugin, findings in results.values():
             _show(plugin, findings)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gwbench.cli.options import json_option
-from gwbench.cli.terminal import console
+from gwbench.cli.options import UserPath, json_option
+from gwbench.cli.terminal import console, echo
+from gwbench.cli.verb import verb
 from gwbench.reporting.escape import plain
 
 if TYPE_CHECKING:
     from gwbench.reporting.leaderboard.compare import Comparison
 
 
-@click.command()
-@click.argument("run_a", type=click.Path())
-@click.argument("run_b", type=click.Path())
+@verb()
+@click.argument("run_a", type=UserPath())
+@click.argument("run_b", type=UserPath())
 @json_option
 def compare(run_a: str, run_b: str, as_json: bool) -> None:
     """Test the run in folder RUN_A against the one in RUN_B, and show what differs.
@@ -31,7 +32,7 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
 
     comparison = compare_runs(run_a, run_b)
     if as_json:
-        click.echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
+        echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
     else:
         _show(comparison)
 

@@ -6,8 +6,11 @@ import sys
 
 import click
 
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 
-@click.command()
+
+@verb(spellings={"--cache-dir or GWBENCH_CACHE": "GWBENCH_CACHE"})
 def doctor() -> None:
     """Check this installation: packages, device, cache folder and plugins. The exit code is 1 if there is a problem."""
     from importlib.metadata import distributions
@@ -24,14 +27,14 @@ def doctor() -> None:
             "Keep them in separate environments: pip uninstall gwbench, then reinstall gwbench-ssl."
         )
     for package, version in environment.packages().items():
-        click.echo(f"{package:<18} {version}")
+        echo(f"{package:<18} {version}")
     device = environment.resolve_device("auto")
-    click.echo(f"{'device':<18} {device}, {environment.resolve_precision('auto', device)}")
-    click.echo(f"{'data cache':<18} {CacheDir().root}")
+    echo(f"{'device':<18} {device}, {environment.resolve_precision('auto', device)}")
+    echo(f"{'data cache':<18} {CacheDir().root}")
     problems += [f"{p.kind} {p.name!r}: {p.problem}" for p in REGISTRY.list() if p.problem]
     problems += [f"plugin source {source}: {reason}" for source, reason in REGISTRY.broken.items()]
     for problem in problems:
         click.echo(f"problem: {problem}", err=True)
     if problems:
         sys.exit(1)
-    click.echo("No problem found.")
+    echo("No problem found.")

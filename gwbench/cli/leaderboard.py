@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gwbench.cli.options import plugin_option
-from gwbench.cli.terminal import width
+from gwbench.cli.options import UserPath, plugin_option
+from gwbench.cli.terminal import echo, width
+from gwbench.cli.verb import verb
 from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.escape import plain
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, RANKING
@@ -40,8 +41,8 @@ def _one_of(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-@click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path())
+@verb(spellings={"--out": "--output"})
+@click.argument("runs", nargs=-1, required=True, type=UserPath())
 @click.option("--format", "form", type=click.Choice(list(FORMATS)),
               help="Format of the output.  [default: by the file ending of --output, else terminal]")  # fmt: skip
 @click.option("--metric", default=DEFAULT_METRIC, show_default=True, help=f"Rank by {_one_of(RANKING)}.")
@@ -49,7 +50,7 @@ def _one_of(names: Iterable[str]) -> str:
 @click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows together that share a plugin of this kind.")
 @click.option("--label-fraction", type=float,
               help="Rank methods at this share of labels.  [default: the share that most runs have]")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("--output", type=UserPath(), help="Write to this file.")
 @plugin_option
 def leaderboard(
     runs: tuple[str, ...],
@@ -86,7 +87,7 @@ def leaderboard(
         with atomic(output) as path:
             path.write_text(click.unstyle(text) if form == "terminal" else text, encoding="utf-8")
     else:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     named = passed_over(board)
     for line in named[: SHOWN + 1]:
         click.echo(plain(line), err=True)

@@ -7,11 +7,12 @@ import json
 import click
 
 from gwbench.cli.options import plugin_option
-from gwbench.cli.terminal import width
+from gwbench.cli.terminal import echo, width
+from gwbench.cli.verb import verb
 from gwbench.registry import KINDS, REGISTRY, Plugin
 
 
-@click.command(
+@verb(
     "list",
     help=f"""List plugins: {", ".join(kind.plural for kind in KINDS.values())}.
 
@@ -27,7 +28,7 @@ def list_plugins(kind: str | None, pattern: str, plugins: tuple[str, ...], as_js
     listed = REGISTRY.list(kind, pattern)
     broken = REGISTRY.broken
     if as_json:
-        click.echo(json.dumps({"plugins": [_fields(plugin) for plugin in listed], "broken": broken}, indent=2))
+        echo(json.dumps({"plugins": [_fields(plugin) for plugin in listed], "broken": broken}, indent=2))
         return
     formatter = click.HelpFormatter(width=width())
     names = max((len(plugin.name) for plugin in listed), default=0)
@@ -43,7 +44,7 @@ def list_plugins(kind: str | None, pattern: str, plugins: tuple[str, ...], as_js
         if listed
         else f"No {kind or 'plugin'} matches {pattern!r}. `gwbench list` shows all plugins."
     )
-    click.echo(formatter.getvalue().strip())
+    echo(formatter.getvalue().strip())
 
 
 def _line(plugin: Plugin) -> str:

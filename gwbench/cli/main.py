@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 import click
 
 from gwbench._version import __version__
+from gwbench.cli import streams
 from gwbench.errors import UserError, did_you_mean
 
 VERBS = {
@@ -26,6 +29,7 @@ VERBS = {
 """Every verb, with its line in the help. The command `x` is in `gwbench.cli.x`."""
 
 USER_MISTAKE = 2
+FAILURE = 1
 INTERRUPTED = 130
 
 
@@ -65,21 +69,43 @@ def gwbench() -> None:
 
 def main() -> None:
     """Run the command line: exit code 0 for success, 1 for a failure, 2 for the user's mistake."""
+    streams.take_standard_output()
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's own may not be installed here; a verb draws into files alone
+    try:
+        code = _run()
+        streams.finish()
+    except streams.OutputLostError as error:
+        streams.give_up()
+        code = streams.BROKEN_PIPE if error.reader_gone else FAILURE
+        if not error.reader_gone:
+            _say(f"Error: Standard output cannot be written: {error.reason}.")
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         code = gwbench.main(prog_name="gwbench", standalone_mode=False)
+    except SystemExit as stop:
+        code = stop.code
     except UserError as error:
-        click.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}")
         code = USER_MISTAKE
     except click.UsageError as error:
-        click.echo(_usage(error), err=True)
+        _say(_usage(error))
         code = USER_MISTAKE
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+        _say("Interrupted. The same command goes on where it stopped.")
         code = INTERRUPTED
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
+
+
+def _say(message: str) -> None:
+    """Print a message to standard error, where that can be written."""
+    with suppress(OSError):
+        click.echo(message, err=True)
 
 
 def _usage(error: click.UsageError) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
-from gwbench.cli.options import plugin_option
+from gwbench.cli.options import UserPath, plugin_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.registry import KINDS
 
 
-@click.command(
+@verb(
     help=f"""Write a working plugin and its test, to start your own from.
 
 The plugin passes `gwbench check` without further edits.
@@ -21,13 +23,13 @@ gwbench new encoder my-encoder
 )
 @click.argument("kind")
 @click.argument("name")
-@click.option("--out", default=".", show_default=True, type=click.Path(), help="Folder for the two files.")
+@click.option("--out", default=".", show_default=True, type=UserPath(), help="Folder for the two files.")
 @plugin_option
 def new(kind: str, name: str, out: str, plugins: tuple[str, ...]) -> None:
     """Write the two files and say what to do next."""
     from gwbench.registry.scaffold import write_plugin
 
     written = write_plugin(kind.removesuffix("s"), name, out)
-    click.echo(f"Wrote {written.plugin} and {written.test}. Next:")
+    echo(f"Wrote {written.plugin} and {written.test}. Next:")
     for command in written.commands:
-        click.echo(f"  {command}")
+        echo(f"  {command}")

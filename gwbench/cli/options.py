@@ -8,18 +8,35 @@ from typing import Any, TypeVar
 
 import click
 
+from gwbench.cli.streams import working
 from gwbench.errors import UserError
 from gwbench.registry import KINDS, REGISTRY
+from gwbench.utils.paths import user_path
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class UserPath(click.ParamType):  # type: ignore[type-arg] # not generic in older clicks
+    """A path, which may begin with `~` or `~user`: after `--out=` the shell leaves that as it is."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path.
+
+        Raises:
+            UserError: there is no such user.
+        """
+        return user_path(value)
 
 
 def plugin_option(command: F) -> F:
     """`--plugin FILE_OR_MODULE`, loaded before the command runs."""
 
     def load(_context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-        for source in value:
-            REGISTRY.load_source(source)
+        with working():
+            for source in value:
+                REGISTRY.load_source(source)
         return value
 
     return click.option(
@@ -66,7 +83,7 @@ def cache_option(command: F) -> F:
     """`--cache-dir FOLDER`."""
     option = click.option(
         "--cache-dir",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="Folder of the datasets.  [default: $GWBENCH_CACHE, or else the user's cache]",
     )
     return option(command)

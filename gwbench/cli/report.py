@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
+from gwbench.cli.options import UserPath
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.utils import progress
 from gwbench.utils.files import atomic
 
 
-@click.command()
-@click.argument("run", type=click.Path())
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="File of the page.  [default: report.html in the run's folder]"
-)
+@verb(spellings={"--out": "--output"})
+@click.argument("run", type=UserPath())
+@click.option("--output", type=UserPath(), help="File of the page.  [default: report.html in the run's folder]")
 def report(run: str, output: Path | None) -> None:
     """Write a page about the run in folder RUN: what was done, the results, and how to repeat it.
 
@@ -31,4 +32,4 @@ def report(run: str, output: Path | None) -> None:
     place = output or folder / REPORT
     with atomic(place) as path:
         path.write_text(page, encoding="utf-8")
-    click.echo(f"report: {place}")
+    echo(f"report: {place}")

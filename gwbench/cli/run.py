@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from gwbench.cli.options import kind_options, parse_settings, plugin_option
+from gwbench.cli.options import UserPath, kind_options, parse_settings, plugin_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.utils.progress import Progress, TerminalProgress
 
@@ -19,7 +21,7 @@ SHORTCUTS = {
 """Options that are short names of settings."""
 
 
-@click.command()
+@verb()
 @kind_options
 @click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
               help="Set a parameter, such as encoder.width=64 or training.epochs=20. Repeatable.")  # fmt: skip
@@ -40,10 +42,10 @@ SHORTCUTS = {
               help="Machines with --devices each; torchrun or srun must start this command on them.")  # fmt: skip
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that generate data.  [default: one per core]")
-@click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder for the run folders.")
+@click.option("--out", default="runs", show_default=True, type=UserPath(), help="Folder for the run folders.")
 @click.option(
     "--cache-dir",
-    type=click.Path(),
+    type=UserPath(),
     help="Folder for generated data.  [default: $GWBENCH_CACHE, or else the user's cache]",
 )
 @click.option("--logger", "loggers", multiple=True, metavar="NAME",
@@ -84,7 +86,7 @@ def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: boo
     if silent:
         return
     if as_json:
-        click.echo(record.model_dump_json(indent=2))
+        echo(record.model_dump_json(indent=2))
         return
     from gwbench.cli.summary import show_record
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-
 import click
 
 from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import console
+from gwbench.cli.verb import verb
 from gwbench.registry import REGISTRY
+from gwbench.registry.class_contract import docstring
 
 
-@click.command()
+@verb()
 @click.argument("kind")
 @click.argument("name")
 @plugin_option
@@ -30,7 +30,7 @@ def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
     plugin = REGISTRY.get(kind, name)
     out = console()
     out.print(f"[bold]{kind} {escape(name)}[/], version {plugin.version}\n")
-    out.print(escape(_description(plugin.target)), soft_wrap=True)
+    out.print(escape(_description(plugin.target) if plugin.target else ""), soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for column in ("parameter", "type", "default"):
         table.add_column(column, overflow="fold")
@@ -43,11 +43,11 @@ def show(kind: str, name: str, plugins: tuple[str, ...]) -> None:
     out.print(f"origin: {escape(str(plugin.origin))}", soft_wrap=True)
 
 
-def _description(target: type | None) -> str:
+def _description(target: type) -> str:
     """A plugin's docstring; with the parameters' meaning from where it inherits its constructor."""
-    text = inspect.getdoc(target) or ""
+    text = docstring(target)
     owner = next((cls for cls in getattr(target, "__mro__", ()) if "__init__" in vars(cls)), None)
-    _, arguments, meaning = (inspect.getdoc(owner) or "").partition("\nArgs:\n")
+    _, arguments, meaning = (docstring(owner) if owner else "").partition("\nArgs:\n")
     if owner is target or not arguments or arguments in text:
         return text
     return f"{text}\n{arguments}{meaning}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gwbench.cli.options import parse_settings, plugin_option
-from gwbench.cli.terminal import console
+from gwbench.cli.options import UserPath, parse_settings, plugin_option
+from gwbench.cli.terminal import console, echo
+from gwbench.cli.verb import Verb
 
 if TYPE_CHECKING:
     from gwbench.suite.ray_executor import RayCluster
@@ -30,16 +30,16 @@ def _common(command: F) -> F:
     """The argument and the options of both verbs."""
     for decorate in reversed(
         (
-            click.argument("file", type=click.Path(path_type=Path)),
+            click.argument("file", type=UserPath()),
             click.option("--only", multiple=True, metavar="PATTERN",
                          help="Only cells whose label contains PATTERN; wildcards are allowed. Repeatable."),
             click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE",
                          help="Set a parameter in all cells that have it, such as dataset.path=FOLDER. Repeatable."),
             plugin_option,
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
-            click.option("--out", default="runs", show_default=True, type=click.Path(),
+            click.option("--out", default="runs", show_default=True, type=UserPath(),
                          help="Folder for the run folders."),
-            click.option("--cache-dir", type=click.Path(),
+            click.option("--cache-dir", type=UserPath(),
                          help="Folder for generated data.  [default: $GWBENCH_CACHE, or else the user's cache]"),
         )
     ):  # fmt: skip
@@ -52,7 +52,7 @@ def suite() -> None:
     """Run benchmarks described in YAML. Only missing runs are done."""
 
 
-@suite.command()
+@suite.command(cls=Verb)
 @_common
 @click.option(
     "--executor",
@@ -128,18 +128,18 @@ def run(
     context.exit(FAILED if result.failed else BUDGET if result.left else 0)
 
 
-@suite.command()
+@suite.command(cls=Verb)
 @_common
 def status(**options: Any) -> None:
     """Show which cells of FILE are done, failed, interrupted or missing."""
     plan = _plan(options)
 
     if plan.about:
-        click.echo(plan.about)
+        echo(plan.about)
     for cell_status in plan.cell_statuses:
         console().print(_row(cell_status), markup=False, soft_wrap=True)
     _show_skipped(plan)
-    click.echo(_heading(plan))
+    echo(_heading(plan))
 
 
 def _plan(options: dict[str, Any], *, elsewhere: bool = False) -> Plan:
@@ -176,22 +176,22 @@ def _heading(plan: Plan) -> str:
 
 def _show_dry(plan: Plan) -> None:
     for cell in plan.missing:
-        click.echo(f"would run  {cell.label}")
+        echo(f"would run  {cell.label}")
     _show_skipped(plan)
-    click.echo(_heading(plan))
+    echo(_heading(plan))
 
 
 def _show_skipped(plan: Plan) -> None:
     for label, reason in plan.skipped[:SHOWN]:
-        click.echo(f"skipped      {label}: {reason}")
+        echo(f"skipped      {label}: {reason}")
     if len(plan.skipped) > SHOWN:
-        click.echo(f"skipped      {len(plan.skipped) - SHOWN} more")
+        echo(f"skipped      {len(plan.skipped) - SHOWN} more")
 
 
 def _show_result(plan: Plan, result: Result) -> None:
     for cell, reason in result.failed:
-        click.echo(f"failed: {cell.label}: {reason}")
+        echo(f"failed: {cell.label}: {reason}")
     words = [f"{result.done} done now", f"{plan.count('done')} before"]
     words += [f"{len(result.failed)} failed"] if result.failed else []
     words += [f"{result.left} left by the budget of {plan.budget:g} s"] if result.left and plan.budget else []
-    click.echo(f"{plan.name}: {len(plan.cell_statuses)} cells: {', '.join(words)}; records in {plan.options.out}")
+    echo(f"{plan.name}: {len(plan.cell_statuses)} cells: {', '.join(words)}; records in {plan.options.out}")

@@ -13,6 +13,7 @@ from gwbench.conformance.table import Check, Failure, NotApplicable, checks
 from gwbench.errors import UserError, did_you_mean
 from gwbench.registry import KINDS, REGISTRY, Plugin
 from gwbench.registry.parameters import validate
+from gwbench.utils.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def load(name_or_file: str | Path, kind: str | None = None) -> list[Plugin]:
     Raises:
         UserError: there is no such plugin or file, the file cannot be imported, or it registers none of the kind.
     """
-    path = Path(name_or_file).expanduser()
+    path = user_path(name_or_file)
     if path.suffix == ".py" or path.is_file():
         REGISTRY.load_source(str(path))
         if problem := REGISTRY.broken.get(str(path)):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gwbench.data.psd_files import NOISE_F_LOW, read_psd
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.paths import user_path
 
 Float = NDArray[np.float64]
 
@@ -93,10 +94,7 @@ def _located(name: str) -> _Located | None:
 
 
 def _path(name: str) -> Path | None:
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:
-        raise UserError(f"The PSD file {name}: there is no such user. Write the path of the folder instead.") from None
+    path = user_path(name)
     written_as_path = "/" in name or os.sep in name or path.suffix != ""
     return path if written_as_path or (_is_file(path) and not _is_known(name)) else None
 

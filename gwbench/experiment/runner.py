@@ -29,6 +29,7 @@ from gwbench.training import distributed
 from gwbench.training.distributed import ProcessGroup
 from gwbench.utils import progress as progress_bars
 from gwbench.utils.files import WRITING, unwritable
+from gwbench.utils.matplotlib_import import settle_backend
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores
@@ -95,6 +96,7 @@ def run(
         UserError: anything that the caller can mend.
     """
     loggers = check_loggers(loggers)
+    settle_backend()
     progress = progress or progress_bars.default()
     with progress.task("Load plugins", 1) as step:
         device = environment.resolve_device(device)
@@ -158,6 +160,7 @@ def run_spec(
         BusyRunError: another process is at it.
         UserError: anything else that the caller can mend.
     """
+    settle_backend()
     progress = progress or progress_bars.default()
     data_cache = data_cache or DataCache(cache, workers)
     process_group = process_group or ProcessGroup()

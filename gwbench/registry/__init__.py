@@ -12,8 +12,9 @@ from gwbench.registry.metadata import (
     Kind,
     Origin,
     Plugin,
+    get_kind,
 )
-from gwbench.registry.registry import ENVIRONMENT, REGISTRY, Registry, get_kind, register
+from gwbench.registry.registry import ENVIRONMENT, REGISTRY, Registry, register
 
 __all__ = [
     "DEFAULT_TAG",

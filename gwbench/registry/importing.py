@@ -10,24 +10,35 @@ from pathlib import Path
 
 from gwbench.errors import UserError
 from gwbench.registry.code_identity import text_hash
+from gwbench.registry.source_hash import FILE_MODULE
+from gwbench.utils.files import file_digest
+from gwbench.utils.paths import user_path
+from gwbench.utils.sibling_modules import sibling_files, siblings_importable
+
+
+def source_digest(path: Path) -> str:
+    """A digest of a plugin's file and of the modules beside it that it imports."""
+    path = path.resolve()
+    return " ".join(map(file_digest, [path, *sibling_files(path)]))
 
 
 def import_source(source: str) -> bool:
     """Import a file or a module; False where that was done before and registers nothing anew."""
-    path = Path(source).expanduser()
+    path = user_path(source)
     if path.suffix == ".py" or path.is_file():
         if not path.is_file():
             raise UserError(f"There is no plugin file {source}. Check --plugin and GWBENCH_PLUGINS.")
         path = path.resolve()
         digest = text_hash(str(path))[:8]
-        name = f"gwbench_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', path.stem)}_{digest}"
+        name = f"{FILE_MODULE}{re.sub(r'[^0-9a-zA-Z]', '_', path.stem)}_{digest}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise UserError(f"The plugin file {source} is not Python source; its name should end in .py.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            with siblings_importable(path):
+                spec.loader.exec_module(module)
         except BaseException:
             del sys.modules[name]
             raise

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from gwbench.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,14 @@ KINDS = {
 }
 """Every kind. A new one is a line here and a class in `gwbench.contracts`."""
 
+
+def get_kind(name: str) -> Kind:
+    """The kind of this name; raises `UserError` where there is none."""
+    if name not in KINDS:
+        raise UserError(f"There is no plugin kind {name!r}.{did_you_mean(name, KINDS)} Kinds: {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
 METHOD_KINDS = tuple(kind.name for kind in KINDS.values() if kind.method)
 """The kinds that make a method."""
 
@@ -124,3 +136,17 @@ class Plugin:
     def is_of(self, recorded: str) -> bool:
         """Whether a record's hash of the plugin's source is that of the code as it is now."""
         return bool(recorded) and (recorded == self.source_hash or recorded in self.former_hashes)
+
+
+def odd_metadata(given: Mapping[str | None, Any]) -> str | None:
+    """What is wrong with what `register` is told of a plugin beside its kind and name; None where all is right."""
+    citation, version = given.get("citation", ""), given.get("version", 1)
+    if not isinstance(citation, str):
+        return f"citation={citation!r} is not valid: expected text"
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        return f"version={version!r} is not valid: expected a whole number from 1 on"
+    for name in ("tags", "aliases"):
+        words = given.get(name, ())
+        if not isinstance(words, (tuple, list)) or not all(isinstance(word, str) for word in words):
+            return f"{name}={words!r} is not valid: expected texts, such as {name}=('mine',)"
+    return None

@@ -9,24 +9,23 @@ instead of importing them, so that it stays instant; a plugin is imported when i
 from __future__ import annotations
 
 import fnmatch
-import hashlib
-import inspect
 import os
-import re
 import sys
-import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gwbench.errors import UserError, did_you_mean
-from gwbench.registry.code_identity import code_hash, former_hashes, joined_hash
-from gwbench.registry.importing import import_source
-from gwbench.registry.metadata import DEFAULT_TAG, KINDS, Kind, Origin, Plugin
+from gwbench.errors import UserError, did_you_mean, in_words
+from gwbench.registry.class_contract import check_class, docstring
+from gwbench.registry.importing import import_source, source_digest
+from gwbench.registry.installed import installed, malformed, unreadable
+from gwbench.registry.metadata import DEFAULT_TAG, KINDS, Origin, Plugin, get_kind, odd_metadata
+from gwbench.registry.source_hash import source_hashes
 from gwbench.registry.static_metadata import read_plugin
-from gwbench.utils.files import file_digest
+from gwbench.utils.paths import user_path
+from gwbench.utils.sibling_modules import forget_siblings
 
 C = TypeVar("C", bound=type)
 
@@ -74,19 +73,22 @@ class Registry:
         Raises:
             UserError: there is no such file or module, or it registers a name that is taken.
         """
-        path = Path(source).expanduser()
-        digest = file_digest(path) if path.is_file() else ""
+        path = user_path(source)
+        digest = source_digest(path) if path.is_file() else ""
         if self._digests.get(source) == digest:
             return
         if source in self._digests:  # edited since: what it registered then gives way
+            forget_siblings(path)
             self._loaded = {key: old for key, old in self._loaded.items() if old.origin.file != str(path.resolve())}
         before = dict(self._loaded)
         try:
             fresh = import_source(source)
         except UserError:
             raise
-        except (Exception, SystemExit) as error:
-            self._sources[source] = f"{type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a module may raise SystemExit, or what pytest skips tests with
+            self._sources[source] = in_words(error)
         else:
             empty = fresh and self._loaded == before
             self._sources[source] = "it registers no plugin: decorate a class with gwbench.register" if empty else None
@@ -96,15 +98,15 @@ class Registry:
         """The files (absolute) and modules that were loaded by name and that hold any of these plugins."""
         files = {plugin.origin.file for plugin in plugins}
         modules = {plugin.target.__module__ for plugin in plugins if plugin.target}
-        paths = {source: str(Path(source).expanduser().resolve()) for source in self._sources}
+        paths = {source: str(user_path(source).resolve()) for source in self._sources}
         paths_used = [path for path in paths.values() if path in files]
         sources = [source for source in paths if any(f"{name}.".startswith(f"{source}.") for name in modules)]
         return paths_used + sources
 
     @property
     def broken(self) -> dict[str, str]:
-        """Sources that cannot serve, with the reason."""
-        return {source: reason for source, reason in self._sources.items() if reason is not None}
+        """Sources, and installed packages, that cannot serve, with the reason."""
+        return {source: reason for source, reason in self._sources.items() if reason is not None} | unreadable()
 
     def loaded(self) -> Iterable[Plugin]:
         """The plugins imported so far."""
@@ -122,7 +124,7 @@ class Registry:
         plugins: list[Plugin] = []
         for each in kinds:
             declared: dict[str, list[EntryPoint]] = {}
-            for entry in entry_points(group=each.group):
+            for entry in installed(each.group):
                 declared.setdefault(entry.name, []).append(entry)
             names = sorted({*declared, *(name for (of, name) in self._loaded if of == each.name)})
             for name in fnmatch.filter(names, pattern):
@@ -186,10 +188,10 @@ class Registry:
             entry = entries[0]
             try:
                 entry.load()
-            except UserError:
+            except (UserError, KeyboardInterrupt):
                 raise
-            except (Exception, SystemExit) as error:
-                reason = f"{type(error).__name__}: {error}"
+            except BaseException as error:
+                reason = in_words(error)
             else:
                 if (kind, name) not in self._loaded:
                     reason = f"{entry.value} does not register {kind} {name!r}"
@@ -240,9 +242,12 @@ def register(
     origin = Origin(str(Path(frame.f_code.co_filename).resolve()), frame.f_lineno)
 
     def decorate(cls: C) -> C:
-        _check_class(get_kind(kind), name, cls, origin)
-        summary = (inspect.getdoc(cls) or "").split("\n", 1)[0]
-        current, former = _hashes(kind, name, cls, frame.f_globals)
+        check_class(get_kind(kind), name, cls, origin)
+        given: dict[str | None, object] = {"citation": citation, "version": version, "tags": tags, "aliases": aliases}
+        if odd := odd_metadata(given):
+            raise UserError(f"{kind} {name!r} at {origin}: {odd}.")
+        summary = docstring(cls).split("\n", 1)[0]
+        current, former = source_hashes(kind, name, cls, frame.f_globals, REGISTRY.loaded())
         REGISTRY.add(
             Plugin(
                 kind,
@@ -263,65 +268,30 @@ def register(
     return decorate
 
 
-def _hashes(kind: str, name: str, cls: type, module: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
-    """What a source does, with the plugins that its module builds on; and hashes in old records that stand for it."""
-    try:
-        file = inspect.getsourcefile(cls)
-        path = Path(file) if file and Path(file).is_file() else None
-        source = path.read_bytes() if path else textwrap.dedent(inspect.getsource(cls)).encode()
-        own = code_hash(source)
-    except (OSError, TypeError, SyntaxError):
-        return "", frozenset()  # typed into an interpreter that keeps no source
-    used = [plugin for plugin in REGISTRY.loaded() if any(plugin.target is value for value in module.values())]
-    others = [plugin for plugin in used if plugin.origin.file != str(path and path.resolve())]
-    current = joined_hash(own, (plugin.source_hash for plugin in others))
-    file_hash = hashlib.sha256(source).hexdigest()
-    return current, former_hashes(kind, name, current, file_hash, [sorted(other.former_hashes) for other in others])
-
-
-def get_kind(name: str) -> Kind:
-    """The kind of this name; raises `UserError` where there is none."""
-    if name not in KINDS:
-        raise UserError(f"There is no plugin kind {name!r}.{did_you_mean(name, KINDS)} Kinds: {', '.join(KINDS)}.")
-    return KINDS[name]
-
-
-def _check_class(kind: Kind, name: str, cls: type, origin: Origin) -> None:
-    from gwbench import contracts
-
-    where = f"{kind.name} {name!r} at {origin}"
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise UserError(f"{where}: a name is kebab-case, such as 'my-{kind.name}'.")
-    if not issubclass(cls, getattr(contracts, kind.contract)):
-        raise UserError(f"{where}: class {cls.__name__} must subclass gwbench.contracts.{kind.contract}.")
-    if not inspect.getdoc(cls) or not cls.__doc__:
-        raise UserError(f"{where}: class {cls.__name__} needs a docstring; its first line is shown in listings.")
-    if inspect.isabstract(cls):
-        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
-        raise UserError(f"{where}: class {cls.__name__} does not implement {missing}.")
-    arguments = list(inspect.signature(cls).parameters.values())
-    keywords = [argument for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
-    positional = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
-    if len(positional) != kind.positional or len(positional) + len(keywords) != len(arguments):
-        raise UserError(
-            f"{where}: the constructor takes {kind.positional} positional argument(s) "
-            f"(see gwbench.contracts.{kind.contract}), then parameters behind a `*`; found {inspect.signature(cls)}."
-        )
-    for argument in keywords:
-        if argument.annotation is argument.empty or argument.default is argument.empty:
-            raise UserError(f"{where}: parameter {argument.name!r} needs a type and a default.")
-
-
 def _entries(kind: str, name: str) -> list[EntryPoint]:
     """The entry points of this kind and name."""
-    return list(entry_points(group=KINDS[kind].group, name=name))
+    return installed(KINDS[kind].group, name)
+
+
+def _described(kind: str, name: str, entry: EntryPoint) -> Plugin:
+    if problem := malformed(entry):
+        return Plugin(kind, name, origin=Origin(_package(entry)), problem=problem)
+    return read_plugin(kind, name, entry.module, entry.attr)
+
+
+def _package(entry: EntryPoint) -> str:
+    """The package that an entry point is of."""
+    try:
+        return f"the package {entry.dist.name}" if entry.dist else entry.value
+    except Exception:  # its metadata have no name
+        return entry.value
 
 
 def _declared(kind: str, name: str, entries: Iterable[EntryPoint]) -> Plugin | None:
     """What the entry points of a name say of the plugin, read from its source; None where there are none."""
     # the same entry point may be seen through two copies of its metadata
     different = {entry.value: entry for entry in entries}.values()
-    plugins = [read_plugin(kind, name, entry.module, entry.attr) for entry in different]
+    plugins = [_described(kind, name, entry) for entry in different]
     if len(plugins) > 1:
         places = " and at ".join(str(plugin.origin) for plugin in plugins)
         return replace(plugins[0], problem=f"registered twice: at {places}; uninstall or rename one of them")

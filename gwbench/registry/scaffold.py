@@ -13,9 +13,10 @@ from string import Template
 
 from gwbench.errors import UserError
 from gwbench.registry.contract_template import contract_template
-from gwbench.registry.metadata import KINDS
-from gwbench.registry.registry import REGISTRY, get_kind
+from gwbench.registry.metadata import KINDS, get_kind
+from gwbench.registry.registry import REGISTRY
 from gwbench.utils.files import unwritable
+from gwbench.utils.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def write_plugin(kind: str, name: str, folder: str | Path = ".") -> Scaffold:
     """
     get_kind(kind)
     module = _module(kind, name)
-    folder = Path(folder).expanduser()
+    folder = user_path(folder)
     plugin, test = folder / f"{module}.py", folder / f"test_{module}.py"
     for path in (plugin, test):
         if path.exists():

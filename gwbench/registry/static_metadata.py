@@ -9,7 +9,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from gwbench.registry.metadata import Origin, Plugin
+from gwbench.errors import in_words
+from gwbench.registry.metadata import Origin, Plugin, odd_metadata
 
 
 def read_plugin(kind: str, name: str, module: str, attribute: str) -> Plugin:
@@ -21,15 +22,15 @@ def read_plugin(kind: str, name: str, module: str, attribute: str) -> Plugin:
     try:
         spec = _find(module)
     except Exception as error:
-        return Plugin(kind, name, origin=Origin(module), problem=f"{type(error).__name__}: {error}")
+        return Plugin(kind, name, origin=Origin(module), problem=in_words(error))
     if spec is None or spec.origin is None:
         return Plugin(kind, name, origin=Origin(module), problem=f"there is no module {module}")
     file = str(Path(spec.origin).resolve())
     try:
         tree = ast.parse(Path(file).read_bytes(), file)
-    except (OSError, SyntaxError, ValueError) as error:
-        return Plugin(kind, name, origin=Origin(file), problem=f"{type(error).__name__}: {error}")
-    missing = _missing_import(tree)
+        missing = _missing_import(tree)
+    except Exception as error:  # such as RecursionError, where it is nested too deeply
+        return Plugin(kind, name, origin=Origin(file), problem=in_words(error))
     problem = f"it imports {missing!r}, which is not installed" if missing else None
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == attribute:
@@ -42,26 +43,33 @@ def _from_class(kind: str, name: str, file: str, node: ast.ClassDef, problem: st
     for decorator in node.decorator_list:
         if not isinstance(decorator, ast.Call) or [_literal(a) for a in decorator.args] != [kind, name]:
             continue
-        meta = {word.arg: _literal(word.value) for word in decorator.keywords}
+        origin = Origin(file, decorator.lineno)
+        meta = {word.arg: value for word in decorator.keywords if (value := _literal(word.value)) is not _UNKNOWN}
+        if odd := odd_metadata(meta):
+            return Plugin(kind, name, summary, origin=origin, problem=odd)
         return Plugin(
             kind,
             name,
             summary,
-            citation=meta.get("citation") or "",
-            version=meta.get("version") or 1,
-            tags=tuple(meta.get("tags") or ()),
-            aliases=tuple(meta.get("aliases") or ()),
-            origin=Origin(file, decorator.lineno),
+            citation=meta.get("citation", ""),
+            version=meta.get("version", 1),
+            tags=tuple(meta.get("tags", ())),
+            aliases=tuple(meta.get("aliases", ())),
+            origin=origin,
             problem=problem,
         )
     return Plugin(kind, name, summary, origin=Origin(file, node.lineno), problem=problem)
 
 
+_UNKNOWN = object()
+"""What only running the module would tell."""
+
+
 def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
-    except ValueError:
-        return None
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return _UNKNOWN
 
 
 def _missing_import(tree: ast.Module) -> str | None:

@@ -10,10 +10,12 @@ from pydantic import Field
 
 from gwbench.data.dataset import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import psd_files
+from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.data.strain_files.known_events import event_files, known_events
-from gwbench.data.strain_files.reading import find_strain_files, read_strain
+from gwbench.data.strain_files.reading import read_strain_series
 from gwbench.data.strain_files.resample import resampled
 from gwbench.data.strain_files.segments import good_segments, without
+from gwbench.data.strain_files.timeline import arranged
 from gwbench.errors import UserError, did_you_mean
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
 from gwbench.simulation.injection_settings import InjectionSettings
@@ -208,9 +210,9 @@ class SimulatedDataset(Dataset):
         paths, files = find_strain_files(self.glitch_path), []
         with progress.task("Find glitches", len(paths), "files") as task:
             for path in paths:
-                files.append(resampled(read_strain(path), rate))
+                files += [resampled(series, rate) for series in read_strain_series(path)]
                 task.advance()
-        segments = good_segments(files)
+        segments = good_segments(arranged(files).series)
         for event in known_events(event_files(paths)):
             segments = without(segments, event.gps - AROUND_EVENTS, event.gps + AROUND_EVENTS)
         samples = self.simulation.window + 2 * self.simulation.margin

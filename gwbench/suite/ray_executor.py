@@ -39,6 +39,7 @@ from gwbench.suite.ray_capacity import Needs
 from gwbench.suite.ray_connection import connection, in_brief
 from gwbench.suite.ray_worker import CellWorker, Message, Setup, signpost
 from gwbench.suite.schedule import Schedule
+from gwbench.utils.paths import user_path
 from gwbench.utils.subprocesses import thread_variables
 
 DEATHS = 3
@@ -299,5 +300,5 @@ class _RayWorker:
 
 def _absolute(source: str) -> str:
     """A plugin's file by its absolute path; the name of a module as it is."""
-    path = Path(source).expanduser()
+    path = user_path(source)
     return str(path.absolute()) if path.is_file() else source

@@ -27,6 +27,10 @@ class AbsentError(UnusableError):
     """There is no such file."""
 
 
+class DamagedError(ValueError):
+    """What one of our own readers finds wrong with a file, as a clause such as "its checksum does not fit"."""
+
+
 class CrashedError(Exception):
     """The process that read a file died or ran out of its budget; the text says how."""
 
@@ -107,6 +111,9 @@ def cause_of(error: Exception, kind: str) -> str:
         kind: the format that was expected.
     """
     text = _one_line(error)
+    if isinstance(error, DamagedError):
+        advice = "Copy or download it again" if "breaks off" in text or "checksum" in text else "Check its name"
+        return f"it is no {kind}, or it is damaged: {text}. {advice}."
     if isinstance(error, CrashedError):
         return f"{text}. It is damaged, or made to do harm. Use another copy."
     if isinstance(error, MemoryError):

@@ -70,7 +70,7 @@ class WorkerProcess:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *(["-W", "ignore"] if quiet else []), "-c", program],
-                env={**os.environ, **environment},
+                env={**os.environ, "MPLBACKEND": "agg", **environment},  # whatever a notebook sets; it shows no figure
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno(), *kept],

@@ -28,6 +28,7 @@ from gwbench.data.store.npy_folder import (
 from gwbench.errors import UserError
 from gwbench.registry import register
 from gwbench.utils.files import file_digest
+from gwbench.utils.paths import user_path
 from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "L1", "V1")
@@ -61,7 +62,7 @@ class _Parts(NamedTuple):
 
 def _tidy(path: str) -> str:
     """One spelling of a path, so that `~/x/` finds what was imported from `/home/me/x`."""
-    return os.path.normpath(Path(path).expanduser()) if path else path
+    return os.path.normpath(user_path(path)) if path else path
 
 
 @register(
@@ -140,7 +141,7 @@ class G2Net(Dataset):
         if self._scanned is None:
             if not self.path:
                 raise UserError("The dataset g2net needs --set dataset.path=DIR, the folder of the G2Net challenge.")
-            root = Path(self.path).expanduser()
+            root = user_path(self.path)
             for part, needed in ((root, "a folder"), (root / STRAIN, "a folder"), (root / LABELS, "a file")):
                 if not (part.is_file() if needed == "a file" else part.is_dir()):
                     raise UserError(

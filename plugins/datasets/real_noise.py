@@ -14,12 +14,16 @@ from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.psd import default_psd
 from gwbench.data.store.layout import SPLITS
 from gwbench.data.strain_files import segments
+from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
-from gwbench.data.strain_files.reading import StrainFile, find_strain_files, read_strain, strain_detector
+from gwbench.data.strain_files.quality import quality_note
+from gwbench.data.strain_files.reading import StrainFile, read_strain_series, strain_detectors
 from gwbench.data.strain_files.resample import reach, resampled
 from gwbench.data.strain_files.segments import Segment
-from gwbench.data.strain_files.splitting import share_out, share_together
+from gwbench.data.strain_files.splitting import Shares, share_out, share_together
+from gwbench.data.strain_files.timeline import arranged
 from gwbench.data.strain_files.tracked_psd import tracked
+from gwbench.data.strain_files.usage import check_coincident, unused_notes, used_files
 from gwbench.errors import UserError
 from gwbench.registry import register
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
@@ -48,14 +52,17 @@ GUARD = 0.25
 class RealNoise(Dataset):
     """Windows of real strain from files, half of them with a simulated binary-black-hole signal.
 
-    Files are GWOSC HDF5, plain HDF5 or GWF frames (see `gwbench.data.strain_files.reading.read_strain`), of any mix of
-    detectors. Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments
-    of time that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR
-    by the PSD measured within about a minute of each window.
+    Files are GWOSC HDF5, plain HDF5 or GWF frames (docs/files.md), of any mix of detectors. Copies are used once.
+    Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments of time
+    that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR by the
+    PSD measured within about a minute of each window.
 
     Args:
         path: files, folders or globs.
-        channel: frame channels or HDF5 datasets to read, of which every file holds one; by default GWOSC's.
+        channel: frame channels, or HDF5 datasets, groups or detectors, to read, of which every file holds at least
+            one; by default GWOSC's, or what is strain by its name.
+        quality: of frames, the bits that good seconds have set, such as GDS-CALIB_STATE_VECTOR:2; by default those of
+            the state vectors, data-quality vectors and GWOSC masks that we know. "none" applies no mask at all.
         detectors: the channels; by default the detectors that the files name, or H1, L1 and V1.
         background: "time-slid", every channel of a window starts at a time of its own, half a second or more from the
             others', so that real signals are not coincident, and a channel without strain of its own takes that of
@@ -95,6 +102,7 @@ class RealNoise(Dataset):
         *,
         path: tuple[str, ...] = (),
         channel: tuple[str, ...] = (),
+        quality: tuple[str, ...] = (),
         detectors: tuple[str, ...] | None = None,
         background: Literal["time-slid", "coincident"] = "time-slid",
         train: Annotated[int, Field(ge=2)] = 4000,
@@ -129,7 +137,7 @@ class RealNoise(Dataset):
                 f"dataset.fractions={','.join(f'{share:g}' for share in fractions)}: expected the shares of "
                 "good time for train, val and test, each above 0, such as 0.6,0.2,0.2."
             )
-        self.path, self.channel, self.detectors = path, channel, detectors
+        self.path, self.channel, self.quality, self.detectors = path, channel, quality, detectors
         self.coincident = background == "coincident"
         self.sizes = dict(zip(SPLITS, (train, val, test), strict=True))
         self.fractions = dict(zip(SPLITS, fractions, strict=True))
@@ -163,20 +171,26 @@ class RealNoise(Dataset):
         Raises:
             UserError: a file cannot be read or is sampled too slowly, or there is too little good time.
         """
-        channels = self._channels(strain_detector(path, self.channel) for path in self._files)
+        channels = self._channels(found for path in self._files for found in strain_detectors(path, self.channel))
         layout = Layout(channels, self.sample_rate, self.window, self.margin, self.sizes)
         found = context.find(layout)
         if found is not None:
             return found
-        files = self._read(context.progress)
+        timeline = arranged(self._read(context.progress))
+        files = timeline.series
         sources = self._sources(channels, files)
         events = self._events(files)
         times = [*self.exclude, *(event.gps for event in events)]
         pools = {source: self._good(files, source, times) for source in sources.values()}
-        windows = self._injections(sources, pools)
+        shares = self._shares(sources, pools)
+        windows = self._injections(sources, shares)
+        used = used_files(shares)
         notes = [
-            f"Noise is real strain out of {sum((file.detector or '') in pools for file in files)} file(s), "
-            f"good-quality seconds only; signals are simulated: {self.signals}.",
+            f"Noise is real strain out of {len(used)} file(s); signals are simulated: {self.signals}.",
+            quality_note((file.path.name, file.quality) for file in files if file.path in used),
+            *unused_notes(timeline, used, pools, (self.window + 2 * self.margin) / self.sample_rate),
+            *timeline.notes,
+            *dict.fromkeys(note for file in files for note in file.notes),
             *noise_notes(windows, sources, self.sizes),
         ]
         if times:
@@ -197,7 +211,10 @@ class RealNoise(Dataset):
         files = []
         with progress.task("Read strain", total=len(self._files), unit="files") as task:
             for path in self._files:
-                files.append(resampled(read_strain(path, self.channel), self.sample_rate))
+                files += [
+                    resampled(series, self.sample_rate)
+                    for series in read_strain_series(path, self.channel, self.quality)
+                ]
                 task.advance()
         return files
 
@@ -217,13 +234,8 @@ class RealNoise(Dataset):
         seconds: dict[str, float] = {}
         for file in files:
             seconds[file.detector or ""] = seconds.get(file.detector or "", 0) + file.good_seconds
-        missing = [name for name in channels if name not in seconds]
-        if self.coincident and missing:
-            raise UserError(
-                f"dataset.background=coincident: no file in dataset.path is of {', '.join(missing)}. Add strain of "
-                "every channel's own detector, name those you have in dataset.detectors, or set "
-                "dataset.background=time-slid."
-            )
+        if self.coincident:
+            check_coincident(channels, files)
         spare = "" if "" in seconds else max(seconds, key=lambda name: seconds[name])
         return {name: name if name in seconds else spare for name in channels}
 
@@ -241,12 +253,13 @@ class RealNoise(Dataset):
             stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)
         return stretches
 
-    def _injections(self, sources: Mapping[str, str], pools: Mapping[str, list[Segment]]) -> Injections:
+    def _shares(self, sources: Mapping[str, str], pools: Mapping[str, list[Segment]]) -> Shares:
         needed, guard = self.window + 2 * self.margin, max(GUARD, 2 * reach(self.sample_rate))
         if self.coincident:
-            shares = share_together(pools, self.fractions, guard, needed, self.sample_rate)
-        else:
-            shares = share_out(pools, sources, self.fractions, guard, needed, self.sample_rate)
+            return share_together(pools, self.fractions, guard, needed, self.sample_rate)
+        return share_out(pools, sources, self.fractions, guard, needed, self.sample_rate)
+
+    def _injections(self, sources: Mapping[str, str], shares: Shares) -> Injections:
         noise, psds = tracked([stretches for split in SPLITS for stretches in shares[split]], self.sample_rate)
         count = len(sources)
         return Injections(

@@ -100,11 +100,11 @@ def test_the_o3a_strain_holds_one_loud_glitch(test_data: Path) -> None:
     segments = good_segments([file])
     for threshold in (5.5, 8.0):
         (glitch,) = find_glitches(segments, 5120, threshold=threshold)
-        assert glitch.gps - file.gps_start == pytest.approx(455.1, abs=0.05)
+        assert glitch.gps - file.start == pytest.approx(455.1, abs=0.05)
         assert 25 < glitch.heights[0] < 45
     with pytest.raises(UserError, match="Found 1 glitch"):
         share_glitches([glitch], FRACTIONS)
-    given = find_glitches(segments, 5120, times=[file.gps_start + second for second in (100.0, 250.0, 455.1)])
+    given = find_glitches(segments, 5120, times=[file.start + second for second in (100.0, 250.0, 455.1)])
     assert given[2].heights[0] == glitch.heights[0]
     assert [len(share) for share in share_glitches(given, FRACTIONS).values()] == [1, 1, 1]
 

@@ -6,12 +6,13 @@ import json
 import re
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gwbench.cli.options import json_option
+from gwbench.cli.options import UserPath, json_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import Verb
 from gwbench.data.gwosc.api import HOST
 from gwbench.registry import REGISTRY
 from gwbench.utils.progress import default
@@ -24,7 +25,7 @@ STRAIN_TAGS = {"real", "files"}
 """The tags of a dataset that reads strain files."""
 
 
-class _SeveralDetectors(click.Command):
+class _SeveralDetectors(Verb):
     """Lets `--detectors` take several words; options of click take a fixed number."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -53,7 +54,7 @@ class _SeveralDetectors(click.Command):
 @click.option(
     "--format", "file_format", default="hdf5", show_default=True, metavar="FORMAT", help="File format: hdf5 or gwf."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.  [default: in the user's cache]")
+@click.option("--out", type=UserPath(), help="Folder for the files.  [default: in the user's cache]")
 @click.option("--host", default=HOST, show_default=True, envvar=HOST_VARIABLE, show_envvar=True,
               metavar="URL", help="Server to download from.")  # fmt: skip
 @json_option
@@ -73,18 +74,18 @@ def fetch(target: str, detectors: str, as_json: bool, **options: Any) -> None:
     names = [name.strip() for name in detectors.split(",") if name.strip()]
     fetched = fetch_strain(target, names, progress=default(), **options)
     if as_json:
-        click.echo(json.dumps(_as_dict(fetched), indent=2))
+        echo(json.dumps(_as_dict(fetched), indent=2))
         return
-    click.echo(f"{fetched.target}: GPS {fetched.gps:.10g}")
+    echo(f"{fetched.target}: GPS {fetched.gps:.10g}")
     for file in fetched.files:
         how = "downloaded" if file.downloaded else "here already"
-        click.echo(f"  {file.detector}  {file.path.name}  {file.size / 1e6:.1f} MB  {how}")
+        echo(f"  {file.detector}  {file.path.name}  {file.size / 1e6:.1f} MB  {how}")
     for name in fetched.missing:
-        click.echo(f"  {name}  GWOSC has no strain of {name} at that time.")
+        echo(f"  {name}  GWOSC has no strain of {name} at that time.")
     events = ", ".join(event.name for event in fetched.events) or "none"
-    click.echo(f"Events within the files, to leave out of noise (events.json): {events}")
-    click.echo(f"folder: {fetched.folder}")
-    click.echo(f"next: {_next_step(fetched)}")
+    echo(f"Events within the files, to leave out of noise (events.json): {events}")
+    echo(f"folder: {fetched.folder}")
+    echo(f"next: {_next_step(fetched)}")
 
 
 def _next_step(fetched: Fetched) -> str:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from gwbench.cli.options import cache_option, json_option, parse_settings, plugin_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
 from gwbench.utils.progress import TerminalProgress
@@ -45,7 +47,7 @@ def _options(command: F) -> F:
     return command
 
 
-@click.command()
+@verb()
 @click.argument("dataset")
 @_options
 def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
@@ -59,7 +61,7 @@ def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
     _make(dataset, _settings(pairs), materialise=False, **options)
 
 
-@click.command("import", short_help="Copy strain files into a dataset that all runs share.")
+@verb("import", short_help="Copy strain files into a dataset that all runs share.")
 @click.argument("dataset")
 @click.argument("path")
 @_options
@@ -153,7 +155,7 @@ def _make(
         summary["look"] = shlex.join(["gwbench", "data", "plot", path.stem, *folder])
     if not after and where:
         summary["store"] = shlex.join(["gwbench", "data", "import", name, settings[PLACE], *words])
-    click.echo(json.dumps(summary, indent=2) if as_json else _in_words(name, summary))
+    echo(json.dumps(summary, indent=2) if as_json else _in_words(name, summary))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

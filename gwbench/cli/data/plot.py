@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gwbench.cli.options import cache_option
+from gwbench.cli.options import UserPath, cache_option
+from gwbench.cli.terminal import echo
+from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.utils.files import atomic
+from gwbench.utils.paths import user_path
 
 if TYPE_CHECKING:
     from gwbench.preprocessing.conditioning import Conditioning
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 SPLIT, DURATION = "val", 2.0
 
 
-@click.command()
+@verb()
 @click.argument("sources", nargs=-1, required=True, metavar="NAME_OR_FILE...")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help=f"Split of the dataset.  [default: {SPLIT}]")
 @click.option("--window", metavar="POSITION|loudest|signal|noise",
@@ -26,6 +29,12 @@ SPLIT, DURATION = "val", 2.0
               "without a signal.  [default: loudest]")  # fmt: skip
 @click.option("--gps", type=float, help="Central time of the plot of strain files.  [default: their middle]")
 @click.option("--duration", type=float, help=f"Seconds of the strain files to show.  [default: {DURATION:g}]")
+@click.option(
+    "--channel",
+    "channels",
+    multiple=True,
+    help="Frame channel, or HDF5 dataset, group or detector, of the strain files; may be given several times.",
+)
 @click.option("--low", type=float, default=20.0, show_default=True, help="Lower edge of the band, Hz.")
 @click.option("--high", type=float, default=600.0, show_default=True, help="Upper edge of the band, Hz.")
 @click.option(
@@ -33,7 +42,7 @@ SPLIT, DURATION = "val", 2.0
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="PNG file to write.  [default: named after the data, in the current folder]",
 )
 @cache_option
@@ -43,6 +52,7 @@ def plot(
     window: str | None,
     gps: float | None,
     duration: float | None,
+    channels: tuple[str, ...],
     low: float,
     high: float,
     q: float,
@@ -71,24 +81,25 @@ def plot(
     dataset = _dataset(sources, cache_dir)
     if dataset is None:
         _refuse("strain files", split=split, window=window)
-        strain_plot, name = _of_files(sources, gps, DURATION if duration is None else duration, settings)
+        strain_plot, name = _of_files(sources, channels, gps, DURATION if duration is None else duration, settings)
     else:
-        _refuse("a dataset", gps=gps, duration=duration)
+        _refuse("a dataset", gps=gps, duration=duration, channel=channels or None)
         strain_plot, name = _of_dataset(dataset, split or SPLIT, window, settings)
     picture = render(strain_plot, q=q)
     path = out or Path(f"{name}.png")
     with atomic(path) as temporary:
         temporary.write_bytes(picture)
-    click.echo(str(path))
+    echo(str(path))
 
 
 def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
     """The file of the dataset that is named; None where strain files are."""
     from gwbench.data.store.cache import CacheDir
     from gwbench.data.store.reader import DamagedStoreError
+    from gwbench.data.store.recognise import is_store
 
-    paths = [Path(source).expanduser() for source in sources]
-    stores = [_is_store(path) for path in paths]
+    paths = [user_path(source) for source in sources]
+    stores = [is_store(path) for path in paths]
     if len(sources) > 1 and (any(stores) or not all(path.exists() for path in paths)):
         odd = next(p for p, store in zip(paths, stores, strict=True) if store or not p.exists())
         what = "is a dataset" if odd.exists() else "is no file"
@@ -105,17 +116,6 @@ def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
     return entry.path
 
 
-def _is_store(path: Path) -> bool:
-    """Whether a file is a dataset's, whole or not, and not one of strain."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return "gwbench_layout" in file.attrs or {"train", "val", "test"} <= set(file)
-    except OSError:
-        return False
-
-
 def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioning) -> tuple[StrainPlot, str]:
     from gwbench.data.store.reader import open_store, read_header
     from gwbench.reporting.strain_plots.window_view import choose_window, window_plot
@@ -129,12 +129,13 @@ def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioni
 
 
 def _of_files(
-    sources: tuple[str, ...], gps: float | None, duration: float, settings: Conditioning
+    sources: tuple[str, ...], channels: tuple[str, ...], gps: float | None, duration: float, settings: Conditioning
 ) -> tuple[StrainPlot, str]:
-    from gwbench.data.strain_files.reading import read_strain
-    from gwbench.reporting.strain_plots.file_view import file_plot
+    from gwbench.data.strain_files.reading import read_strain_series
+    from gwbench.reporting.strain_plots.file_view import file_plot, one_of_each
 
-    files = [read_strain(Path(source).expanduser()) for source in sources]
+    read = [read_strain_series(user_path(source), channels) for source in sources]
+    files = [chosen for series in read for chosen in one_of_each(series, gps)]
     strain_plot = file_plot(files, gps=gps, duration=duration, settings=settings)
     detectors = "".join(channel.name for channel in strain_plot.channels)
     return strain_plot, f"{files[0].path.stem if len(files) == 1 else detectors}-{strain_plot.zero.split()[-1]}"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gwbench.cli.options import cache_option, json_option
-from gwbench.cli.terminal import console
+from gwbench.cli.terminal import console, echo
+from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.utils.progress import default
 
@@ -22,7 +23,7 @@ SHOWN = 3
 """How many reasons for windows left out are shown per split; --json has more."""
 
 
-@click.command("list")
+@verb("list")
 @cache_option
 @json_option
 def list_(cache_dir: Path | None, as_json: bool) -> None:
@@ -30,10 +31,10 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
     cache = _cache(cache_dir)
     entries = cache.list_entries()
     if as_json:
-        click.echo(json.dumps([_as_dict(entry) for entry in entries], indent=2))
+        echo(json.dumps([_as_dict(entry) for entry in entries], indent=2))
         return
     if not entries:
-        click.echo(f"No datasets in {cache.root}.")
+        echo(f"No datasets in {cache.root}.")
         return
 
     from rich.table import Table
@@ -56,10 +57,10 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
             header.content_hash[:12],
         )
     console().print(table)
-    click.echo(f"{_size(sum(entry.size for entry in entries))} in {cache.root}")
+    echo(f"{_size(sum(entry.size for entry in entries))} in {cache.root}")
 
 
-@click.command()
+@verb()
 @click.argument("name")
 @cache_option
 @json_option
@@ -70,7 +71,7 @@ def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
     """
     entry = _cache(cache_dir).entry_info(name)
     if as_json:
-        click.echo(json.dumps(_as_dict(entry), indent=2))
+        echo(json.dumps(_as_dict(entry), indent=2))
         return
 
     from rich.table import Table
@@ -99,7 +100,7 @@ def info(name: str, cache_dir: Path | None, as_json: bool) -> None:
     console().print(table)
 
 
-@click.command()
+@verb()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "every", is_flag=True, help="Verify all datasets.")
 @cache_option
@@ -116,18 +117,18 @@ def verify(context: click.Context, names: tuple[str, ...], every: bool, cache_di
     results = [_verified(cache, entry, progress) for entry in chosen]
     bad = [result for result in results if not result["ok"]]
     if as_json:
-        click.echo(json.dumps(results, indent=2))
+        echo(json.dumps(results, indent=2))
     else:
         for result in results:
-            click.echo(f"{result['name']}: {result['problem'] or 'good'}")
+            echo(f"{result['name']}: {result['problem'] or 'good'}")
         if not results:
-            click.echo(f"No finished datasets in {cache.root}: nothing to verify.")
+            echo(f"No finished datasets in {cache.root}: nothing to verify.")
         if bad:
-            click.echo(f"{len(bad)} of {len(results)} are damaged. Remove one with `gwbench data clear NAME`.")
+            echo(f"{len(bad)} of {len(results)} are damaged. Remove one with `gwbench data clear NAME`.")
     context.exit(1 if bad else 0)
 
 
-@click.command()
+@verb()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "every", is_flag=True, help="Remove all datasets.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -144,10 +145,10 @@ def clear(names: tuple[str, ...], every: bool, yes: bool, cache_dir: Path | None
         except click.Abort as error:
             raise UserError("Nothing was removed: no answer. Add --yes to remove without a question.") from error
         if not agreed:
-            click.echo("Nothing was removed.")
+            echo("Nothing was removed.")
             return
     removed = cache.clear(None if every else [entry.name for entry in entries])
-    click.echo(f"Removed {_count(removed)}, {total}.")
+    echo(f"Removed {_count(removed)}, {total}.")
 
 
 def _cache(cache_dir: Path | None) -> CacheDir:

@@ -19,6 +19,7 @@ from gwbench.data.strain_files.frame_integrity import check_frame_file
 from gwbench.data.strain_files.known_events import EVENTS, KnownEvent, KnownEvents
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.files import atomic, file_digest, unwritable
+from gwbench.utils.paths import user_path
 from gwbench.utils.progress import Progress
 
 DETECTORS = ("H1", "H2", "L1", "V1", "G1", "K1")
@@ -141,7 +142,7 @@ def fetch(
             f"{host} has no {sample_rate} Hz strain of {', '.join(names)} at GPS {gps:.10g} as {file_format} files. "
             "See https://gwosc.org/timeline for when detectors observed."
         )
-    folder = Path(out).expanduser().absolute() if out else strain_folder() / target
+    folder = user_path(out).absolute() if out else strain_folder() / target
     with _locked(folder, progress):
         manifest = _read_manifest(folder, progress)
         spans = filter(None, map(file_span, {*manifest.files, *(file.name for file in remote)}))

@@ -17,12 +17,27 @@ from gwbench.data.store.journal import Journal
 from gwbench.data.store.reader import StoreHeader, Verification, read_header, verify_store
 from gwbench.data.store.recipe import recipe_digest
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.paths import has_home, user_path
 
 if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
 
 CACHE_VARIABLE = "GWBENCH_CACHE"
 UNFINISHED = re.compile(r"\.(.+)\.h5\.partial")
+
+
+def default_cache() -> Path:
+    """`datasets` in the user's cache folder.
+
+    Raises:
+        UserError: there is none, as in a container whose user has no home folder.
+    """
+    if not os.environ.get("XDG_CACHE_HOME") and not has_home():
+        raise UserError(
+            "There is no folder for data: HOME is not set and this user has no home folder. Name one with --cache-dir "
+            f"or {CACHE_VARIABLE}, or set XDG_CACHE_HOME."
+        )
+    return platformdirs.user_cache_path("gwbench") / "datasets"
 
 
 class BusyEntryError(UserError):
@@ -51,12 +66,15 @@ class CacheEntry:
 
 
 class CacheDir:
-    """The folder of generated datasets: `root`, $GWBENCH_CACHE, or `datasets` in the user's cache folder."""
+    """The folder of generated datasets: `root`, $GWBENCH_CACHE, or `datasets` in the user's cache folder.
+
+    Raises:
+        UserError: none is named, and the user has no home folder.
+    """
 
     def __init__(self, root: Path | str | None = None) -> None:
         chosen = root or os.environ.get(CACHE_VARIABLE)
-        default = platformdirs.user_cache_path("gwbench") / "datasets"
-        self.root = Path(chosen).expanduser().absolute() if chosen else default
+        self.root = user_path(chosen).absolute() if chosen else default_cache()
 
     def path(self, recipe: Mapping[str, Any]) -> Path:
         """Where the dataset of a recipe belongs."""

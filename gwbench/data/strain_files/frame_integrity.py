@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gwbench.utils.untrusted_files import DamagedError
+
 FILE_HEADER, STRUCTURE_HEADER, FILE_END = 40, 14, 26
 """Bytes: of the file's header; of a structure's; of the last structure, up to and with the file's length."""
 
@@ -28,16 +30,16 @@ def check_frame_file(path: Path) -> None:
     """Check that the file's structures lead to its end and that its checksum, where it has one, fits.
 
     Raises:
-        ValueError: what is wrong.
+        DamagedError: what is wrong.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         header = file.read(FILE_HEADER)
         if len(header) < FILE_HEADER or header[:5] != b"IGWD\0":
-            raise ValueError("it does not start as a frame does")
+            raise DamagedError("it does not start as a frame does")
         version, order = header[5], "<" if header[12:14] == b"\x34\x12" else ">"
         if version < OLDEST:
-            raise ValueError(f"version {version} of the format is older than {OLDEST}")
+            raise DamagedError(f"version {version} of the format is older than {OLDEST}")
         place, start = FILE_HEADER, b""
         while place < size:
             file.seek(place)
@@ -47,11 +49,11 @@ def check_frame_file(path: Path) -> None:
                 break
             place += length
         if place != size or len(start) < FILE_END or struct.unpack(f"{order}Q", start[18:26])[0] != size:
-            raise ValueError(f"it breaks off after {size} bytes")
+            raise DamagedError(f"it breaks off after {size} bytes")
         file.seek(size - 4)
         said = struct.unpack(f"{order}I", file.read(4))[0]
     if version >= WITH_CHECKSUM and said and said != posix_checksum(path, size - 4):
-        raise ValueError("its checksum does not fit")
+        raise DamagedError("its checksum does not fit")
 
 
 def posix_checksum(path: Path, size: int) -> int:

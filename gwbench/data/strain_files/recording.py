@@ -51,7 +51,7 @@ class Mask:
     def good(self, start: float, sample_rate: float, size: int) -> Array:
         """[size] bool: which of the samples from GPS time `start` pass; those that it does not cover do not."""
         wanted = sum(1 << self.bits.index(name) for name in self.required if name in self.bits)
-        passed = (np.nan_to_num(self.values).astype(np.int64) & wanted) == wanted
+        passed = (_bits(self.values) & np.uint64(wanted)) == wanted
         times = self.start - start + self.spacing * np.arange(len(passed) + 1)
         edges = np.rint(times * sample_rate).clip(0, size).astype(np.int64)
         samples = np.zeros(size, dtype=bool)
@@ -61,23 +61,36 @@ class Mask:
 
 @dataclass(frozen=True)
 class Recording:
-    """Strain of one detector as a file holds it.
+    """One series of strain of one detector as a file holds it.
 
     Attributes:
         detector: its name, such as "H1"; None where the file does not say.
-        gps_start: GPS time of the first sample; 0 where the file does not say.
+        gps_start: GPS time of the first sample; None where the file does not say.
         sample_rate: Hz.
         strain: [samples] float64.
         masks: what the file says of its quality.
         channel: what the strain is called in the file.
+        quality: names of the masks.
+        notes: what a reader of a record must know about it, in sentences.
     """
 
     detector: str | None
-    gps_start: float
+    gps_start: float | None
     sample_rate: float
     strain: Array
     masks: tuple[Mask, ...]
     channel: str
+    quality: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _bits(values: Array) -> Array:
+    """Numbers as uint64; 0 for those that are no whole number of 64 bits."""
+    values = np.asarray(values)
+    if values.dtype.kind == "f":
+        whole = np.isfinite(values) & (values >= 0) & (values < 2.0**63)
+        values = np.where(whole, values, 0)
+    return values.astype(np.uint64)
 
 
 def detector_of(text: str) -> str | None:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from gwbench.reporting.escape import plain
 from gwbench.reporting.html.svg import GRID, INK, QUIET, SERIES, inline_svg
+from gwbench.utils.matplotlib_import import import_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -191,7 +192,7 @@ def _as_svg(
     draw: Callable[[Axes], None], width: float, height: float, layout: Literal["constrained"] | None = "constrained"
 ) -> str:
     """The drawing as matplotlib writes it, whatever the user's settings of matplotlib are."""
-    import matplotlib as mpl
+    mpl = import_matplotlib()
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 

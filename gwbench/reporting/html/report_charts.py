@@ -13,6 +13,7 @@ from gwbench.reporting.html.charts import Chart, chart, key, series
 from gwbench.reporting.html.curves import Curve
 from gwbench.reporting.html.report_data import FPRS, Histogram
 from gwbench.reporting.html.svg import QUIET
+from gwbench.utils.matplotlib_import import import_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -268,10 +269,10 @@ def embedding_charts(plane: EmbeddingMap, shown: EmbeddingSample) -> list[Chart]
 
 def _part(name: str, low: float, high: float) -> Any:
     """A part of a map of colours."""
-    from matplotlib import colormaps
+    mpl = import_matplotlib()
     from matplotlib.colors import ListedColormap
 
-    return ListedColormap(colormaps[name](np.linspace(low, high, 64)))
+    return ListedColormap(mpl.colormaps[name](np.linspace(low, high, 64)))
 
 
 def _plain_colour_bar(bar: Any) -> None:

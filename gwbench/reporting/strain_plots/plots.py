@@ -13,6 +13,7 @@ from gwbench.data.dataset import Array
 from gwbench.data.strain_files.resample import PASSBAND
 from gwbench.reporting.strain_plots.q_transform import q_energy
 from gwbench.reporting.strain_plots.window_view import Channel, StrainPlot
+from gwbench.utils.matplotlib_import import import_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +72,7 @@ def render(strain_plot: StrainPlot, *, q: float = 8.0) -> bytes:
     Raises:
         UserError: this q does not fit the plot.
     """
-    import matplotlib as mpl
-
+    mpl = import_matplotlib()
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)

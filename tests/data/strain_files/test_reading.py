@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gwbench.data.strain_files.reading import ranges, read_strain, strain_detector
+from gwbench.data.strain_files.reading import ranges, read_strain, strain_detectors
 from gwbench.errors import UserError
 from gwbench.utils.files import file_digest
 
@@ -108,15 +108,15 @@ def test_the_dataset_asked_for_is_read(tmp_path: Path) -> None:
             file.create_dataset(name, data=noise(2, seed)).attrs.update({"x0": 7.0, "dx": 1 / RATE, "channel": name})
     found = read_strain(tmp_path / "x.hdf", ("H1:B",))
     np.testing.assert_array_equal(found.strain, noise(2, 2))
-    assert strain_detector(tmp_path / "x.hdf", ("H1:B",)) == "H1"
+    assert strain_detectors(tmp_path / "x.hdf", ("H1:B",)) == ["H1"]
     with pytest.raises(UserError, match=r"none of the channels asked for \(H1:C\). It holds H1:A, H1:B\."):
         read_strain(tmp_path / "x.hdf", ("H1:C",))
 
 
 def test_the_detector_is_found_without_the_strain(tmp_path: Path) -> None:
     path = write_gwosc(tmp_path / "x.hdf5", noise(3), [DQ_ALL] * 3, [INJ_NONE] * 3)
-    assert strain_detector(path) == "L1"
-    assert strain_detector(write_plain(tmp_path / "y.hdf", noise(1), delta_t=1 / RATE)) is None
+    assert strain_detectors(path) == ["L1"]
+    assert strain_detectors(write_plain(tmp_path / "y.hdf", noise(1), delta_t=1 / RATE)) == [None]
 
 
 def test_damaged_files_end_in_one_message_or_are_read_as_they_were(tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ def test_text_and_truncated_files_are_named(tmp_path: Path) -> None:
     whole = write_plain(tmp_path / "whole.hdf", noise(64), delta_t=1 / RATE).read_bytes()
     cut = tmp_path / "cut.hdf"
     cut.write_bytes(whole[: len(whole) // 2])
-    for path in (text, cut):
-        with pytest.raises(UserError, match=rf"{path.name} cannot be read: it is not an HDF5 file, or it is trunc"):
+    for path, cause in ((text, "it is no HDF5 file"), (cut, "it is truncated")):
+        with pytest.raises(UserError, match=rf"{path.name} cannot be read: {cause}"):
             read_strain(path)
 
 
@@ -184,7 +184,7 @@ def test_a_file_without_a_sample_rate_is_refused(tmp_path: Path, attributes: dic
 
 def test_a_start_that_is_no_time_counts_as_none(tmp_path: Path) -> None:
     path = write_plain(tmp_path / "x.hdf", noise(1), delta_t=1 / RATE, start_time=float("nan"))
-    assert read_strain(path).gps_start == 0
+    assert read_strain(path).gps_start is None
 
 
 def test_an_attribute_that_is_no_number_is_named(tmp_path: Path) -> None:

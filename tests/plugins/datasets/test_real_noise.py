@@ -298,7 +298,7 @@ def test_what_is_cached_is_found_without_reading_strain(tmp_path: Path, monkeypa
     def never(*_: object) -> None:
         raise AssertionError("strain was read")
 
-    monkeypatch.setattr("gwbench.plugins.datasets.real_noise.read_strain", never)
+    monkeypatch.setattr("gwbench.plugins.datasets.real_noise.read_strain_series", never)
     again = load()
     assert (again.content_hash, again.notes) == (first.content_hash, first.notes)
     assert len(again.notes) > 4
