@@ -12,18 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gwbench.data.detectors import DETECTORS, require_detector
 from gwbench.data.psd_files import NOISE_F_LOW, read_psd
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.paths import user_path
 
 Float = NDArray[np.float64]
 
-CURATED: dict[str, tuple[str, ...]] = {
-    "H1": ("aLIGODesignSensitivityT1800044", "aLIGOZeroDetHighPower", "aLIGO175MpcT1800545"),
-    "L1": ("aLIGODesignSensitivityT1800044", "aLIGOZeroDetHighPower", "aLIGO175MpcT1800545"),
-    "V1": ("AdvVirgo", "AdVO4T1800545", "AdVDesignSensitivityP1200087"),
-    "K1": ("KAGRA", "KAGRADesignSensitivityT1600593", "KAGRA128MpcT1800545"),
-}
+CURATED: dict[str, tuple[str, ...]] = {name: detector.psds for name, detector in DETECTORS.items()}
 """PSD names that describe a whole detector at design or observing-run sensitivity; the first is the default.
 
 pycbc knows about 70 more: earlier runs, single noise components, other detectors.
@@ -36,19 +32,19 @@ def default_psd(detector: str) -> str:
     Raises:
         UserError: the detector is none of `CURATED`.
     """
-    if detector not in CURATED:
-        raise UserError(
-            f"Unknown detector {detector!r}: expected one of {', '.join(CURATED)}."
-            f"{did_you_mean(detector.upper(), CURATED)}"
-        )
-    return CURATED[detector][0]
+    return require_detector(detector).psds[0]
 
 
-def check_name(name: str) -> None:
-    """Raise `UserError` unless this is the name of a ground-based detector's PSD in pycbc, or a PSD file's path."""
-    path = _path(name)
-    if path is not None:
-        read_psd(path)
+def check_name(name: str, detector: str | None = None) -> None:
+    """Raise `UserError` unless this is the name of a ground-based detector's PSD in pycbc, or that of a PSD file.
+
+    Args:
+        name: as `psd_values` takes it.
+        detector: whose PSD is looked for in the file.
+    """
+    located = _located(name)
+    if located is not None:
+        read_psd(located.path, detector, located.part)
     elif not _is_known(name):
         from pycbc.psd.analytical import get_lalsim_psd_list
 
@@ -62,13 +58,43 @@ def check_name(name: str) -> None:
 
 def psd_files(names: Iterable[str]) -> list[Path]:
     """The paths among some names: those with a slash or a suffix, and files whose name no design curve has."""
-    return [path for path in map(_path, names) if path is not None]
+    return [located.path for located in map(_located, names) if located is not None]
+
+
+@dataclass(frozen=True)
+class _Located:
+    """A PSD in a file.
+
+    Attributes:
+        path: of the file.
+        part: which PSD of the file, where the name says so.
+    """
+
+    path: Path
+    part: str | None = None
+
+
+def _located(name: str) -> _Located | None:
+    """The file that a name is of; None where it is no path. After a # comes the PSD's name in the file."""
+    path = _path(name)
+    file, mark, part = name.partition("#")
+    if not mark or (path is not None and _is_file(path)):
+        return None if path is None else _Located(path)
+    path = _path(file)
+    return None if path is None else _Located(path, part or None)
 
 
 def _path(name: str) -> Path | None:
     path = user_path(name)
     written_as_path = "/" in name or os.sep in name or path.suffix != ""
-    return path if written_as_path or (path.is_file() and not _is_known(name)) else None
+    return path if written_as_path or (_is_file(path) and not _is_known(name)) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, or a folder that may not be searched
+        return False
 
 
 def _is_known(name: str) -> bool:
@@ -79,16 +105,20 @@ def _is_known(name: str) -> bool:
     return name in get_lalsim_psd_list()
 
 
-def psd_values(name: str, sample_rate: float, samples: int, f_low: float = NOISE_F_LOW) -> Float:
+def psd_values(
+    name: str, sample_rate: float, samples: int, f_low: float = NOISE_F_LOW, detector: str | None = None
+) -> Float:
     """A one-sided PSD on the rfft bins of `samples` samples.
 
     A file's values are interpolated linearly in their logarithm.
 
     Args:
-        name: a name of `CURATED`, any other ground-based detector's PSD in pycbc, or a file for `read_psd`.
+        name: a name of `CURATED`, any other ground-based detector's PSD in pycbc, or a file for `read_psd`. Where a
+            file has several PSDs, `FILE#NAME` is the one of this detector or name.
         sample_rate: Hz.
         samples: length of the time series; bins are `sample_rate / samples` apart.
         f_low: Hz; the PSD is zero, that is masked, below it, and where a file has no values, such as above its end.
+        detector: whose PSD is taken out of a file that has several.
 
     Returns:
         [samples // 2 + 1] in 1/Hz, read-only.
@@ -96,14 +126,15 @@ def psd_values(name: str, sample_rate: float, samples: int, f_low: float = NOISE
     Raises:
         UserError: unknown name, or as `read_psd`.
     """
-    path = _path(name)
-    if path is None:
+    located = _located(name)
+    if located is None:
         check_name(name)
         return _named_values(name, sample_rate, samples, f_low)
     # A file that has changed since is read again.
-    state = path.stat() if path.is_file() else None
+    state = located.path.stat() if _is_file(located.path) else None
     stamp = (state.st_mtime_ns, state.st_size) if state else (0, 0)
-    return _file_values(path.absolute(), stamp, sample_rate, samples, f_low)
+    where = (located.path.absolute(), stamp, detector, located.part)
+    return _file_values(where, sample_rate, samples, f_low)
 
 
 @lru_cache(maxsize=32)
@@ -117,9 +148,16 @@ def _named_values(name: str, sample_rate: float, samples: int, f_low: float) -> 
     return values
 
 
+@lru_cache(maxsize=32)
+def _file_psd(path: Path, stamp: tuple[int, int], detector: str | None, part: str | None) -> tuple[Float, Float]:
+    return read_psd(path, detector, part)
+
+
 @lru_cache(maxsize=128)
-def _file_values(path: Path, stamp: tuple[int, int], sample_rate: float, samples: int, f_low: float) -> Float:
-    frequencies, psd = read_psd(path)
+def _file_values(
+    where: tuple[Path, tuple[int, int], str | None, str | None], sample_rate: float, samples: int, f_low: float
+) -> Float:
+    frequencies, psd = _file_psd(*where)
     grid = np.arange(samples // 2 + 1) * (sample_rate / samples)
     # Rounding must not push a bin that lies on the file's first or last one beyond it.
     known = (grid >= max(f_low, frequencies[0]) * (1 - 1e-9)) & (grid <= frequencies[-1] * (1 + 1e-9))

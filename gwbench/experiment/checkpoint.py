@@ -6,25 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from gwbench.contracts import Array, InputShape
 from gwbench.errors import UserError
 from gwbench.experiment import record
+from gwbench.experiment.conditioner_file import read_conditioner
 from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks, parse_groups
-from gwbench.preprocessing.conditioning import from_state
 from gwbench.registry import REGISTRY
 from gwbench.utils.files import atomic
+from gwbench.utils.untrusted_files import UnusableError, open_plain
+from gwbench.utils.untrusted_text import printable
 
 if TYPE_CHECKING:
+    from gwbench.experiment.record import RunRecord
     from gwbench.experiment.spec import RunSpec
     from gwbench.preprocessing.conditioning import Conditioner
 
 EMBED_CHUNK = 256
 """Windows embedded at once."""
+
+HEADER = 64 * 1024
+"""Bytes of a file of weights besides its tensors and their names."""
 
 
 class FrozenEncoder:
@@ -95,23 +99,76 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
         REGISTRY.load_source(source)
     folder = Path(folder)
     run = record.read_record(folder)
-    if run.training is None:
+    if run.training is None or run.data is None:
         raise UserError(f"The run in {folder} pre-trained no encoder: {run.reason or 'it is a baseline'}.")
-    try:
-        with np.load(folder / record.CONDITIONER, allow_pickle=False) as arrays:
-            conditioner = from_state(dict(arrays))
-        weights = load((folder / record.WEIGHTS).read_bytes())
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(
-            f"There is no whole encoder in {folder}: {error}. Only finished pre-training has one."
-        ) from None
+    conditioner = _conditioner(folder, run)
     try:
         run.spec.plugins()
     except UserError as error:
         raise UserError(
             f"{error} If the run used plugins of yours, name them: load_encoder(..., plugins=[...])."
         ) from None
-    with torch.random.fork_rng(devices=[]):
-        encoder = build_encoder(run.spec, conditioner.detectors, conditioner.window, conditioner.sample_rate)
-    encoder.load_state_dict(weights)
+    encoder = _untrained(folder, run, conditioner)
+    problem = _restore(folder / record.WEIGHTS, encoder)
+    if problem:
+        raise _no_encoder(folder, f"{record.WEIGHTS}: {problem}")
     return FrozenEncoder(encoder, conditioner)
+
+
+def _conditioner(folder: Path, run: RunRecord) -> Conditioner:
+    assert run.data
+    try:
+        return read_conditioner(_target(folder / record.CONDITIONER), run.spec.conditioning, run.data)
+    except UnusableError as error:
+        raise _no_encoder(folder, f"{record.CONDITIONER}: {printable(error)}") from None
+
+
+def _untrained(folder: Path, run: RunRecord, conditioner: Conditioner) -> DetectorEncoder:
+    """The record's encoder before its weights are read; the global generator is left as it was."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return build_encoder(run.spec, conditioner.detectors, conditioner.window, conditioner.sample_rate)
+    except UserError:
+        raise
+    except Exception as error:  # a plugin's constructor, handed what a file says
+        raise _no_encoder(folder, f"its encoder cannot be built ({type(error).__name__}: {error})") from error
+
+
+def _restore(path: Path, encoder: DetectorEncoder) -> str:
+    """Load the weights in a file; why it cannot be, in which case the encoder may have been changed."""
+    wanted = encoder.state_dict()
+    expected = sum(value.numel() * value.element_size() for value in wanted.values())
+    try:
+        with open_plain(_target(path), expected + HEADER + 256 * len(wanted)) as stream:
+            weights = load(stream.read())
+    except UnusableError as error:
+        return printable(error)
+    except Exception as error:  # whatever a header that does not parse makes of safetensors
+        return f"it is damaged ({printable(error)})"
+    for name in sorted(wanted.keys() | weights.keys()):
+        own, other = wanted.get(name), weights.get(name)
+        if own is None or other is None:
+            return f"it has {'no' if other is None else 'an unknown'} tensor {printable(name)}"
+        if (own.shape, own.dtype) != (other.shape, other.dtype):
+            return f"{name} is {other.dtype} {list(other.shape)}, expected {own.dtype} {list(own.shape)}"
+        if not torch.isfinite(other).all():
+            return f"{name} holds NaN or infinite numbers"
+    try:
+        encoder.load_state_dict(weights)
+    except Exception as error:
+        return f"its weights do not fit the encoder ({printable(error)})"
+    return ""
+
+
+def _target(path: Path) -> Path:
+    """What a file of the run's folder leads to: people keep large files elsewhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # links that go round in a circle
+        return path
+
+
+def _no_encoder(folder: Path, reason: str) -> UserError:
+    return UserError(
+        f"There is no whole encoder in {folder}: {reason}. Only finished pre-training has one; --rerun makes it again."
+    )

@@ -7,6 +7,7 @@ torchrun or SLURM started (`launch_external`). All of them call `train_encoder`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,7 @@ def pretrained_encoder(
     """
     for earlier in reusable:
         if encoder := _encoder_of(earlier, context):
-            run_id = earlier.details.get("pretrained_by", earlier.run_id)
-            return Pretrained(encoder, _training_of(earlier), reused_from=run_id)
+            return Pretrained(encoder, _training_of(earlier), reused_from=_pretrained_by(earlier))
     encoder = context.new_encoder()
     if process_group.channel:
         trained = train_with_launched(context, encoder, checkpoints, process_group)
@@ -79,6 +79,12 @@ def _encoder_of(earlier: RunRecord, context: ExperimentContext) -> DetectorEncod
         return None
     context.progress.say(f"Pre-trained already: {earlier.folder}.")
     return encoder
+
+
+def _pretrained_by(earlier: RunRecord) -> str:
+    """Identity of the run that did the pre-training: the earlier one, or one whose encoder it had taken itself."""
+    named = earlier.details.get("pretrained_by")  # details may be anything
+    return named if isinstance(named, str) and re.fullmatch(r"[0-9a-f]{16}", named) else earlier.run_id
 
 
 def _training_of(earlier: RunRecord) -> Trained:

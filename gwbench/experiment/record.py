@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pydantic
-import pydantic_core
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from gwbench.errors import UserError
@@ -17,7 +16,8 @@ from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.files import atomic
 from gwbench.utils.models import FrozenModel
-from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError, open_plain
+from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError
+from gwbench.utils.untrusted_text import printable, read_json
 
 if TYPE_CHECKING:
     from gwbench.contracts import Array, Scores, Split
@@ -185,12 +185,7 @@ def load_record(path: str | Path) -> LoadedRecord:
         AbsentError: there is no such file.
         UnusableError: it is no record, is damaged, of a newer schema, or holds what no run can give.
     """
-    with open_plain(path, LARGEST) as stream:
-        content = stream.read(LARGEST + 1)
-    try:
-        document = pydantic_core.from_json(content, allow_inf_nan=False)
-    except ValueError as error:
-        raise UnusableError(f"it is no JSON: {error}") from None
+    document = read_json(path, largest=LARGEST)
     version = document.get("schema_version", SCHEMA) if isinstance(document, dict) else SCHEMA
     if isinstance(version, int) and version > SCHEMA:
         raise UnusableError(f"its schema version {version} is newer than {SCHEMA}, which this gwbench reads: update it")
@@ -226,11 +221,21 @@ def _check(record: RunRecord) -> None:
         intervals = [metrics.auc, metrics.knn_auc, *metrics.tpr_at_fpr.values()]
         if not all(map(_is_share, intervals)) or not 0.0 <= metrics.average_precision <= 1.0:
             raise UnusableError("a metric of it is no number between 0 and 1")
+    if record.training and not _is_history(record.training):
+        raise UnusableError("its training has no figures of every epoch")
     phases = record.phases.values()
     numbers = (record.parameters, record.peak_memory, *(phase.seconds for phase in phases))
     rates = (phase.samples_per_second for phase in phases)
     if not all(number is None or 0 <= number < 1e30 for number in (*numbers, *rates)):  # not NaN, and fits a float
         raise UnusableError("a size, time or rate of it is no sensible number")
+
+
+def _is_history(training: TrainingOutcome) -> bool:
+    """Whether there is a loss for every epoch, and the figures of the collapse monitor."""
+    figures = training.collapse
+    return 0 < len(figures) == len(training.loss) and all(
+        {"spread", "effective_rank"} <= each.keys() for each in figures
+    )
 
 
 def _is_share(interval: Interval | None) -> bool:
@@ -240,8 +245,8 @@ def _is_share(interval: Interval | None) -> bool:
 def _first(error: Exception) -> str:
     if isinstance(error, pydantic.ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error)
+        return printable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    return printable(error)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:

@@ -16,7 +16,10 @@ from gwbench.experiment.record import RunRecord
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import Plugin
 from gwbench.utils.files import unwritable
+from gwbench.utils.leftovers import sweep_files
 from gwbench.utils.locks import HeldError, acquire
+from gwbench.utils.untrusted_files import UnusableError
+from gwbench.utils.untrusted_text import printable
 
 if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
@@ -60,16 +63,30 @@ def reusable_runs(
     slugs = dict.fromkeys(_slug(each) for each, _ in spec.ordinary.identities(fingerprint))
     for path in sorted(path for slug in slugs for path in folder.parent.glob(f"{slug}-*/{record.RECORD}")):
         earlier = None if path.parent == folder else _readable(path.parent, progress)
-        if (
-            earlier
-            and earlier.status == "ok"
-            and earlier.spec.baseline is None
-            and earlier.data
-            and earlier.data.fingerprint == fingerprint
-            and _made_by(earlier, plugins)
-            and earlier.spec.current().pretraining.canonical() == wanted
-        ):
-            yield earlier
+        if earlier is None:
+            continue
+        try:
+            fits = (
+                earlier.status == "ok"
+                and earlier.spec.baseline is None
+                and earlier.data is not None
+                and earlier.data.fingerprint == fingerprint
+                and _made_by(earlier, plugins)
+                and earlier.spec.current().pretraining.canonical() == wanted
+            )
+            if fits:
+                _require_training(earlier)
+        except Exception as error:  # a neighbour's record may say anything; this run does not end for it
+            progress.say(f"The record {path} cannot be used ({printable(error)}). It is left aside.")
+        else:
+            if fits:
+                yield earlier
+
+
+def _require_training(earlier: RunRecord) -> None:
+    """Raise `UnusableError` unless a record tells how its pre-training went."""
+    if earlier.training is None or "pretrain" not in earlier.phases:
+        raise UnusableError("it does not tell how its pre-training went")
 
 
 def _is_of(result: RunRecord, spec: RunSpec, fingerprint: Mapping[str, str]) -> bool:
@@ -109,10 +126,10 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed process had half written."""
-    for name in (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS):
-        for path in folder.glob(f".{name}.*"):
-            path.unlink(missing_ok=True)
+    """Remove what a killed process had half written; the caller holds the folder."""
+    names = (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS)
+    sweep_files(folder, names, held=True)
+    sweep_files(folder / CHECKPOINTS, ("last.ckpt",), held=True)
 
 
 def _slug(spec: RunSpec) -> str:

@@ -72,7 +72,7 @@ class PycbcNoise:
             if not psds.get(detector):
                 raise UserError(f"no noise PSD is given for detector {detector}: name at least one")
             for name in psds[detector]:
-                check_name(name)
+                check_name(name, detector)
         self.psds = {detector: tuple(psds[detector]) for detector in known}
         self.seconds = max(seconds, math.ceil(MIN_WINDOWS * conditioner.window / conditioner.sample_rate))
         self._conditioner = conditioner
@@ -91,7 +91,7 @@ class PycbcNoise:
 
         rate = self._conditioner.sample_rate
         low = min(NOISE_F_LOW, self._conditioner.settings.low / 2)
-        psd = psd_values(name, rate, round(PSD_SECONDS * rate), low).copy()
+        psd = psd_values(name, rate, round(PSD_SECONDS * rate), low, detector).copy()
         last = np.flatnonzero(psd)[-1]
         psd[last + 1 :] = psd[last]  # where a file ends, pycbc would go on with the PSD's maximum
         series = colored_noise(

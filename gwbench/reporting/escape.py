@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
-LONGEST = 300
-"""Characters of a text that are shown."""
+from gwbench.utils.untrusted_text import LONGEST
+from gwbench.utils.untrusted_text import printable as plain
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the start of a formula, in both widths."""
@@ -39,19 +38,6 @@ LATEX = {
 }
 
 
-def plain(text: object, longest: int = LONGEST) -> str:
-    """One line that moves no cursor and hides nothing: control and direction characters are written as escapes."""
-    shown = "".join(_visible(character) for character in str(text)[: longest + 1])
-    return shown if len(shown) <= longest else shown[:longest] + "..."
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
 def markdown(text: object) -> str:
     """For a cell or a line of GitHub-flavoured Markdown: no markup, no HTML, no link."""
     shown = re.sub(r"([\\`*\[\]|~$!#])", r"\\\1", plain(text))
@@ -69,3 +55,6 @@ def csv_text(text: object) -> str:
     """For a cell that a spreadsheet must not take for a formula."""
     shown = plain(text)
     return f"'{shown}" if shown.lstrip().startswith(FORMULA) else shown
+
+
+__all__ = ["LONGEST", "csv_text", "latex", "markdown", "plain"]

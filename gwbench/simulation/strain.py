@@ -206,8 +206,8 @@ class Simulation:
                 f"psds = {','.join(self.psds)}: expected one name or file for each of {given}, in that order, such as "
                 f"{','.join(defaults)}."
             )
-        for name in self.psds:
-            check_name(name)
+        for detector, name in zip(self.detectors, self.psds, strict=False):
+            check_name(name, detector)
         if not self.sample_rate > 0 or self.sample_rate % 1:
             raise UserError(f"sample_rate = {self.sample_rate:g}: expected a whole number of Hz, such as 2048.")
         if self.window < 1:
@@ -251,8 +251,7 @@ class Simulation:
         """`n` windows without signals."""
         keep = self.window + 2 * self.margin
         samples = 2 * scipy.fft.next_fast_len(-(-(keep + round(DECORRELATION * self.sample_rate)) // 2), real=True)
-        values = np.stack([psd_values(name, self.sample_rate, samples) for name in self.psds])
-        strain = coloured_noise(rng, n, values, self.sample_rate, samples, keep)
+        strain = coloured_noise(rng, n, self._psds(samples), self.sample_rate, samples, keep)
         rows = np.broadcast_to(np.arange(len(self.detectors)), (n, len(self.detectors)))
         return GaussianNoise(strain, rows)
 
@@ -260,7 +259,12 @@ class Simulation:
     def psd_table(self) -> PsdTable:
         """One row per detector."""
         samples = round(PSD_SECONDS * self.sample_rate)
-        return PsdTable(np.stack([psd_values(name, self.sample_rate, samples) for name in self.psds]), 1 / PSD_SECONDS)
+        return PsdTable(self._psds(samples), 1 / PSD_SECONDS)
+
+    def _psds(self, samples: int) -> NDArray[np.float64]:
+        """The PSDs [D, samples // 2 + 1] of the detectors, in 1/Hz."""
+        pairs = zip(self.detectors, self.psds, strict=True)
+        return np.stack([psd_values(name, self.sample_rate, samples, detector=detector) for detector, name in pairs])
 
 
 __all__ = ["DECORRELATION", "GaussianNoise", "Simulation", "coloured_noise", "inject"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gwbench.data.lal_quiet import approximant_number, quiet_lal, refused
+from gwbench.data.lal_quiet import approximant_number, quiet_lal, refused, with_data
 from gwbench.errors import UserError, did_you_mean
 
 Complex = NDArray[np.complexfloating[Any, Any]]
@@ -54,7 +54,7 @@ def polarizations(
         within a few milliseconds of the amplitude's peak; `phase` is that at `f_low`.
 
     Raises:
-        UserError: no such approximant, or it refuses the parameters.
+        UserError: no such approximant, it refuses the parameters, or its data files are missing.
     """
     source = approximant_source(approximant)
     make = {"lal-fd": _by_lal, "pycbc-fd": _by_pycbc, "pycbc-td": _from_time_domain}[source]
@@ -65,7 +65,7 @@ def polarizations(
     waves = np.zeros((len(rows), 2, bins), np.complex64)
     for wave, row in zip(waves, rows.tolist(), strict=True):
         try:
-            both = make(approximant, row, delta_f, f_low, f_final)
+            both = with_data(approximant, partial(make, approximant, row, delta_f, f_low, f_final))
         except (RuntimeError, ValueError) as error:
             spins = row[2:8] if any(row[2:4] + row[5:7]) else (row[4], row[7])
             raise refused(approximant, row[0], row[1], spins, error) from error

@@ -35,6 +35,7 @@ class History(Callback):
         self._started = 0.0
         self.steps = 0
         self.resumed_from = 0
+        self.begun = False
         self.loss: list[float] = []
         self.collapse: list[dict[str, float]] = []
         self.seconds = self.diagnostics_seconds = 0.0
@@ -55,6 +56,10 @@ class History(Callback):
         self.seconds, self.steps = float(state_dict["seconds"]), int(state_dict["steps"])
         self.diagnostics_seconds = float(state_dict.get("looking", 0.0))  # which older checkpoints do not have
         self.resumed_from = len(self.loss)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that all is restored that a checkpoint held."""
+        self.begun = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock and sums."""

@@ -6,6 +6,7 @@ killed and resumed from its last epoch ends in the same numbers as one left alon
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.dataloading.prefetch import Batches
 from gwbench.errors import UserError
 from gwbench.training.callbacks import CheckpointSaver, History, MetricLogger, ProgressReporter, diverged
+from gwbench.training.checkpoint_file import agree_on_checkpoint, set_aside
 from gwbench.training.distributed import ProcessGroup
 from gwbench.training.distributed.global_batch import GlobalBatchEncoder, GlobalBatchView, disable_gathering
 from gwbench.training.front_end_cache import FrontEndCache
@@ -107,24 +109,41 @@ def pretrain(
     if process_group.size > 1:
         method = replace(method, encoder=GlobalBatchEncoder(method.encoder))
         disable_gathering(method.objective)
-    history = History(watched)
-    reports = [
-        ProgressReporter(progress, history, steps * settings.batch_size, settings.batch_size),
-        MetricLogger(progress, "pretrain", lambda: _last_epoch(history, settings)),
-    ]
     checkpoint = folder / CHECKPOINT
-    fit(
-        Pretraining(method, settings, seed, steps, front_end_cache=front_end_cache, process_group=process_group),
-        IndexedBatches(Batches(strain, batches, device)),
-        epochs=settings.epochs,
-        device=device,
-        precision=precision,
-        clip=settings.clip,
-        callbacks=[history, *(reports if process_group.is_main else ()), CheckpointSaver(checkpoint)],
-        folder=folder,
-        checkpoint=_agreed(checkpoint, progress, process_group),
-        process_group=process_group,
-    )
+
+    def module() -> Pretraining:
+        return Pretraining(method, settings, seed, steps, front_end_cache=front_end_cache, process_group=process_group)
+
+    def train(trained: Pretraining, history: History, resumed: str | None) -> History:
+        reports = [
+            ProgressReporter(progress, history, steps * settings.batch_size, settings.batch_size),
+            MetricLogger(progress, "pretrain", lambda: _last_epoch(history, settings)),
+        ]
+        fit(
+            trained,
+            IndexedBatches(Batches(strain, batches, device)),
+            epochs=settings.epochs,
+            device=device,
+            precision=precision,
+            clip=settings.clip,
+            callbacks=[history, *(reports if process_group.is_main else ()), CheckpointSaver(checkpoint)],
+            folder=folder,
+            checkpoint=resumed,
+            process_group=process_group,
+        )
+        return history
+
+    first, history = module(), History(watched)
+    resumed = agree_on_checkpoint(checkpoint, first, settings.epochs, len(batches), progress, process_group)
+    fresh = copy.deepcopy(first.state_dict()) if resumed and process_group.size == 1 else None
+    try:
+        history = train(first, history, resumed)
+    except Exception as error:
+        if fresh is None or history.begun:
+            raise
+        set_aside(checkpoint, type(error).__name__, progress)  # it could not be restored
+        first.load_state_dict(fresh)
+        history = train(module(), History(watched), None)
     return Trained(
         loss=history.loss,
         collapse=history.collapse,
@@ -270,26 +289,3 @@ class Pretraining(pl.LightningModule):
             else LARS(groups, lr=self.settings.lr, momentum=0.9)
         )
         return scheduled(optimizer, self.settings.warmup, self.total_steps)
-
-
-def _agreed(checkpoint: Path, progress: Progress, process_group: ProcessGroup) -> str | None:
-    """The checkpoint that all processes resume from."""
-    path = _usable(checkpoint, progress) if process_group.is_main else None
-    if process_group.channel:
-        path = process_group.channel.agree(path)
-    if path and not checkpoint.exists():
-        raise UserError(f"There is no {checkpoint} on this node: give --out a folder that all nodes share.")
-    return path and str(checkpoint)
-
-
-def _usable(checkpoint: Path, progress: Progress) -> str | None:
-    """The checkpoint to resume from, if there is one that opens."""
-    if not checkpoint.exists():
-        return None
-    try:
-        torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:
-        progress.say(f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}): starting over.")
-        checkpoint.unlink()
-        return None
-    return str(checkpoint)

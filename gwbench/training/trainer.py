@@ -13,12 +13,24 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from torch.optim import Optimizer
 
 from gwbench.training.distributed import ProcessGroup, cluster
+
+
+class DirectCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint where it is told to.
+
+    Lightning's own goes through the system's folder for temporary files, where a process that is killed leaves it.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Called by Lightning."""
+        torch.save(checkpoint, path)
 
 
 def weight_groups(module: nn.Module, weight_decay: float, **settings: Any) -> list[dict[str, Any]]:
@@ -110,14 +122,17 @@ def _processes(device: str, process_group: ProcessGroup) -> dict[str, Any]:
     """The trainer's arguments that say who trains."""
     if process_group.size == 1:
         devices = [int(device.split(":")[1])] if ":" in device else 1
-        return {"devices": devices, "plugins": [LightningEnvironment()]}  # inside a cluster's job too
+        return {
+            "devices": devices,
+            "plugins": [LightningEnvironment(), DirectCheckpointIO()],
+        }  # inside a cluster's job too
     # A batch may have no window of a group of detectors, whose encoder then has no gradient.
     strategy = DDPStrategy(find_unused_parameters=True)
     return {
         "devices": 1 if process_group.own_gpu else process_group.devices,
         "num_nodes": process_group.size if process_group.own_gpu else process_group.nodes,
         "strategy": strategy,
-        "plugins": [cluster(process_group)],
+        "plugins": [cluster(process_group), DirectCheckpointIO()],
     }
 
 

@@ -145,7 +145,7 @@ _CAUSES = (
         "it is compressed with a filter that h5py lacks. `pip install hdf5plugin`, or write it anew with gzip.",
     ),
     (r"file signature not found|no GWF magic", "it is no {kind}. Check its name, or convert it."),
-    (r"truncated|breaks off|end of file|unexpected EOF", "it is truncated. Copy or download it again."),
+    (r"truncated|breaks off|end of file|unexpected EOF|ended before", "it is truncated. Copy or download it again."),
     (r"unable to allocate|memory allocation failed|cannot allocate", _TOO_LARGE),
     (r"permission denied", "permission denied. Mend its permissions."),
     (r"input/output error|stale file handle", "its disk does not answer. Try again, or copy it to another disk."),
@@ -159,6 +159,12 @@ def _one_line(error: Exception) -> str:
         text = str(error)
     except Exception:
         text = ""
-    text = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * SHOWN])
-    text = " ".join(text.split()).rstrip(".")
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    shown = printable(text)
+    return shown if shown.endswith("...") else shown.rstrip(".")
+
+
+def printable(text: str, most: int = SHOWN) -> str:
+    """Text out of a file for a message: one line of at most `most` printable characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * most])
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[:most]}..."

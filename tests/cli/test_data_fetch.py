@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from gwosc.api import v2
 
 from gwbench.cli.data import data
-from gwbench.data.strain_files.reading import find_strain_files, read_strain
+from gwbench.data.strain_files.finding import find_strain_files
+from gwbench.data.strain_files.reading import read_strain
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
 from tests.data.gwosc.gwosc_server import GwoscServer, Trouble, serving, strain_file

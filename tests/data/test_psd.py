@@ -193,7 +193,9 @@ BAD_TEXT = {
     "only remarks": ("# 10 1e-46\n", "covers nothing"),
     "one column": ("10\n20\n", r"line 1: '10'; expected two numbers"),
     "three columns": ("# f asd\n10 1e-23 1e-23\n", "line 2: .*expected two numbers"),
-    "a header": ("frequency,asd\n10,1e-23\n", "line 1: .*Put # before remarks"),
+    "a header": ("frequency,asd\n10,1e-23\n", "covers 10 to 10 Hz"),
+    "no number in any line": ("frequency,asd\nten,1e-23\n", "line 1: .*Put # before remarks"),
+    "a remark among numbers": ("10,1e-23\nfrequency,asd\n", "line 2: .*Put # before remarks"),
     "words": ("10 1e-23\n20 loud\n", "line 2"),
     "a frequency twice": ("10 1e-23\n20 1e-23\n20 1e-23\n", "line 3: frequency 20 Hz after 20 Hz"),
     "frequencies that fall": ("20 1e-23\n10 1e-23\n", "line 2: frequency 10 Hz after 20 Hz"),
@@ -230,7 +232,7 @@ def test_useless_values_in_the_band_are_named_with_their_place(tmp_path: Path, v
 
 def test_what_is_no_text_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "curve.txt"
-    path.write_bytes(b"\x89HDF\r\n\x1a\n\xff\xfe")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
     with pytest.raises(UserError, match=r"not text.*\.hdf"):
         check_name(str(path))
 

@@ -80,6 +80,7 @@ def plot(
     """  # noqa: D301 - click reads the control character
     from gwbench.data.strain_files.reading import read_strain_series
     from gwbench.preprocessing.conditioning import Conditioning
+    from gwbench.reporting.strain_plots.file_view import one_of_each
     from gwbench.reporting.strain_plots.plots import render
 
     if out is not None and out.suffix.lower() != ".png":
@@ -90,7 +91,8 @@ def plot(
     dataset = _dataset(sources, cache_dir)
     if dataset is None:
         _refuse("strain files", split=split, window=window)
-        files = [series for path in map(user_path, sources) for series in read_strain_series(path, channels, quality)]
+        series = [read_strain_series(path, channels, quality) for path in map(user_path, sources)]
+        files = [chosen for found in series for chosen in one_of_each(found, gps)]
         strain_plot, name = _of_files(files, gps, DURATION if duration is None else duration, settings)
     else:
         _refuse("a dataset", gps=gps, duration=duration, channel=channels or None, quality=quality or None)
@@ -106,9 +108,10 @@ def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
     """The file of the dataset that is named; None where strain files are."""
     from gwbench.data.store.cache import CacheDir
     from gwbench.data.store.reader import DamagedStoreError
+    from gwbench.data.store.recognise import is_store
 
     paths = [user_path(source) for source in sources]
-    stores = [_is_store(path) for path in paths]
+    stores = [is_store(path) for path in paths]
     if len(sources) > 1 and (any(stores) or not all(path.exists() for path in paths)):
         odd = next(p for p, store in zip(paths, stores, strict=True) if store or not p.exists())
         what = "is a dataset" if odd.exists() else "is no file"
@@ -123,17 +126,6 @@ def _dataset(sources: tuple[str, ...], cache_dir: Path | None) -> Path | None:
     if entry.header is None:
         raise DamagedStoreError(entry.problem)
     return entry.path
-
-
-def _is_store(path: Path) -> bool:
-    """Whether a file is a dataset's, whole or not, and not one of strain."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return "gwbench_layout" in file.attrs or {"train", "val", "test"} <= set(file)
-    except OSError:
-        return False
 
 
 def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioning) -> tuple[StrainPlot, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "GWBENCH_CACHE"
 UNFINISHED = re.compile(r"\.(.+)\.h5\.partial")
+JOURNALS = ".*.h5.journal"
 
 
 def default_cache() -> Path:
@@ -131,6 +132,7 @@ class CacheDir:
                     raise
             else:
                 removed.append(entry)
+        self.sweep()
         return removed
 
     @contextmanager
@@ -161,6 +163,17 @@ class CacheDir:
             yield
         finally:
             release()
+
+    def sweep(self) -> None:
+        """Remove journals of killed processes that have no unfinished file any more, but those that others hold."""
+        with suppress(OSError):
+            for file in self.root.glob(JOURNALS):
+                path = file.with_name(file.name[1:].removesuffix(".journal"))
+                with suppress(UserError, OSError), self.lock(path):
+                    if not Journal(path).partial.exists():
+                        file.unlink(missing_ok=True)
+                        if not path.exists():
+                            path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
 
     def _remove(self, path: Path) -> None:
         with self.lock(path):

@@ -1,27 +1,41 @@
-"""Strain files: GWOSC HDF5, plain HDF5 and GWF frames, with the segments of good data in them."""
+"""Strain files of any format, with the segments of good data in them."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gwbench.data.dataset import Array
+from gwbench.data.strain_files.finding import find_strain_files as find_strain_files
 from gwbench.data.strain_files.frames import frame_detectors, read_frame
 from gwbench.data.strain_files.quality import NO_MASK
 from gwbench.data.strain_files.recording import LISTED, Recording
 from gwbench.data.strain_files.strain_hdf5 import hdf5_detectors, read_hdf5
+from gwbench.data.strain_files.strain_text import read_text, text_detectors
+from gwbench.data.strain_files.strain_xml import read_xml, xml_detectors
 from gwbench.errors import UserError
-from gwbench.utils.paths import user_path
+from gwbench.utils.untrusted_files import UnusableError, open_plain
 
 Ranges = tuple[tuple[int, int], ...]
 """Half-open sample ranges (start, stop), in order, without overlap."""
 
-HDF5, GWF = (".hdf5", ".hdf", ".h5"), (".gwf",)
-"""What is read of a folder; a file of any other suffix is taken for HDF5."""
+
+Reader = Callable[[Path, Sequence[str]], list[Recording]]
+DetectorReader = Callable[[Path, Sequence[str]], list[str | None]]
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+FORMATS: tuple[tuple[bytes, tuple[str, ...], Reader, DetectorReader], ...] = (
+    (b"IGWD\0", ("gwf",), read_frame, frame_detectors),
+    (b"<", ("xml",), read_xml, xml_detectors),
+    (b"\x93NUMPY", ("npy",), read_text, text_detectors),
+    (b"# ", ("txt", "dat", "csv", "asc", "ascii"), read_text, text_detectors),
+)
+"""How a file begins, its suffixes without .gz, and what reads it. All others are HDF5."""
 
 
 @dataclass(frozen=True)
@@ -83,36 +97,38 @@ def read_strain(path: str | Path, channels: Sequence[str] = (), quality: Sequenc
 def read_strain_series(path: str | Path, channels: Sequence[str] = (), quality: Sequence[str] = ()) -> list[StrainFile]:
     """Read every series of a strain file: one per detector and segment.
 
-    Three layouts are known. GWOSC HDF5 (https://gwosc.org/techdetails): `strain/Strain` with `quality` masks and
-    `meta/Detector`. Plain HDF5: a one-dimensional float dataset, named `data` or the only one in the file, with
-    the attributes start_time and delta_t (or Xstart and Xspacing, or x0 and dx) and optionally `detector`. GWF
-    frames: GWOSC's, whose strain and masks are known by name in both generations, or the only channel in the file.
+    docs/files.md lists the layouts. GWOSC HDF5 (https://gwosc.org/techdetails): `strain/Strain` with `quality` masks
+    and `meta/Detector`. Other HDF5: one-dimensional datasets of numbers that are strain by their names, with a start
+    and a spacing or rate by whatever names. GWF frames: GWOSC's, whose strain and masks are known by name in both
+    generations, or the only channel in the file.
 
     Good data are finite, not exactly zero (how gaps are padded), pass GWOSC's CBC vetoes of category 1 to 3 and
     hold no transient hardware injection.
 
     Args:
-        path: the file; `.gwf` is a frame, anything else HDF5.
-        channels: names of frame channels or HDF5 datasets, of which the file holds one; by default as above.
+        path: the file. Its format is told by how it begins, or else by its suffix.
+        channels: names of frame channels, or of HDF5 datasets, groups or detectors, of which the file holds at least
+            one; by default as above.
         quality: of frames, the quality channels and bits to ask for, as `quality.chosen_rules` takes them; ("none",)
             for no mask, in HDF5 too.
 
     Raises:
-        UserError: the file is missing, of another format or truncated; holds no strain, several channels or not
-        the one asked for, no sample rate or no finite sample.
+        UserError: the file is missing, of another format or truncated; holds no strain, several channels that may be
+            meant or none of those asked for, no sample rate or no finite sample.
     """
     path = _existing(path)
-    recordings = read_frame(path, channels, quality) if path.suffix in GWF else read_hdf5(path, channels)
+    read, _ = _readers(path)
+    recordings = read_frame(path, channels, quality) if read is read_frame else read(path, channels)
     if tuple(quality) == (NO_MASK,):
         recordings = [replace(recording, masks=(), quality=()) for recording in recordings]
+    if not any(np.isfinite(recording.strain).any() for recording in recordings):
+        named = ", ".join(recording.channel for recording in recordings[:LISTED])
+        raise UserError(f"The strain file {path} holds no finite sample in {named}. Use another file.")
     return [_with_good_ranges(path, recording) for recording in recordings]
 
 
 def _with_good_ranges(path: Path, recording: Recording) -> StrainFile:
-    finite = np.isfinite(recording.strain)
-    if not finite.any():
-        raise UserError(f"The strain file {path} holds no finite sample in {recording.channel}. Use another file.")
-    good = finite & (recording.strain != 0)
+    good = np.isfinite(recording.strain) & (recording.strain != 0)
     for mask in recording.masks:
         good &= mask.good(recording.gps_start or 0.0, recording.sample_rate, len(good))
     return StrainFile(
@@ -131,38 +147,12 @@ def _with_good_ranges(path: Path, recording: Recording) -> StrainFile:
 def strain_detectors(path: str | Path, channels: Sequence[str] = ()) -> list[str | None]:
     """The detector of each series, without reading the strain. Raises `UserError` as `read_strain_series`."""
     path = _existing(path)
-    return (frame_detectors if path.suffix in GWF else hdf5_detectors)(path, channels)
+    return _readers(path)[1](path, channels)
 
 
 def strain_detector(path: str | Path, channels: Sequence[str] = ()) -> str | None:
     """The detector of a file that holds one series, as plugins written before asked for it."""
     return strain_detectors(path, channels)[0]
-
-
-def find_strain_files(places: Iterable[str]) -> list[Path]:
-    """The files behind some files, folders (searched to the bottom) and globs: each once, in order of name.
-
-    Raises:
-        UserError: one of them leads to no file.
-    """
-    paths: set[Path] = set()
-    for given in places:
-        place = user_path(given)
-        if place.is_file():
-            here = [place]
-        elif place.is_dir():
-            here = [file for file in place.rglob("*") if file.suffix in HDF5 + GWF and file.is_file()]
-        else:
-            # Path.glob takes no absolute pattern.
-            names = glob.glob(str(place), recursive=True)  # noqa: PTH207
-            here = [Path(name) for name in names if Path(name).is_file()]
-        if not here:
-            raise UserError(
-                f"dataset.path={given} names no strain file: expected a file ({', '.join(HDF5 + GWF)}), a folder of "
-                "such files, or a glob in quotes."
-            )
-        paths.update(file.absolute() for file in here)
-    return sorted(paths, key=lambda file: (file.name, str(file)))
 
 
 def ranges(mask: Array) -> Ranges:
@@ -171,8 +161,26 @@ def ranges(mask: Array) -> Ranges:
     return tuple((int(start), int(stop)) for start, stop in edges.reshape(-1, 2))
 
 
+def _readers(path: Path) -> tuple[Reader, DetectorReader]:
+    """The functions that read a file's strain and its detectors, by how it begins, or else by its suffix."""
+    begin = b""
+    with suppress(OSError, UnusableError), open_plain(path.resolve()) as file:
+        begin = file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if begin.startswith(HDF5_SIGNATURE):
+        return read_hdf5, hdf5_detectors
+    ending = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    by_content = [format_ for format_ in FORMATS if begin.startswith(format_[0])]
+    by_suffix = [format_ for format_ in FORMATS if ending in format_[1]]
+    for _, _, read, detectors in (*by_content, *by_suffix):
+        return read, detectors
+    return read_hdf5, hdf5_detectors
+
+
 def _existing(path: str | Path) -> Path:
     path = Path(path)
-    if not path.is_file():
+    there = True  # also where a folder above may not be searched; what the file is, its reader says
+    with suppress(OSError):
+        there = path.exists() or path.is_symlink()
+    if not there:
         raise UserError(f"There is no strain file {path}. Check the path; an HDF5 file or a GWF frame is expected.")
     return path

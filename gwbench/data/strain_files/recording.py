@@ -51,7 +51,7 @@ class Mask:
     def good(self, start: float, sample_rate: float, size: int) -> Array:
         """[size] bool: which of the samples from GPS time `start` pass; those that it does not cover do not."""
         wanted = sum(1 << self.bits.index(name) for name in self.required if name in self.bits)
-        passed = (np.nan_to_num(self.values).astype(np.int64) & wanted) == wanted
+        passed = (_bits(self.values) & np.uint64(wanted)) == wanted
         times = self.start - start + self.spacing * np.arange(len(passed) + 1)
         edges = np.rint(times * sample_rate).clip(0, size).astype(np.int64)
         samples = np.zeros(size, dtype=bool)
@@ -82,6 +82,15 @@ class Recording:
     channel: str
     quality: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def _bits(values: Array) -> Array:
+    """Numbers as uint64; 0 for those that are no whole number of 64 bits."""
+    values = np.asarray(values)
+    if values.dtype.kind == "f":
+        whole = np.isfinite(values) & (values >= 0) & (values < 2.0**63)
+        values = np.where(whole, values, 0)
+    return values.astype(np.uint64)
 
 
 def detector_of(text: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -49,17 +50,16 @@ def resample(strain: Array, from_rate: float, to_rate: float) -> tuple[Array, in
     ratio = _ratio(from_rate, to_rate)
     if ratio == 1:
         return np.asarray(strain, dtype=np.float64), 0
-    from scipy.signal import firwin, kaiser_beta, resample_poly
+    from scipy.signal import resample_poly
 
     up, down = ratio.numerator, ratio.denominator
     half = int(np.ceil(reach(to_rate) * from_rate * up))
-    cutoff = (1 + PASSBAND) / 2 * to_rate / 2
-    taps = firwin(2 * half + 1, cutoff, window=("kaiser", kaiser_beta(ATTENUATION)), fs=from_rate * up)
     trimmed = -(-half // down)
     # Past the last output whose filter ends within the input, on the grid of rate from_rate * up.
     stop = ((len(strain) - 1) * up - half) // down + 1
     if stop <= trimmed:
         return np.empty(0), trimmed
+    taps = _taps(half, to_rate, from_rate * up)
     return resample_poly(np.asarray(strain, dtype=np.float64), up, down, window=taps)[trimmed:stop], trimmed
 
 
@@ -85,6 +85,15 @@ def resampled(file: StrainFile, to_rate: float) -> StrainFile:
             strain[begin : begin + len(piece)] = piece
             good.append((begin, begin + len(piece)))
     return replace(file, sample_rate=to_rate, strain=strain, good=tuple(good))
+
+
+@lru_cache(maxsize=16)
+def _taps(half: int, to_rate: float, grid: float) -> Array:
+    """The anti-alias filter of `resample`, on a grid of this rate."""
+    from scipy.signal import firwin, kaiser_beta
+
+    cutoff = (1 + PASSBAND) / 2 * to_rate / 2
+    return np.asarray(firwin(2 * half + 1, cutoff, window=("kaiser", kaiser_beta(ATTENUATION)), fs=grid))
 
 
 def _ratio(from_rate: float, to_rate: float) -> Fraction:

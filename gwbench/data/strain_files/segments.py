@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
@@ -51,25 +51,36 @@ class Segment:
 
 
 def good_segments(files: Sequence[StrainFile]) -> list[Segment]:
-    """Every good segment of the files, in order of GPS time.
+    """Every good segment of the files, in order of time.
 
-    Where two files hold the same time of one detector (a file given twice, overlapping downloads), one copy is
-    kept, so that no sample can reach two channels. Files that name no detector are compared sample by sample.
+    Where two files hold the same time of one detector (a file given twice, overlapping downloads), the first is
+    kept, so that no sample can reach two channels; `timeline.arranged` has seen to it that they are the same strain.
+    Files that name no detector are compared sample by sample.
     """
-    kept: list[Segment] = []
+    kept: dict[str | None, list[Segment]] = {}
     for file in sorted(files, key=lambda file: (file.start, str(file.path))):
-        for start, stop in file.good:
-            pieces = [Segment(file, start, stop)]
-            for earlier in kept:
-                pieces = [part for piece in pieces for part in _without_copy(piece, earlier)]
-            kept += pieces
-    return sorted(kept, key=lambda segment: segment.gps)
+        earlier = kept.setdefault(file.detector, [])
+        starts = [segment.gps[0] for segment in earlier]
+        longest = max((segment.gps[1] - segment.gps[0] for segment in earlier), default=0.0)
+        pieces = []
+        for piece in (Segment(file, start, stop) for start, stop in file.good):
+            begin, end = piece.gps
+            near = earlier[bisect_left(starts, begin - longest) : bisect_left(starts, end)]
+            pieces += _without_copies(piece, near)
+        kept[file.detector] = sorted([*earlier, *pieces], key=lambda segment: segment.gps)
+    return sorted((segment for segments in kept.values() for segment in segments), key=lambda segment: segment.gps)
 
 
 def without(segments: Sequence[Segment], begin: float, end: float) -> list[Segment]:
     """The segments less the GPS times from `begin` to `end`."""
-    parts = [part for segment in segments for part in (segment.between(-np.inf, begin), segment.between(end, np.inf))]
-    return [part for part in parts if len(part)]
+    parts = []
+    for segment in segments:
+        first, last = segment.gps
+        if end <= first or last <= begin:
+            parts.append(segment)
+        else:
+            parts += [part for part in (segment.between(-np.inf, begin), segment.between(end, np.inf)) if len(part)]
+    return parts
 
 
 def cut_times(segments: Sequence[Segment], fractions: Sequence[float]) -> list[float]:
@@ -86,7 +97,9 @@ def cut_times(segments: Sequence[Segment], fractions: Sequence[float]) -> list[f
     """
     begins, ends = np.array([segment.gps for segment in segments]).T
     times = np.unique(np.concatenate((begins, ends)))
-    depth = ((begins <= times[:-1, None]) & (times[:-1, None] < ends)).sum(axis=1)  # segments over each interval
+    # Segments over each interval: those that have begun, less those that have ended.
+    started, ended = (np.searchsorted(np.sort(edges), times[:-1], side="right") for edges in (begins, ends))
+    depth = started - ended
     elapsed = np.concatenate(([0.0], np.cumsum(depth * np.diff(times))))
     shares = np.cumsum(fractions)[:-1] / np.sum(fractions)
     return [float(time) for time in np.interp(shares * elapsed[-1], elapsed, times)]
@@ -171,10 +184,18 @@ def _span(parts: Sequence[Segment]) -> tuple[float, float]:
     return max(part.gps[0] for part in parts), min(part.gps[1] for part in parts)
 
 
+def _without_copies(piece: Segment, earlier: Sequence[Segment]) -> list[Segment]:
+    """`piece` less the times at which it repeats one of `earlier`."""
+    pieces = [piece]
+    for other in earlier:
+        pieces = [part for one in pieces for part in _without_copy(one, other)]
+    return pieces
+
+
 def _without_copy(piece: Segment, earlier: Segment) -> list[Segment]:
     """`piece` less the times at which it repeats `earlier`."""
     begin, end = max(piece.gps[0], earlier.gps[0]), min(piece.gps[1], earlier.gps[1])
-    if end <= begin or piece.file.detector != earlier.file.detector:
+    if end <= begin:
         return [piece]
     here, there = piece.between(begin, end), earlier.between(begin, end)
     if piece.file.detector is None and not np.array_equal(here.strain, there.strain):

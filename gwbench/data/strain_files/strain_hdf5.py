@@ -1,150 +1,184 @@
-"""Strain in HDF5: as GWOSC, pycbc and gwpy write it."""
+"""Strain in HDF5, as GWOSC, pycbc, gwpy, bilby, aframe and the MLGWSC-1 challenge write it, and most others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwbench.data.strain_files.recording import (
-    DATA_QUALITY,
-    INJECTION_BITS,
-    LISTED,
-    NO_INJECTION,
-    QUALITY_BITS,
-    Mask,
-    Recording,
-    detector_of,
-    one_channel,
-)
+from gwbench.data.strain_files.detector_names import KNOWN, detector_of_file
+from gwbench.data.strain_files.hdf5_facts import Facts
+from gwbench.data.strain_files.hdf5_masks import masks_of
+from gwbench.data.strain_files.hdf5_time_axis import time_axis
+from gwbench.data.strain_files.hdf5_tree import Found, Tree
+from gwbench.data.strain_files.recording import LISTED, Recording
+from gwbench.data.strain_files.strain_choice import CHOOSE, chosen, listed, only
 from gwbench.errors import UserError
+from gwbench.utils.reader_process import read_in_process
+from gwbench.utils.untrusted_files import printable
 
-if TYPE_CHECKING:
-    import h5py
+RATES = (1e-2, 1e8)
+"""Hz between which a sample rate lies."""
 
-SPACING = ("Xspacing", "delta_t", "dx")
-"""Attributes that hold the sample spacing in seconds, as GWOSC, pycbc and gwpy write them."""
+TYPES = {"S": "text", "U": "text", "O": "objects or text", "V": "a compound type", "c": "complex numbers", "b": "flags"}
+"""What a dataset holds that is no strain, by numpy's kind of its type."""
 
-START = ("Xstart", "start_time", "x0")
-"""Attributes that hold the GPS time of the first sample."""
+LONGEST = 2000
+"""Letters of a message."""
 
-MASKS = {
-    "simple/DQ": (QUALITY_BITS, DATA_QUALITY),
-    "injections/Inj": (INJECTION_BITS, NO_INJECTION),
-}
-"""GWOSC's masks by the beginning of their names: the default order of the bits, and those required."""
+SPAN = re.compile(r".*-(\d{9,10})-(\d+)\.\w+")
+"""GPS start and seconds in the names of LIGO-T050017."""
 
 
 def read_hdf5(path: Path, channels: Sequence[str]) -> list[Recording]:
-    """Read `strain/Strain`, `data`, the only one-dimensional float dataset, or the one among `channels`.
+    """Read all strain of an HDF5 file, or the datasets, groups or detectors among `channels`.
+
+    Without `channels`, `strain/Strain`, `data`, or whatever is strain by its name: of every detector one series, or
+    several that follow on each other. The file is read in a process of its own.
 
     Raises:
-        UserError: no such dataset or several, no sample rate, or a file that is no HDF5 file or damaged.
+        UserError: no such dataset, several that may be meant, no sample rate, or a file that cannot be read.
     """
-    with _opened(path) as file:
-        dataset = _strain(file, path, channels)
-        spacing = _number(dataset.attrs, SPACING, path)
-        if spacing is None or spacing <= 0:
-            raise UserError(
-                f"The strain file {path} has no sample rate: {dataset.name} needs an attribute delta_t (or "
-                f"{' or '.join(name for name in SPACING if name != 'delta_t')}) above 0, in seconds; found "
-                f"{spacing}."
-            )
-        start = _number(dataset.attrs, START, path) or None
-        strain = np.asarray(dataset[()], dtype=np.float64)
-        masks = _masks(file, path, start or 0.0)
-        quality = tuple(f"quality/{mask}mask" for mask in MASKS if f"quality/{mask}mask" in file)
-        rate = round(1 / spacing, 6)
-        return [Recording(_detector(file, dataset), start, rate, strain, masks, dataset.name, quality)]
+    recordings: list[Recording] = read_in_process(
+        recordings_in, path, tuple(channels), what="strain file", kind="HDF5 file", modules=("h5py",)
+    )
+    return recordings
 
 
 def hdf5_detectors(path: Path, channels: Sequence[str]) -> list[str | None]:
     """The detector of every series that `read_hdf5` gives. Raises `UserError` likewise."""
-    with _opened(path) as file:
-        return [_detector(file, _strain(file, path, channels))]
+    detectors: list[str | None] = read_in_process(
+        detectors_in, path, tuple(channels), what="strain file", kind="HDF5 file", modules=("h5py",)
+    )
+    return detectors
+
+
+def recordings_in(path: Path, channels: Sequence[str]) -> list[Recording]:
+    """What `read_hdf5` gives, read in this process."""
+    with _printable(), Tree(path) as tree:
+        return [_recording(one) for one in _series(tree, channels)]
+
+
+def detectors_in(path: Path, channels: Sequence[str]) -> list[str | None]:
+    """What `hdf5_detectors` gives, read in this process."""
+    with _printable(), Tree(path) as tree:
+        return [_detector(one)[0] for one in _series(tree, channels)]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    import h5py
-
+def _printable() -> Iterator[None]:
+    """Messages without the control characters that names in a file may hold."""
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    # What h5py raises for a damaged file depends on where the damage lies.
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        yield
+    except UserError as error:
+        raise UserError(printable(str(error), LONGEST)) from None
+
+
+def _recording(facts: Facts) -> Recording:
+    tree, dataset = facts.tree, facts.found.dataset
+    name = dataset.name
+    rate, start = facts.sample_rate, facts.start
+    if (rate is None or start is None) and (axis := time_axis(facts)) is not None:
+        start, rate = start or axis[0], rate or axis[1]
+    if rate is None or not RATES[0] <= rate <= RATES[1]:
         raise UserError(
-            f"The strain file {path} cannot be read: it is not an HDF5 file, or it is truncated or damaged. Download "
-            f"it again or convert it to HDF5. ({error})"
-        ) from None
+            f"The strain file {tree.path} has no sample rate: {name} needs an attribute delta_t (or Xspacing or dx) "
+            f"above 0, in seconds, or sample_rate, in Hz; found {facts.spacing_said}."
+        )
+    strain = np.asarray(tree.read(dataset), dtype=np.float64).reshape(-1)
+    if start is None:
+        start = _start_of_file(tree.path, len(strain) / rate)
+    masks, quality = masks_of(facts, start, len(strain))
+    detector, notes = _detector(facts)
+    return Recording(detector, start, rate, strain, masks, printable(name), quality, notes)
 
 
-def _strain(file: h5py.File, path: Path, channels: Sequence[str]) -> h5py.Dataset:
-    import h5py
-
-    series: dict[str, h5py.Dataset] = {}
-    listed: list[str] = []
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            listed.append(f"{name} {item.shape} {item.dtype}")
-            if item.ndim == 1 and item.dtype.kind == "f":
-                series[name] = item
-
-    file.visititems(visit)
-    if not channels:
-        for name in ("strain/Strain", "data"):
-            if name in series:
-                return series[name]
-        if not series:
-            raise UserError(
-                f"The strain file {path} has no strain: expected strain/Strain, data, or a single one-dimensional "
-                f"float dataset; found {'; '.join(listed[:LISTED]) or 'no dataset'}. Use another file."
-            )
-    return series[one_channel(path, list(series), list(series), channels)]
+def _detector(facts: Facts) -> tuple[str | None, tuple[str, ...]]:
+    """The detector by what the file holds, or else by its name; and a note where the two differ."""
+    said, named = facts.detector, detector_of_file(facts.tree.path)
+    if said is None or named is None or said == named:
+        return said or named, ()
+    return said, (f"{facts.tree.path.name} holds strain of {said}, as it says itself, not of {named}.",)
 
 
-def _number(attributes: Mapping[str, Any], names: Iterable[str], path: Path) -> float | None:
-    """The first of these attributes that is there; None where there is none, or it is not finite."""
-    for name in names:
-        if name in attributes:
-            try:
-                value = float(attributes[name])
-                return value if np.isfinite(value) else None
-            except (TypeError, ValueError):
-                raise UserError(
-                    f"The strain file {path}: attribute {name}={attributes[name]!r} is not a number."
-                ) from None
-    return None
+def _start_of_file(path: Path, seconds: float) -> float | None:
+    """The start in a file's name, where the length in it fits."""
+    span = SPAN.fullmatch(path.name)
+    return float(span[1]) if span and abs(float(span[2]) - seconds) < 1 / 16 else None
 
 
-def _detector(file: h5py.File, dataset: h5py.Dataset) -> str | None:
-    said = [dataset.attrs.get(key) for key in ("detector", "channel", "name")] + [file.attrs.get("detector")]
-    said += [file[key][()] for key in ("meta/Detector", "detector") if key in file and file[key].ndim == 0]
-    return next(filter(None, (detector_of(_text(value)) for value in said)), None)
+def _series(tree: Tree, channels: Sequence[str]) -> list[Facts]:
+    if channels:
+        return _asked_for(tree, channels)
+    found = tree.datasets()
+    series = [one for one in (Facts(tree, one) for one in found if _is_series(one)) if not one.is_no_time_series]
+    floats = [one for one in series if one.found.dataset.dtype.kind == "f"]
+    series = floats or [one for one in series if one.has_own_rate]
+    if not series:
+        raise UserError(
+            f"The strain file {tree.path} has no strain: expected strain/Strain, data, or a one-dimensional float "
+            f"dataset; found {_contents(found)}. {_refused(tree)}Use another file."
+        )
+    return chosen(tree.path, series)
 
 
-def _masks(file: h5py.File, path: Path, start: float) -> tuple[Mask, ...]:
-    masks = []
-    for mask, (bits, required) in MASKS.items():
-        if f"quality/{mask}mask" in file:
-            dataset = file[f"quality/{mask}mask"]
-            named = file.get(f"quality/{mask}Shortnames")
-            first, spacing = _number(dataset.attrs, ("Xstart",), path), _number(dataset.attrs, ("Xspacing",), path)
-            masks.append(
-                Mask(
-                    dataset[()],
-                    start if first is None else first,
-                    spacing or 1.0,
-                    bits if named is None else tuple(map(_text, named)),
-                    required,
-                )
-            )
-    return tuple(masks)
+def _asked_for(tree: Tree, channels: Sequence[str]) -> list[Facts]:
+    """The datasets of these names, all strain in groups of these names, or that of these detectors."""
+    series: dict[object, Facts] = {}
+    for channel in channels:
+        found = tree.find(channel)
+        if len(found) == 1 and found[0].names == [channel.strip("/")]:
+            named = [Facts(tree, found[0])]
+            _check_type(tree, found[0])
+        else:
+            inside = [Facts(tree, one) for one in found if _is_series(one)]
+            named = chosen(tree.path, inside) if inside else []
+        series |= {one.found.dataset.id: one for one in named}
+    if series:
+        return list(series.values())
+    present = [Facts(tree, one) for one in tree.datasets() if _is_series(one)]
+    detectors = [name.upper() for name in channels if name.upper() in KNOWN]
+    if named := only(tree.path, present, detectors):
+        return named
+    if detectors and len(detectors) == len(channels) and present and detector_of_file(tree.path) in detectors:
+        return chosen(tree.path, present)
+    raise UserError(
+        f"The strain file {tree.path} has none of the channels asked for ({', '.join(channels)}). It holds "
+        f"{listed(present)}. {CHOOSE}"
+    )
 
 
-def _text(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+def _is_series(found: Found) -> bool:
+    """Whether a dataset is one-dimensional and of numbers."""
+    dataset = found.dataset
+    if dataset.shape is None or dataset.dtype.kind not in "fiu":
+        return False
+    return bool(dataset.ndim >= 1 and dataset.size == max(dataset.shape) and dataset.size > 1)
+
+
+def _check_type(tree: Tree, found: Found) -> None:
+    """Refuse a dataset that a user named and that is no series."""
+    if not _is_series(found):
+        dataset = found.dataset
+        kind = TYPES.get(dataset.dtype.kind)
+        what = f"holds {kind} ({dataset.dtype})" if kind else f"has the shape {dataset.shape}"
+        raise UserError(
+            f"The strain file {tree.path}: {found.names[0]} {what}, where one-dimensional numbers are expected. "
+            "Name another dataset."
+        )
+
+
+def _contents(found: Sequence[Found]) -> str:
+    named = [f"{one.names[0]} {one.dataset.shape} {one.dataset.dtype}" for one in found]
+    return "; ".join(named[:LISTED]) or "no dataset"
+
+
+def _refused(tree: Tree) -> str:
+    """What is said of links that were not followed."""
+    return "".join(f"{name} {why}. " for name, why in list(tree.refused.items())[:LISTED])
+
+
+__all__ = ["detectors_in", "hdf5_detectors", "read_hdf5", "recordings_in"]

@@ -16,10 +16,10 @@ from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Array
 from gwbench.evaluation.statistics import Interval, auc
 from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord
-from gwbench.reporting.html.archives import open_archive, read_array, read_header
 from gwbench.reporting.records.entry import EntryReader, load_scored
 from gwbench.reporting.records.method import method_of
 from gwbench.reporting.records.predictions import Predictions, read_predictions
+from gwbench.utils.untrusted_arrays import open_archive, read_array, read_header
 from gwbench.utils.untrusted_files import MIB, UnusableError
 
 POINTS = 4000
@@ -169,7 +169,7 @@ def _embedded(record: RunRecord, folder: Path) -> EmbeddingSample | None:
 def _rows(archive: zipfile.ZipFile, name: str, n: int, rows: Array) -> Array:
     """Some rows, ascending, of an array [n, F] of numbers, without ever holding all of it."""
     with archive.open(f"{name}.npy") as member:
-        shape, dtype = read_header(member, name)
+        shape, dtype, _ = read_header(member, name)
         if (
             len(shape) != 2
             or shape[0] != n

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,8 @@ def file_plot(files: Sequence[StrainFile], *, gps: float | None, duration: float
 
     Args:
         files: at least one; of several detectors at the same time.
-        gps: time at the middle; None for the middle of the longest segment that is good in all files.
+        gps: time at the middle, in seconds since the start for files of unknown time; None for the middle of the
+            longest segment that is good in all files.
         duration: seconds to show.
         settings: the band; its method must be "whiten".
 
@@ -48,6 +50,12 @@ def file_plot(files: Sequence[StrainFile], *, gps: float | None, duration: float
     if gps is not None and not np.isfinite(gps):
         raise UserError(f"--gps {gps}: expected a GPS time in seconds, such as {REFERENCE_GPS:.0f}.")
     files = [_at_lower_rate(file, settings.high) for file in files]
+    untimed = [file.path.name for file in files if file.gps_start is None]
+    if untimed and len(untimed) < len(files):
+        raise UserError(
+            f"The GPS time of {', '.join(untimed)} is unknown, that of the others is not: they cannot be drawn "
+            "together. Plot them one by one."
+        )
     common = _common(files)
     if gps is None:
         begin, end = max(common, key=_length, default=(0.0, 0.0))
@@ -67,7 +75,7 @@ def file_plot(files: Sequence[StrainFile], *, gps: float | None, duration: float
         for file, start, size in zip(files, starts, sizes, strict=True)
     )
     names = ", ".join(file.path.name for file in files)
-    zero = f"GPS {gps:.3f}".rstrip("0").rstrip(".")
+    zero = f"{'second' if untimed else 'GPS'} {gps:.3f}".rstrip("0").rstrip(".")
     return StrainPlot(names, (zero, *_date(gps)), channels, -duration / 2, zero, (settings.low, settings.high))
 
 
@@ -93,6 +101,15 @@ def _pieces(file: StrainFile, name: str) -> Split:
     return Split(strain, np.full(count, -1, np.int8), np.full(count, np.nan, np.float32))
 
 
+def one_of_each(files: Sequence[StrainFile], gps: float | None) -> list[StrainFile]:
+    """Of every detector in one file, the series around a GPS time, or else the longest."""
+    series: dict[str | None, list[StrainFile]] = {}
+    for file in files:
+        series.setdefault(file.detector, []).append(file)
+    around = [[file for file in one if gps is not None and file.holds(gps)] or one for one in series.values()]
+    return [max(one, key=lambda file: file.good_seconds) for one in around]
+
+
 def _at_lower_rate(file: StrainFile, high: float) -> StrainFile:
     """The file at the lowest rate, halved from its own, at which the band is well below the Nyquist frequency."""
     from gwbench.data.strain_files.resample import resampled
@@ -108,8 +125,15 @@ def _common(files: Sequence[StrainFile]) -> list[tuple[float, float]]:
     common = [(-np.inf, np.inf)]
     for file in files:
         here = [(file.start + a / file.sample_rate, file.start + b / file.sample_rate) for a, b in file.good]
-        met = [(max(a, c), min(b, d)) for a, b in common for c, d in here]
-        common = [(a, b) for a, b in met if a < b]
+        met, place = [], 0
+        for begin, end in common:
+            while place < len(here) and here[place][1] <= begin:
+                place += 1
+            for first, last in islice(here, place, None):
+                if first >= end:
+                    break
+                met.append((max(begin, first), min(end, last)))
+        common = met
     return common
 
 
@@ -127,4 +151,4 @@ def _date(gps: float) -> list[str]:
     return [f"{year}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d} UTC"]
 
 
-__all__ = ["file_plot"]
+__all__ = ["file_plot", "one_of_each"]

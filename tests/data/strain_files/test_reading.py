@@ -152,8 +152,8 @@ def test_text_and_truncated_files_are_named(tmp_path: Path) -> None:
     whole = write_plain(tmp_path / "whole.hdf", noise(64), delta_t=1 / RATE).read_bytes()
     cut = tmp_path / "cut.hdf"
     cut.write_bytes(whole[: len(whole) // 2])
-    for path in (text, cut):
-        with pytest.raises(UserError, match=rf"{path.name} cannot be read: it is not an HDF5 file, or it is trunc"):
+    for path, cause in ((text, "it is no HDF5 file"), (cut, "it is truncated")):
+        with pytest.raises(UserError, match=rf"{path.name} cannot be read: {cause}"):
             read_strain(path)
 
 
