@@ -112,7 +112,7 @@ def _home(windows: Windows) -> tuple[str, str]:
         raise UnfitError("it is defined in a script")
     root = name.partition(".")[0]
     # Not `importlib.util.find_spec`, which knows everything that is loaded here.
-    if any(finder.find_spec(root, None) for finder in sys.meta_path):
+    if any(finder.find_spec(root, None) for finder in sys.meta_path if hasattr(finder, "find_spec")):
         return name, ""
     return name, getattr(sys.modules[name], "__file__", None) or ""
 
