@@ -42,7 +42,22 @@ def test_ordinary_lists_are_written_as_ever(items: tuple[object, ...], text: str
     assert list_to_text(items) == text
 
 
-NASTY = ["a, b", 'say "x"', " lead", "trail ", "[1]", '["x"]', "#hash", "ünï/码", "two\nlines", "", "none", "null", "'", "\t"]
+NASTY = [
+    "a, b",
+    'say "x"',
+    " lead",
+    "trail ",
+    "[1]",
+    '["x"]',
+    "#hash",
+    "ünï/码",
+    "two\nlines",
+    "",
+    "none",
+    "null",
+    "'",
+    "\t",
+]
 
 
 @pytest.mark.parametrize("path", NASTY)
