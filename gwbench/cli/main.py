@@ -12,6 +12,7 @@ import click
 from gwbench._version import __version__
 from gwbench.cli import streams
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.subprocesses import respect_quota
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",
@@ -71,6 +72,7 @@ def main() -> None:
     """Run the command line: exit code 0 for success, 1 for a failure, 2 for the user's mistake."""
     streams.take_standard_output()
     os.environ["MPLBACKEND"] = "agg"  # a notebook's own may not be installed here; a verb draws into files alone
+    respect_quota()
     try:
         code = _run()
         streams.finish()

@@ -29,13 +29,14 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def parse_json(content: bytes, *, largest: int = LARGEST, deepest: int = DEEPEST) -> Any:
+def parse_json(content: bytes, *, largest: int = LARGEST, deepest: int = DEEPEST, constants: bool = False) -> Any:
     """A JSON document of bytes that may be anything.
 
     Args:
         content: the document in UTF-8.
         largest: bytes that it may have.
         deepest: lists and objects that may lie within each other.
+        constants: whether NaN and Infinity may be there, which Python writes though they are no JSON.
 
     Raises:
         ValueError: it is no JSON (RFC 8259), is larger or deeper, has a key twice, a number that is no finite float or
@@ -45,9 +46,13 @@ def parse_json(content: bytes, *, largest: int = LARGEST, deepest: int = DEEPEST
         raise ValueError(f"it has more than {largest:,} bytes")
     if _depth(content) > deepest:
         raise ValueError(f"it is nested more than {deepest} deep")
-    text = content.decode("utf-8")
+    text = content.decode("utf-8-sig")
     document = json.loads(
-        text, object_pairs_hook=_object, parse_int=_whole, parse_float=_finite, parse_constant=_no_constant
+        text,
+        object_pairs_hook=_object,
+        parse_int=_whole,
+        parse_float=_finite,
+        parse_constant=float if constants else _no_constant,
     )
     if "\\ud" in text or "\\uD" in text:
         _refuse_surrogates(document)

@@ -10,12 +10,13 @@ import shutil
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.locks import acquire
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -146,7 +147,6 @@ class _MlFlow(LoggerBackend):
     needs = "mlflow"
 
     def open(self, step: int | None) -> Logger:
-        from filelock import FileLock
         from pytorch_lightning.loggers import MLFlowLogger
 
         for chatty in ("mlflow", "pytorch_lightning.loggers.mlflow"):
@@ -154,7 +154,8 @@ class _MlFlow(LoggerBackend):
         out = self.folder.parent.resolve()
         server = os.environ.get("MLFLOW_TRACKING_URI")
         self._uri = server or f"sqlite:///{out / 'mlflow.db'}"
-        with _kept(self.logs / "mlflow-run-id") as known, FileLock(out / ".mlflow.lock"):
+        with _kept(self.logs / "mlflow-run-id") as known, ExitStack() as stack:
+            stack.callback(acquire(out / ".mlflow.lock", lambda: None))
             logger = MLFlowLogger(
                 experiment_name=os.environ.get("MLFLOW_EXPERIMENT_NAME") or PROJECT,
                 run_name=self.folder.name,
