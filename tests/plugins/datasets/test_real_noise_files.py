@@ -16,7 +16,8 @@ from tests.plugins.datasets.test_real_noise import RATE, SMALL, Context, noise, 
 
 
 def load(*paths: Path, **given: Any) -> StrainSplits:
-    return RealNoise(path=tuple(map(str, paths)), **{**SMALL, **given}).load(Context())
+    splits: StrainSplits = RealNoise(path=tuple(map(str, paths)), **{**SMALL, **given}).load(Context())
+    return splits
 
 
 def behind_train(splits: StrainSplits) -> str:
