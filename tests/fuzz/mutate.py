@@ -9,6 +9,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -126,17 +127,17 @@ def _change(tree: Any, rng: random.Random) -> Any:
 
     visit(tree)
     if not places or rng.random() < 0.02:
-        return rng.choice(VALUES)
+        return deepcopy(rng.choice(VALUES))
     node, key = rng.choice(places)
     kind = rng.randrange(5)
     if kind <= 2:
-        node[key] = rng.choice(VALUES)
+        node[key] = deepcopy(rng.choice(VALUES))
     elif kind == 3:
         del node[key]
     elif isinstance(node, list):
-        node[key:key] = [node[key]] * rng.choice((1, 3, 1000))
+        node[key:key] = [deepcopy(node[key]) for _ in range(rng.choice((1, 3, 100)))]
     else:
-        node[rng.choice(("extra", "", "\x1b[31m", "__proto__"))] = node[key]
+        node[rng.choice(("extra", "", "\x1b[31m", "__proto__"))] = deepcopy(node[key])
     return tree
 
 

@@ -79,7 +79,10 @@ def make_input(reader: Reader, inputs: Path, seed: int, name: str, number: int) 
     paths = sorted(path for path in inputs.iterdir() if path.is_file())
     others = [path.read_bytes() for path in paths]
     place = rng.randrange(len(paths))
-    content = KINDS[reader.kind](others[place], rng, others)
+    try:
+        content = KINDS[reader.kind](others[place], rng, others)
+    except Exception:  # the library that writes it refuses
+        content = KINDS["bytes"](others[place], random.Random(f"{seed} {name} {number} again"), others)
     return reader.name or paths[place].name, content
 
 
