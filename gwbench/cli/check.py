@@ -41,6 +41,9 @@ def check(
     gwbench check NAME
     gwbench check my_encoder.py
     """  # noqa: D301 - click reads the control character
+    from gwbench.training.distributed import check_launch_variables
+
+    check_launch_variables()
     from gwbench.conformance import cases
     from gwbench.experiment.environment import resolve_device
 

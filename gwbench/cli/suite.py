@@ -12,12 +12,23 @@ import click
 from gwbench.cli.options import UserPath, parse_settings, plugin_option
 from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import Verb
+from gwbench.utils.untrusted_text import printable
 
 if TYPE_CHECKING:
     from gwbench.suite.ray_executor import RayCluster
     from gwbench.suite.run import CellStatus, Plan, Result
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+SPELLINGS = {
+    "--epochs": "training.epochs",
+    "--batch-size": "training.batch_size",
+    "--lr": "training.lr",
+    "--label-fraction": "evaluation.label_fraction",
+    "--encoder-groups": "encoder_groups",
+    "--precision": "precision",
+}
+"""What the file of a suite has for options of `gwbench run`."""
 
 FAILED, BUDGET = 1, 3
 """Exit codes: some cells failed; none failed, but the budget ran out before some of them."""
@@ -52,7 +63,7 @@ def suite() -> None:
     """Run benchmarks described in YAML. Only missing runs are done."""
 
 
-@suite.command(cls=Verb)
+@suite.command(cls=Verb, spellings=SPELLINGS)
 @_common
 @click.option(
     "--executor",
@@ -112,6 +123,9 @@ def run(
     """  # noqa: D301 - click reads the control character
     if executor == "local" and (ray_address or cpus):
         raise click.UsageError("--ray-address and --cpus-per-cell go with --executor ray.", context)
+    from gwbench.training.distributed import check_launch_variables
+
+    check_launch_variables()
     plan = _plan(options, elsewhere=executor == "ray")
     if dry_run:
         _show_dry(plan)
@@ -120,7 +134,7 @@ def run(
     from gwbench.suite.run import execute
 
     if not quiet:
-        click.echo(_heading(plan), err=True)
+        click.echo(printable(_heading(plan)), err=True)
     with _cluster(plan, ray_address, jobs, cpus) if executor == "ray" and plan.missing else nullcontext() as cluster:
         display = Display() if quiet else TerminalDisplay()
         result = execute(plan, jobs=jobs or 1, display=display, executor=cluster)
@@ -128,7 +142,7 @@ def run(
     context.exit(FAILED if result.failed else BUDGET if result.left else 0)
 
 
-@suite.command(cls=Verb)
+@suite.command(cls=Verb, spellings=SPELLINGS)
 @_common
 def status(**options: Any) -> None:
     """Show which cells of FILE are done, failed, interrupted or missing."""

@@ -6,8 +6,8 @@ Apart from `gwbench.contracts`, which offers these names too, so that processes 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -88,6 +88,11 @@ class StrainSplits:
     def window(self) -> int:
         """T, the samples of a window without its margins."""
         return self.train.strain.shape[-1] - 2 * self.margin
+
+    def with_notes(self, notes: Iterable[str]) -> StrainSplits:
+        """The same, with those of some notes that it does not have yet."""
+        new = [note for note in notes if note not in self.notes]
+        return replace(self, notes=(*self.notes, *new)) if new else self
 
 
 @dataclass(frozen=True)

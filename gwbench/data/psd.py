@@ -12,18 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gwbench.data.detectors import DETECTORS, require_detector
 from gwbench.data.psd_files import NOISE_F_LOW, read_psd
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.paths import user_path
 
 Float = NDArray[np.float64]
 
-CURATED: dict[str, tuple[str, ...]] = {
-    "H1": ("aLIGODesignSensitivityT1800044", "aLIGOZeroDetHighPower", "aLIGO175MpcT1800545"),
-    "L1": ("aLIGODesignSensitivityT1800044", "aLIGOZeroDetHighPower", "aLIGO175MpcT1800545"),
-    "V1": ("AdvVirgo", "AdVO4T1800545", "AdVDesignSensitivityP1200087"),
-    "K1": ("KAGRA", "KAGRADesignSensitivityT1600593", "KAGRA128MpcT1800545"),
-}
+CURATED: dict[str, tuple[str, ...]] = {name: detector.psds for name, detector in DETECTORS.items()}
 """PSD names that describe a whole detector at design or observing-run sensitivity; the first is the default.
 
 pycbc knows about 70 more: earlier runs, single noise components, other detectors.
@@ -36,12 +32,7 @@ def default_psd(detector: str) -> str:
     Raises:
         UserError: the detector is none of `CURATED`.
     """
-    if detector not in CURATED:
-        raise UserError(
-            f"Unknown detector {detector!r}: expected one of {', '.join(CURATED)}."
-            f"{did_you_mean(detector.upper(), CURATED)}"
-        )
-    return CURATED[detector][0]
+    return require_detector(detector).psds[0]
 
 
 def check_name(name: str, detector: str | None = None) -> None:

@@ -31,10 +31,11 @@ from safetensors.torch import load, save
 
 from gwbench.data.store.cache import CacheDir
 from gwbench.dataloading.conditioned_split import CHUNK, ConditionedStrain
-from gwbench.errors import UserError
+from gwbench.errors import UserError, in_words
 from gwbench.experiment.train_encoder import train_encoder
 from gwbench.registry import REGISTRY
 from gwbench.training.distributed.process_group import ProcessGroup, connected
+from gwbench.utils.leftovers import scratch_folder
 from gwbench.utils.memory import memory_share
 from gwbench.utils.progress import Progress
 from gwbench.utils.progress_relay import ProgressRelay, RelayedProgress
@@ -77,7 +78,7 @@ def train_in_processes(
         strain.leave_file()
     with ExitStack() as stack:
         shared = stack.enter_context(_in_shared_memory(strain)) if strain.in_memory else None
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gwbench-")))
+        scratch = stack.enter_context(scratch_folder())
         job = scratch / "job"
         job.write_bytes(_pickled(context, folder, scratch / "store", shared))
         sources = REGISTRY.sources_of(context.spec.plugins())
@@ -124,7 +125,7 @@ def _pickled(context: ExperimentContext, folder: Path, store: Path, shared: int 
     except Exception as error:
         raise UserError(
             f"The strain of the dataset {context.spec.dataset.name!r} cannot be handed to other processes "
-            f"({type(error).__name__}: {error}): leave out --devices, or have its reader pickle."
+            f"({in_words(error)}): leave out --devices, or have its reader pickle."
         ) from None
     return stream.getvalue()
 

@@ -16,6 +16,8 @@ from gwbench.experiment.record import RunRecord
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import Plugin
 from gwbench.utils.files import unwritable
+from gwbench.utils.leftovers import sweep_files
+from gwbench.utils.locks import HeldError, acquire
 from gwbench.utils.untrusted_files import UnusableError
 from gwbench.utils.untrusted_text import printable
 
@@ -124,10 +126,10 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed process had half written."""
-    for name in (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS):
-        for path in folder.glob(f".{name}.*"):
-            path.unlink(missing_ok=True)
+    """Remove what a killed process had half written; the caller holds the folder."""
+    names = (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS)
+    sweep_files(folder, names, held=True)
+    sweep_files(folder / CHECKPOINTS, ("last.ckpt",), held=True)
 
 
 def _slug(spec: RunSpec) -> str:
@@ -156,17 +158,16 @@ def _readable(folder: Path, progress: Progress, then: str = "It is left aside.")
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the run's folder; a second process that wants the same run is told so."""
-    from filelock import FileLock, Timeout
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise BusyRunError(f"Another process is carrying out this run in {folder}. Wait for it, or stop it.") from None
+        release = acquire(folder / ".lock")
+    except HeldError as held:
+        raise BusyRunError(
+            f"Another process is carrying out this run in {folder}{held}. Wait for it, or stop it."
+        ) from None
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
         yield
     finally:
-        lock.release()
+        release()

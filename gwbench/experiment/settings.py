@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gwbench.utils.list_text import list_to_text
+
 
 def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Nested mappings as dotted names and values: {"training": {"lr": 0.1}} gives ("training.lr", 0.1)."""
@@ -17,4 +19,4 @@ def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def as_argument(value: Any) -> str:
     """A value as `--set NAME=VALUE` takes it."""
-    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return list_to_text(value) if isinstance(value, (tuple, list)) else str(value)

@@ -7,14 +7,14 @@ import itertools
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pydantic
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from gwbench.errors import UserError, did_you_mean
+from gwbench.errors import UserError
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment.choice import Choice, default_task, named_task
+from gwbench.experiment.sections import OWN_SECTIONS, EvaluationSettings, read_section, sort_settings, validated
 from gwbench.experiment.settings import as_argument, dotted
 from gwbench.preprocessing.settings import Conditioning
 from gwbench.registry import KINDS, REGISTRY, Plugin
@@ -27,24 +27,9 @@ from gwbench.registry.compatibility import (
 )
 from gwbench.training.settings import TrainingSettings
 from gwbench.utils.models import FrozenModel
-from gwbench.utils.validation_errors import reason
 
 if TYPE_CHECKING:
     from gwbench.contracts import Task
-
-M = TypeVar("M", bound=BaseModel)
-
-
-class EvaluationSettings(FrozenModel):
-    """How the frozen encoder is judged, whatever the task (protocol version 1).
-
-    Attributes:
-        label_fraction: share of the training labels that the probe gets, stratified.
-        neighbours: k of the kNN score.
-    """
-
-    label_fraction: Annotated[float, Field(gt=0, le=1)] = 0.25
-    neighbours: Annotated[int, Field(ge=1)] = 20
 
 
 class RunSpec(FrozenModel):
@@ -130,7 +115,7 @@ class RunSpec(FrozenModel):
         chosen |= {"baseline": baseline, "task": named_task(task, settings or {})}
         named = [(kind, name) for kind, name in chosen.items() if name]
         refuse_combination([*named, *(("augmentation", name) for name in augmentations)])
-        given = _sort_settings(settings or {}, chosen, augmentations)
+        given = sort_settings(settings or {}, chosen, augmentations)
         values = {name: value for name, value in fields.items() if value is not None}
         values["encoder_groups"] = resolve_groups(values.get("encoder_groups", "shared"), chosen)
         for kind, name in chosen.items():
@@ -140,11 +125,11 @@ class RunSpec(FrozenModel):
         values["augmentations"] = tuple(
             Choice.of("augmentation", name, given.pop(f"augmentation.{name}", {})) for name in augmentations
         )
-        for section in _SECTIONS:
+        for section in OWN_SECTIONS:
             values[section] = read_section(section, given.pop(section, {}))
         if not pretrains:
             values["training"] = None
-        return _validated(cls, values)
+        return validated(cls, values)
 
     def canonical(self) -> str:
         """The spec as JSON with sorted keys: equal text for equal runs, wherever their files lie."""
@@ -237,12 +222,12 @@ class RunSpec(FrozenModel):
             (f"augmentation.{choice.name}" if kind == "augmentation" else kind, choice.parameters)
             for kind, choice in self.choices()
         ]
-        parts += [(name, dict(section)) for name in _SECTIONS if (section := getattr(self, name))]
+        parts += [(name, dict(section)) for name in OWN_SECTIONS if (section := getattr(self, name))]
         return {key: value for part, values in parts for key, value in dotted(values, f"{part}.")}
 
     def _with_defaults(self) -> RunSpec:
         """The same plugins and sections, each with its default settings."""
-        sections = {name: model() for name, model in _SECTIONS.items() if getattr(self, name) is not None}
+        sections = {name: model() for name, model in OWN_SECTIONS.items() if getattr(self, name) is not None}
         choices = []
         for kind, choice in self.choices():
             parameters = Choice.of(kind, choice.name, {}).parameters
@@ -275,11 +260,6 @@ class RunSpec(FrozenModel):
         return words
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {
-    "training": TrainingSettings,
-    "evaluation": EvaluationSettings,
-    "conditioning": Conditioning,
-}
 PLUGIN_FIELDS = {
     field: kind.name
     for field in RunSpec.model_fields
@@ -287,62 +267,3 @@ PLUGIN_FIELDS = {
     if field == (kind.plural if kind.several else kind.name)
 }
 """The kind of every field of `RunSpec` that holds plugins, in their order."""
-SECTIONS = (*PLUGIN_FIELDS.values(), *_SECTIONS)
-"""What dotted settings start with."""
-
-
-def no_setting(key: str) -> UserError:
-    """The error for a dotted setting of no section."""
-    hint = did_you_mean(key.partition(".")[0], SECTIONS)
-    return UserError(f"There is no setting {key!r}.{hint} Settings start with {', '.join(SECTIONS)} and a dot.")
-
-
-def read_section(section: str, given: Mapping[str, Any]) -> BaseModel:
-    """The settings of a section, "training", "evaluation" or "conditioning", with the defaults of those not given.
-
-    Raises:
-        UserError: a setting that the section does not have, or a value that does not fit.
-    """
-    model = _SECTIONS[section]
-    for name in given:
-        if name not in model.model_fields:
-            known = "; ".join(f"{key} = {field.default!r}" for key, field in model.model_fields.items())
-            hint = did_you_mean(name, model.model_fields)
-            raise UserError(f"{section} has no setting {name!r}.{hint} It takes: {known}.")
-    return _validated(model, dict(given), prefix=f"{section}.")
-
-
-def _validated(model: type[M], values: dict[str, Any], prefix: str = "") -> M:
-    try:
-        return model(**values)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise UserError(f"{prefix}{field}={first['input']!r} is not valid: {reason(error)}.") from None
-
-
-def _sort_settings(
-    settings: Mapping[str, Any], chosen: Mapping[str, str | None], augmentations: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Dotted settings by section; those of an augmentation under "augmentation.NAME"."""
-    sections: dict[str, dict[str, Any]] = {}
-    for key, value in settings.items():
-        section, _, name = key.partition(".")
-        if section not in SECTIONS or not name:
-            raise no_setting(key)
-        if section == "augmentation":
-            target, _, parameter = name.rpartition(".")
-            if not target and len(augmentations) == 1:
-                target = augmentations[0]
-            if target not in augmentations:
-                names = ", ".join(augmentations) or "none"
-                raise UserError(
-                    f"{key!r} sets an augmentation that this run does not have (it has: {names}). "
-                    "Add it, or write augmentation.NAME.PARAMETER."
-                )
-            sections.setdefault(f"augmentation.{target}", {})[parameter] = value
-            continue
-        if section in KINDS and chosen.get(section) is None:
-            raise UserError(f"{key!r} sets a parameter of the run's {section}, but this run has none.")
-        sections.setdefault(section, {})[name] = value
-    return sections

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gwbench.errors import UserError, did_you_mean
+from gwbench.errors import UserError, did_you_mean, in_words
+from gwbench.utils.list_text import list_from_text, list_to_text
 from gwbench.utils.validation_errors import reason
 
 if TYPE_CHECKING:
@@ -24,17 +25,19 @@ class Parameter:
         name: as it is set.
         type: in words, with its limits, such as "int (at least 2)".
         default: its value.
+        several: whether it is a list, which text may stand for.
     """
 
     name: str
     type: str
     default: Any
+    several: bool = False
 
     @property
     def default_text(self) -> str:
         """The default as a command line sets it."""
         if isinstance(self.default, (tuple, list)):
-            return ",".join(map(str, self.default)) or "''"
+            return list_to_text(self.default) or "''"
         if self.default is None or isinstance(self.default, bool):
             return str(self.default).lower()
         return str(self.default) or "''"
@@ -46,13 +49,16 @@ class Parameter:
 def parameters(plugin: Plugin) -> list[Parameter]:
     """The parameters of a loaded plugin, in the order of its constructor."""
     hints = _hints(plugin)
-    return [Parameter(each.name, _in_words(hints[each.name]), each.default) for each in _keywords(plugin)]
+    return [
+        Parameter(each.name, _in_words(hints[each.name]), each.default, _is_list(hints[each.name]))
+        for each in _keywords(plugin)
+    ]
 
 
 def validate(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]:
     """All parameters of a plugin: those given, converted and checked, and the defaults of the rest.
 
-    Text converts as a command line needs it: "32" to a number, "none" to None, "H1,L1" to a tuple.
+    Text converts as a command line needs it: "32" to a number, "none" to None, "H1,L1" to a tuple (`list_text`).
 
     Raises:
         UserError: a name that the plugin does not have, or a value of the wrong type or range.
@@ -118,6 +124,11 @@ def _hints(plugin: Plugin) -> dict[str, Any]:
             f"{plugin.kind} {plugin.name!r} at {plugin.origin}: a parameter's type is not there at run time ({error}). "
             "Import it outside `if TYPE_CHECKING:`."
         ) from None
+    except Exception as error:  # whatever the annotation calls
+        raise UserError(
+            f"{plugin.kind} {plugin.name!r} at {plugin.origin}: a parameter's type cannot be evaluated "
+            f"({in_words(error)}). Write one that can, such as `int` or `tuple[str, ...]`."
+        ) from None
 
 
 def _keywords(plugin: Plugin) -> list[inspect.Parameter]:
@@ -136,9 +147,13 @@ def _from_text(value: Any, annotation: Any) -> Any:
     for choice in choices:
         if typing.get_origin(choice) is typing.Literal:
             value = next((literal for literal in typing.get_args(choice) if str(literal) == value), value)
-    if any(typing.get_origin(choice) in (tuple, list) for choice in choices):
-        return [part.strip() for part in value.split(",") if part.strip()]
+    if _is_list(annotation):
+        return list_from_text(value)
     return value
+
+
+def _is_list(annotation: Any) -> bool:
+    return any((typing.get_origin(choice) or choice) in (tuple, list) for choice in _choices(annotation))
 
 
 def _choices(annotation: Any) -> list[Any]:

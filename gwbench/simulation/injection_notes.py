@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from gwbench.data.folder_walk import printable
+from gwbench.data.strain_files.known_events import EventCheck, catalogues
 from gwbench.data.strain_files.resample import PASSBAND
 from gwbench.data.strain_files.tracked_psd import PIECE, sensitivity
 from gwbench.simulation.injections import SLIDE, Injections
@@ -14,7 +16,7 @@ DAY, YEAR = 86_400.0, 31_557_600.0
 """Seconds; a year is Julian."""
 
 NAMED = 10
-"""Events named in a note."""
+"""Events or files named in a note."""
 
 
 def noise_notes(windows: Injections, sources: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
@@ -57,22 +59,62 @@ def noise_notes(windows: Injections, sources: Mapping[str, str], sizes: Mapping[
     return notes
 
 
-def exclusion_note(seconds: float, times: int, inside: int, events: Sequence[str]) -> str:
-    """The note on times left out.
+def exclusion_note(
+    seconds: float,
+    times: int,
+    inside: int,
+    events: Sequence[str],
+    catalogued: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """The note on times left out; empty where there are none.
 
     Args:
         seconds: left out on either side of each.
         times: how many were asked for.
         inside: how many of these lie within the files.
-        events: names of the known events within the files.
+        events: names of the events within the files that are listed beside them.
+        catalogued: names of the others, by catalogue.
     """
     parts = []
     if times:
         parts.append(f"{times} GPS time(s), {inside} of them within the files")
     if events:
-        named = ", ".join(events[:NAMED]) + (f" and {len(events) - NAMED} more" if len(events) > NAMED else "")
-        parts.append(f"the known event(s) {named}")
-    return f"{seconds:g} s on either side of {' and of '.join(parts)} are left out."
+        parts.append(f"the known event(s) {_few(events)}")
+    parts += [f"{len(names)} event(s) of {name} ({_few(names)})" for name, names in (catalogued or {}).items()]
+    return f"{seconds:g} s on either side of {' and of '.join(parts)} are left out." if parts else ""
+
+
+def event_notes(seconds: float, check: EventCheck) -> list[str]:
+    """Notes on the known events that were left out and on the strain in which nobody looked for them."""
+    note = exclusion_note(seconds, 0, 0, *check.names)
+    return [note, *check_notes(check)] if note else check_notes(check)
+
+
+def check_notes(check: EventCheck | None) -> list[str]:
+    """Notes on the strain in which known events were not looked for.
+
+    Args:
+        check: what was found; None where nobody looked.
+    """
+    if check is None:
+        return ["The strain was not checked against known events (dataset.exclude_events=false)."]
+    lists, notes = catalogues(), []
+    if check.undated:
+        notes.append(
+            f"{len(check.undated)} file(s) without a GPS time of recording were not checked against known events: "
+            f"{_few([path.name for path in check.undated])}."
+        )
+    if check.late:
+        notes.append(
+            f"Strain after {lists.until_date} was not checked against known events, but for some that gwbench's list "
+            f"of {lists.date} names: {_few([path.name for path in check.late])}."
+        )
+    return notes
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(name) for name in names[:NAMED])
+    return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
 
 
 def background_seconds(seconds: Sequence[float]) -> float:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from gwbench.data.dataset import DataContext, Dataset, Layout, StrainSplits
+from gwbench.data.detectors import DetectorNames
+from gwbench.data.folder_walk import LeftOut
 from gwbench.data.psd import psd_files
 from gwbench.data.strain_files.finding import find_strain_files
-from gwbench.data.strain_files.known_events import event_files, known_events
+from gwbench.data.strain_files.known_events import catalogues, check_events, event_files
 from gwbench.data.strain_files.reading import read_strain_series
 from gwbench.data.strain_files.resample import resampled
 from gwbench.data.strain_files.segments import good_segments, without
 from gwbench.data.strain_files.timeline import arranged
 from gwbench.errors import UserError, did_you_mean
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
+from gwbench.simulation.injection_notes import event_notes
 from gwbench.simulation.injection_settings import InjectionSettings
 from gwbench.simulation.population import REFERENCE_GPS
 from gwbench.simulation.real_glitches import RealGlitches, find_glitches, share_glitches
@@ -63,12 +67,12 @@ class SimulatedDataset(Dataset):
         test: windows in the test split.
         labelled: how many training windows come with their label, of which a run's label fraction is a share; by
             default the preset's, or all where the training split is smaller. The others are for pre-training.
-        detectors: at least two of H1, L1, V1, K1.
+        detectors: at least two of H1, L1, V1, K1, H2, G1, I1 (LIGO India), in any case.
         sample_rate: Hz.
         duration: of a window, seconds.
         psds: one PSD per detector, in order: a name, or a file of a PSD or ASD (text, .npy, HDF5 or LAL's XML), of
-            which each detector takes its own PSD, or FILE#NAME the one of this name; by default
-            aLIGODesignSensitivityT1800044 (H1, L1), AdvVirgo (V1) and KAGRA (K1).
+            which each detector takes its own PSD, or FILE#NAME the one of this name; by default the first that
+            gwbench/data/detectors.py names, such as aLIGODesignSensitivityT1800044 (H1, L1).
         population: what binaries there are: a name of gwbench/simulation/populations.toml, or a file like it.
         snr_model: where the optimal network SNR comes from: "uniform" or "clipped-normal" (drawn, and the distance
             chosen to fit), or "distance" (from the population's distances).
@@ -86,7 +90,7 @@ class SimulatedDataset(Dataset):
         glitch_snr: lowest and highest optimal SNR of a glitch.
         glitch_kinds: what glitches there are.
         glitch_path: strain files, folders or globs whose glitches are used instead, recoloured to the PSDs; known
-            events, which `events.json` beside the files lists, are none.
+            events, which `events.json` beside the files or a catalogue lists, are none.
         glitch_times: GPS times of the glitches in these files; by default all that stand out are found.
     """
 
@@ -101,7 +105,7 @@ class SimulatedDataset(Dataset):
         val: Annotated[int, Field(gt=0)] | None = None,
         test: Annotated[int, Field(gt=0)] | None = None,
         labelled: Annotated[int, Field(gt=0)] | None = None,
-        detectors: tuple[str, ...] = ("H1", "L1", "V1"),
+        detectors: DetectorNames = ("H1", "L1", "V1"),
         sample_rate: Annotated[float, Field(gt=0)] = 2048.0,
         duration: Annotated[float, Field(gt=0)] | None = None,
         psds: tuple[str, ...] | None = None,
@@ -167,19 +171,32 @@ class SimulatedDataset(Dataset):
     def fingerprint(self) -> Mapping[str, str]:
         """SHA-256 of the population's priors, and of the files that PSDs and glitches come from."""
         population = self.simulation.signals.population
-        strain = find_strain_files(self.glitch_path) if self.glitch_path else []
+        strain = self._glitch_files()
         files = [*dict.fromkeys(psd_files(self.simulation.psds)), *strain, *event_files(strain)]
-        return {f"population {population.name}": population.digest, **digests_by_name(files)}
+        known = {f"population {population.name}": population.digest, **digests_by_name(files)}
+        return {**known, "known events": catalogues().date} if strain else known
 
     def load(self, context: DataContext) -> StrainSplits:
         """The three splits, from the cache or simulated into it."""
+        if not self.glitch_path:
+            splits = context.find(self._layout(self.simulation))
+            return context.stored(self._layout(self.simulation), self.simulation) if splits is None else splits
+        left_out = LeftOut()
+        paths = self._glitch_files(left_out)
+        for line in left_out.sentences():
+            context.progress.say(line)
         splits = context.find(self._layout(self.simulation))
-        if splits is not None:
-            return splits
-        simulation = self.simulation
-        if self.glitch_path:
-            simulation = replace(simulation, glitches=self._real_glitches(context.progress))
-        return context.stored(self._layout(simulation), simulation)
+        if splits is None:
+            glitches, notes = self._real_glitches(paths, context.progress)
+            layout = self._layout(replace(self.simulation, glitches=glitches))
+            layout = replace(layout, notes=(*layout.notes, *notes, *left_out.sentences()))
+            splits = context.stored(layout, replace(self.simulation, glitches=glitches))
+        return splits.with_notes(left_out.sentences())
+
+    def _glitch_files(self, left_out: LeftOut | None = None) -> list[Path]:
+        """The files that glitches come from, if there are to be some."""
+        places = self.glitch_path
+        return find_strain_files(places, left_out, option="dataset.glitch_path") if places else []
 
     def _layout(self, simulation: Simulation) -> Layout:
         pairs = zip(simulation.detectors, simulation.psds, strict=True)
@@ -204,20 +221,23 @@ class SimulatedDataset(Dataset):
         if self.labelled < self.sizes["train"]:
             yield f"{self.labelled} of the {self.sizes['train']} training windows have a label."
 
-    def _real_glitches(self, progress: Progress) -> RealGlitches:
-        """Glitches cut out of files, divided between the splits."""
+    def _real_glitches(self, paths: list[Path], progress: Progress) -> tuple[RealGlitches, list[str]]:
+        """Glitches cut out of files, divided between the splits; and what to note of known events."""
         rate = self.simulation.sample_rate
-        paths, files = find_strain_files(self.glitch_path), []
+        files = []
         with progress.task("Find glitches", len(paths), "files") as task:
             for path in paths:
                 files += [resampled(series, rate) for series in read_strain_series(path)]
                 task.advance()
-        segments = good_segments(arranged(files).series)
-        for event in known_events(event_files(paths)):
-            segments = without(segments, event.gps - AROUND_EVENTS, event.gps + AROUND_EVENTS)
+        series = arranged(files).series
+        segments = good_segments(series)
+        check = check_events(series, event_files(paths), AROUND_EVENTS, catalogues().date)
+        for time in check.times:
+            segments = without(segments, time - AROUND_EVENTS, time + AROUND_EVENTS)
         samples = self.simulation.window + 2 * self.simulation.margin
         cutouts = find_glitches(segments, samples, times=self.glitch_times)
-        return RealGlitches(share_glitches(cutouts, self.sizes), self.glitch_rate, rate)
+        notes = [f"Of the glitches' strain: {note}" for note in event_notes(AROUND_EVENTS, check)]
+        return RealGlitches(share_glitches(cutouts, self.sizes), self.glitch_rate, rate), notes
 
 
 __all__ = ["Preset", "SimulatedDataset"]

@@ -45,7 +45,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.experiment.choice import Choice
-from gwbench.experiment.spec import PLUGIN_FIELDS, SECTIONS, EvaluationSettings, no_setting, read_section
+from gwbench.experiment.sections import SECTIONS, EvaluationSettings, no_setting, read_section
+from gwbench.experiment.spec import PLUGIN_FIELDS
 from gwbench.registry import KINDS
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel

@@ -129,8 +129,8 @@ def _processes(device: str, process_group: ProcessGroup) -> dict[str, Any]:
     # A batch may have no window of a group of detectors, whose encoder then has no gradient.
     strategy = DDPStrategy(find_unused_parameters=True)
     return {
-        "devices": process_group.devices,
-        "num_nodes": process_group.nodes,
+        "devices": 1 if process_group.own_gpu else process_group.devices,
+        "num_nodes": process_group.size if process_group.own_gpu else process_group.nodes,
         "strategy": strategy,
         "plugins": [cluster(process_group), DirectCheckpointIO()],
     }

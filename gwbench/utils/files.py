@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gwbench.errors import UserError
+from gwbench.utils.leftovers import SUFFIX, hold, sweep_files
 
 WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 """Errors that mean that a file or folder cannot be written."""
@@ -20,16 +21,19 @@ WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, moved onto it when the block ends well and removed when it does not.
 
+    Those that killed processes have left in the folder are removed.
+
     Raises:
         UserError: the folder cannot be written or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
+        sweep_files(path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=SUFFIX, dir=path.parent)
     except OSError as error:
         raise unwritable(path.parent, error) from error
     temporary = Path(name)
+    hold(handle)
     try:
         yield temporary
         with temporary.open("rb") as stream:
@@ -42,6 +46,8 @@ def atomic(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)
 
 
 def unwritable(path: Path, error: OSError) -> UserError:

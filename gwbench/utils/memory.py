@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from gwbench.errors import UserError
+from gwbench.utils.control_groups import control_groups, legacy_groups, memory_left
 
 MEMORY_VARIABLE = "GWBENCH_MEMORY"
 """Environment variable: GiB of memory that conditioned strain may fill."""
@@ -25,7 +26,7 @@ def memory_budget() -> int:
     """
     chosen = os.environ.get(MEMORY_VARIABLE)
     if chosen is None:
-        return int(SHARE * _free_memory())
+        return int(SHARE * free_memory())
     try:
         gib = float(chosen)
     except ValueError:
@@ -54,29 +55,7 @@ def disk_budget(folder: Path, kept: int = 0) -> int:
     return int(SHARE * (shutil.disk_usage(folder).free + kept))
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Bytes free on the machine and, in a container or a cluster's job, below its limit."""
     free = int(psutil.virtual_memory().available)
-    for group in _control_groups():
-        try:
-            limit = (group / "memory.max").read_text().strip()
-            used = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            if limit.isdigit():
-                # Pages of files count towards the limit too, but make room where it is reached.
-                free = min(free, int(limit) - int(used["anon"]))
-        except (OSError, ValueError, KeyError):
-            continue
-    return max(free, 0)
-
-
-def _control_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> list[Path]:
-    """The control groups (Linux, version 2) that this process is in, the innermost first."""
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        if line.startswith("0::/"):
-            inner = root / line.removeprefix("0::/")
-            return [inner, *(folder for folder in inner.parents if folder.is_relative_to(root))]
-    return []
+    return max(min([free, *memory_left(control_groups(), legacy_groups("memory"))]), 0)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
@@ -15,16 +14,10 @@ from pydantic import AfterValidator, Field
 
 from gwbench import seeds
 from gwbench.contracts import Array, DataContext, Dataset, Layout, Split, StrainSplits
-from gwbench.data.store.npy_folder import (
-    ID,
-    FolderWindows,
-    NpyFolder,
-    Scan,
-    file_bytes,
-    npy_path,
-    require_even,
-    scan,
-)
+from gwbench.data.folder_walk import LeftOut
+from gwbench.data.label_csv import read_labels
+from gwbench.data.store.npy_folder import FolderWindows, NpyFolder, Scan, require_even, scan
+from gwbench.data.store.npy_window import file_bytes
 from gwbench.errors import UserError
 from gwbench.registry import register
 from gwbench.utils.files import file_digest
@@ -45,11 +38,12 @@ SAMPLED = 64
 class _Folder(NamedTuple):
     """What a folder holds: files in order of id, labels [N] with -1 for a file without one."""
 
-    root: Path
+    strain: Path
     files: Scan
     labels: Array
     without_file: int
     labels_digest: str
+    left_out: LeftOut
 
 
 class _Parts(NamedTuple):
@@ -75,9 +69,10 @@ def _tidy(path: str) -> str:
 class G2Net(Dataset):
     """The G2Net challenge folder: H1, L1 and V1, 2 s at 2048 Hz, whole or in part.
 
-    The folder holds `training_labels.csv` (columns id, target) and `train/a/b/c/abc*.npy`. A split is a hash of
-    id and seed, so that a file keeps its split when more files arrive. Files without a label join the training
-    split and serve pre-training only; ids without a file are counted in the notes.
+    The folder holds `training_labels.csv` (columns id, target) and `train/a/b/c/abc*.npy` or `train/abc*.npy`, of
+    float64 or float32; or both lie in its only sub-folder of that kind. A split is a hash of id and seed, so that a
+    file keeps its split when more files arrive. Files without a label join the training split and serve pre-training
+    only; ids without a file are counted in the notes, and what is left out of the folder is named there.
 
     `gwbench data import g2net DIR` copies the strain into the store, as float32 and without the files that are
     damaged, which it counts and names; runs with the same settings use the store from then on. Without an import
@@ -113,11 +108,12 @@ class G2Net(Dataset):
     def fingerprint(self) -> Mapping[str, str]:
         """Digests of the labels file, of the names and sizes of the strain files, and of a sample of them."""
         folder = self._scan(Progress())
-        ids, odd = folder.files
+        ids, odd = folder.files.ids, folder.files.odd
         files = hashlib.sha256(f"{file_bytes(WINDOW)} {ids.dtype} {sorted(odd.items())} ".encode())
-        files.update(ids.tobytes())
+        files.update(ids.tobytes() + _widths(folder.files.narrow))
         for name in map(bytes.decode, ids[:: max(1, len(ids) // SAMPLED)].tolist()):
-            files.update(b"odd" if name in odd else _digest(npy_path(folder.root / STRAIN, name)).encode())
+            path = folder.files.places.path(folder.strain, name)
+            files.update(b"odd" if name in odd else _digest(path).encode())
         return {LABELS: folder.labels_digest, STRAIN: files.hexdigest()}
 
     def load(self, context: DataContext) -> StrainSplits:
@@ -130,32 +126,34 @@ class G2Net(Dataset):
         parts = self._assign(folder, context.seed)
         if folder.without_file:
             context.progress.say(f"{folder.without_file} ids of {LABELS} have no file in {self.path}.")
+        for line in folder.left_out.sentences():
+            context.progress.say(line)
         notes = self._notes(folder, parts.labels["train"])
         sizes = {name: len(labels) for name, labels in parts.labels.items()}
         layout = Layout(DETECTORS, SAMPLE_RATE, WINDOW[1], 0, sizes, notes)
         windows = FolderWindows(parts.strain, parts.labels)
         stored = context.stored(layout, windows) if context.materialise else context.find(layout)
-        return _stream(folder, parts, notes) if stored is None else stored
+        if stored is None:
+            return _stream(folder, parts, notes)
+        # The folder may have changed beside the files that were stored.
+        return stored.with_notes(folder.left_out.sentences())
 
     def _scan(self, progress: Progress) -> _Folder:
         if self._scanned is None:
             if not self.path:
                 raise UserError("The dataset g2net needs --set dataset.path=DIR, the folder of the G2Net challenge.")
-            root = user_path(self.path)
-            for part, needed in ((root, "a folder"), (root / STRAIN, "a folder"), (root / LABELS, "a file")):
-                if not (part.is_file() if needed == "a file" else part.is_dir()):
-                    raise UserError(
-                        f"dataset.path={self.path}: {part} is not {needed}. Expected a G2Net folder with "
-                        f"{LABELS} and {STRAIN}/a/b/c/abc*.npy."
-                    )
-            known = read_labels(root / LABELS)
-            files = scan(root / STRAIN, WINDOW, progress)
+            strain, labels_file = _inside(user_path(self.path))
+            known, left_out = read_labels(labels_file), LeftOut()
+            files = scan(strain, WINDOW, progress, left_out)
             if not len(files.ids):
-                raise UserError(f"There is no file {STRAIN}/a/b/c/abc*.npy in {root}.")
-            found = (known.get(name.decode(), -1) for name in files.ids.tolist())
-            labels = np.fromiter(found, dtype=np.int8, count=len(files.ids))
-            without = len(known) - int((labels >= 0).sum())
-            self._scanned = _Folder(root, files, labels, without, file_digest(root / LABELS))
+                raise UserError(
+                    f"There is no file {STRAIN}/a/b/c/abc*.npy in {strain.parent}."
+                    f"{''.join(f' {line}' for line in left_out.sentences())}"
+                )
+            names = [name.decode() for name in files.ids.tolist()]
+            labels = np.fromiter((known.get(name, -1) for name in names), dtype=np.int8, count=len(names))
+            without = len(known) - sum(name in known for name in names)
+            self._scanned = _Folder(strain, files, labels, without, file_digest(labels_file), left_out)
         return self._scanned
 
     def _assign(self, folder: _Folder, seed: int) -> _Parts:
@@ -181,9 +179,10 @@ class G2Net(Dataset):
                     f"The {name} split of {self.path} has no labelled file ({len(ids)} files, "
                     f"{int((labels >= 0).sum())} labelled). Add files, or raise dataset.limit or the fractions."
                 )
-            parts.strain[name] = NpyFolder(folder.root / STRAIN, ids[positions], WINDOW)
+            parts.strain[name] = NpyFolder(folder.strain, ids[positions], WINDOW, folder.files.places)
             digest.update(f"{name} {file_bytes(WINDOW)} {ids.dtype} {len(positions)}\n".encode())
             digest.update(ids[positions].tobytes() + parts.labels[name].tobytes())
+            digest.update(_widths(folder.files.narrow[positions]))
         return parts._replace(digest=digest.hexdigest())
 
     def _notes(self, folder: _Folder, train: Array) -> tuple[str, ...]:
@@ -194,7 +193,9 @@ class G2Net(Dataset):
             notes.append(f"{unlabelled} files without a label serve pre-training only.")
         if folder.without_file:
             notes.append(f"{folder.without_file} ids of {LABELS} have no file and are left out.")
-        return tuple(notes)
+        if folder.files.narrow.any():
+            notes.append(f"{int(folder.files.narrow.sum())} files hold float32, as which all strain is used.")
+        return (*notes, *folder.left_out.sentences())
 
 
 def _stream(folder: _Folder, parts: _Parts, notes: tuple[str, ...]) -> StrainSplits:
@@ -203,7 +204,7 @@ def _stream(folder: _Folder, parts: _Parts, notes: tuple[str, ...]) -> StrainSpl
     Raises:
         UserError: some are not of the expected size.
     """
-    require_even(folder.root / STRAIN, folder.files, WINDOW)
+    require_even(folder.strain, folder.files, WINDOW)
     splits = {
         name: Split(strain, parts.labels[name], np.full(len(parts.labels[name]), np.nan, dtype=np.float32))
         for name, strain in parts.strain.items()
@@ -219,56 +220,57 @@ def _stream(folder: _Folder, parts: _Parts, notes: tuple[str, ...]) -> StrainSpl
     )
 
 
+def _inside(root: Path) -> tuple[Path, Path]:
+    """The folder of strain and the file of labels, which lie in a folder or in one of its sub-folders.
+
+    Raises:
+        UserError: they do not, or lie in several.
+    """
+    if _lacking(root, "a folder"):
+        raise UserError(_expected(root, root, "a folder"))
+    try:
+        below = sorted(each for each in root.iterdir() if each.name[0] != "." and not _lacking(each, "a folder"))
+    except OSError as error:
+        raise UserError(f"dataset.path={root} cannot be read: {error.strerror}. Mend its permissions.") from None
+    found = []
+    for part, needed in ((STRAIN, "a folder"), (LABELS, "a file")):
+        nested = [each / part for each in below if not _lacking(each / part, needed)]
+        if _lacking(root / part, needed) and len(nested) != 1:
+            if len(nested) > 1:
+                raise UserError(f"dataset.path={root} holds several: {nested[0]}, {nested[1]}. Name the folder of one.")
+            raise UserError(_expected(root, root / part, needed))
+        found.append(nested[0] if _lacking(root / part, needed) else root / part)
+    strain, labels = found
+    again = strain / STRAIN  # some programs unpack train.zip into a folder of its name
+    return (again if not _lacking(again, "a folder") else strain), labels
+
+
+def _lacking(path: Path, needed: str) -> str:
+    """Why a path is not a folder or a file as needed; empty where it is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return error.strerror or "out of reach"
+    kind = "a folder" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "a pipe, a socket or a device"
+    return "" if kind == needed else f"it is {kind}"
+
+
+def _expected(root: Path, part: Path, needed: str) -> str:
+    hint = " Name the folder above it." if root.name in (STRAIN, "test") else ""
+    return (
+        f"dataset.path={root}: {part} is not {needed}. Expected a G2Net folder with {LABELS} and "
+        f"{STRAIN}/a/b/c/abc*.npy ({_lacking(part, needed)}).{hint}"
+    )
+
+
+def _widths(narrow: Array) -> bytes:
+    """What files of float32 add to a digest; nothing where all are of float64."""
+    return bytes(narrow.tobytes()) if narrow.any() else b""
+
+
 def _digest(path: Path) -> str:
     """Of a file's content, or of the fact that it cannot be read."""
     try:
         return file_digest(path)
     except UserError:
         return "unreadable"
-
-
-def read_labels(path: Path) -> dict[str, int]:
-    """The target, 0 or 1, of every id in a CSV file with columns id and target.
-
-    Raises:
-        UserError: the file is empty, not UTF-8 text or lacks a column; an id is malformed or there twice; a
-            target is neither 0 nor 1; it cannot be read. The message names the line.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}. Mend its permissions.") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 text. Expected a CSV file with columns id,target.") from None
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    labels: dict[str, int] = {}
-    try:
-        header = [column.strip() for column in next(rows, [])]
-        if "id" not in header or "target" not in header:
-            found = _short(header) or "an empty line"
-            raise UserError(f"{path}, line 1: expected columns id,target; found {found}. Mend its first line.")
-        where_id, where_target = header.index("id"), header.index("target")
-        for row in filter(None, rows):
-            name, target = ([*row, "", ""][where].strip() for where in (where_id, where_target))
-            if len(row) != len(header) or not ID.fullmatch(name) or target not in ("0", "1"):
-                raise UserError(
-                    f"{path}, line {rows.line_num}: {_short(row)!r} is not {_short(header)} with an id of "
-                    "three or more letters and digits and a target of 0 or 1."
-                )
-            if name in labels:
-                raise UserError(f"{path}, line {rows.line_num}: id {name} is there twice. Keep one of the lines.")
-            labels[name] = int(target)
-    except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({error}).") from None
-    if not labels:
-        raise UserError(f"{path} has a header but no line after it. Expected id,target of every file.")
-    return labels
-
-
-def _short(row: list[str]) -> str:
-    """A line as a message can show it."""
-    text = ",".join(row)
-    return text if len(text) <= 80 else f"{text[:80]}..."

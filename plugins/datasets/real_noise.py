@@ -11,11 +11,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gwbench.contracts import DataContext, Dataset, Layout, StrainSplits
+from gwbench.data.detectors import DetectorNames
+from gwbench.data.folder_walk import LeftOut
 from gwbench.data.psd import default_psd
 from gwbench.data.store.layout import SPLITS
 from gwbench.data.strain_files import segments
 from gwbench.data.strain_files.finding import find_strain_files
-from gwbench.data.strain_files.known_events import KnownEvent, event_files, known_events
+from gwbench.data.strain_files.known_events import EventCheck, check_events, event_files
 from gwbench.data.strain_files.quality import quality_note
 from gwbench.data.strain_files.reading import StrainFile, read_strain_series, strain_detectors
 from gwbench.data.strain_files.resample import reach, resampled
@@ -27,7 +29,7 @@ from gwbench.data.strain_files.usage import check_coincident, unused_notes, used
 from gwbench.errors import UserError
 from gwbench.registry import register
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
-from gwbench.simulation.injection_notes import exclusion_note, noise_notes
+from gwbench.simulation.injection_notes import check_notes, exclusion_note, noise_notes
 from gwbench.simulation.injections import Injections
 from gwbench.simulation.population import REFERENCE_GPS
 from gwbench.simulation.signals import SignalModel
@@ -37,6 +39,9 @@ from gwbench.utils.progress import Progress
 
 NETWORK = ("H1", "L1", "V1")
 """The channels where a file does not say which detector it is of."""
+
+EVENT_LIST = "2026-11-28"
+"""Date of `known_events.toml`, so that it is part of this plugin's code, and data are made again with another list."""
 
 GUARD = 0.25
 """Least seconds left out between the segments of two splits or channels."""
@@ -63,7 +68,7 @@ class RealNoise(Dataset):
             one; by default GWOSC's, or what is strain by its name.
         quality: of frames, the bits that good seconds have set, such as GDS-CALIB_STATE_VECTOR:2; by default those of
             the state vectors, data-quality vectors and GWOSC masks that we know. "none" applies no mask at all.
-        detectors: the channels; by default the detectors that the files name, or H1, L1 and V1.
+        detectors: the channels, in any case; by default the detectors that the files name, or H1, L1 and V1.
         background: "time-slid", every channel of a window starts at a time of its own, half a second or more from the
             others', so that real signals are not coincident, and a channel without strain of its own takes that of
             another detector, at times that no other channel has; "coincident", all channels at the same time.
@@ -91,7 +96,9 @@ class RealNoise(Dataset):
         glitch_kinds: what glitches there are.
         fractions: shares of the good time that train, val and test take, in order of time.
         exclude: GPS times to leave out, such as those of known events.
-        exclude_events: leave out the events that `events.json` beside the files lists, too.
+        exclude_events: leave out known events, too: those that `events.json` beside the files lists, and those of the
+            catalogues GWTC-1 to GWTC-5.0 that come with gwbench. Where a file's time is not known or later than the
+            catalogues, the notes say that it was not checked.
         exclude_seconds: how much to leave out on either side of them.
     """
 
@@ -103,7 +110,7 @@ class RealNoise(Dataset):
         path: tuple[str, ...] = (),
         channel: tuple[str, ...] = (),
         quality: tuple[str, ...] = (),
-        detectors: tuple[str, ...] | None = None,
+        detectors: DetectorNames | None = None,
         background: Literal["time-slid", "coincident"] = "time-slid",
         train: Annotated[int, Field(ge=2)] = 4000,
         val: Annotated[int, Field(ge=2)] = 1000,
@@ -138,6 +145,7 @@ class RealNoise(Dataset):
                 "good time for train, val and test, each above 0, such as 0.6,0.2,0.2."
             )
         self.path, self.channel, self.quality, self.detectors = path, channel, quality, detectors
+        self._left_out = LeftOut()
         self.coincident = background == "coincident"
         self.sizes = dict(zip(SPLITS, (train, val, test), strict=True))
         self.fractions = dict(zip(SPLITS, fractions, strict=True))
@@ -173,14 +181,16 @@ class RealNoise(Dataset):
         """
         channels = self._channels(found for path in self._files for found in strain_detectors(path, self.channel))
         layout = Layout(channels, self.sample_rate, self.window, self.margin, self.sizes)
+        for line in self._left_out.sentences():
+            context.progress.say(line)
         found = context.find(layout)
         if found is not None:
-            return found
+            return found.with_notes(self._left_out.sentences())  # which may be more than when it was made
         timeline = arranged(self._read(context.progress))
         files = timeline.series
         sources = self._sources(channels, files)
-        events = self._events(files)
-        times = [*self.exclude, *(event.gps for event in events)]
+        check = self._known_events(files)
+        times = [*self.exclude, *(check.times if check else ())]
         pools = {source: self._good(files, source, times) for source in sources.values()}
         shares = self._shares(sources, pools)
         windows = self._injections(sources, shares)
@@ -195,17 +205,19 @@ class RealNoise(Dataset):
         ]
         if times:
             inside = sum(any(file.holds(time) for file in files) for time in self.exclude)
-            names = [event.name for event in events]
-            notes.append(exclusion_note(self.exclude_seconds, len(self.exclude), inside, names))
+            names = check.names if check else ((), {})
+            notes.append(exclusion_note(self.exclude_seconds, len(self.exclude), inside, *names))
+        notes += check_notes(check)
         if self.glitches:
             notes.append(f"Simulated glitches besides the real ones: {self.glitches}.")
+        notes += self._left_out.sentences()
         return context.stored(replace(layout, notes=tuple(notes)), windows)
 
     @cached_property
     def _files(self) -> list[Path]:
         if not self.path:
             raise UserError("The dataset real-noise needs --set dataset.path=FILE: strain files, folders or globs.")
-        return find_strain_files(self.path)
+        return find_strain_files(self.path, self._left_out)
 
     def _read(self, progress: Progress) -> list[StrainFile]:
         files = []
@@ -239,12 +251,11 @@ class RealNoise(Dataset):
         spare = "" if "" in seconds else max(seconds, key=lambda name: seconds[name])
         return {name: name if name in seconds else spare for name in channels}
 
-    def _events(self, files: list[StrainFile]) -> list[KnownEvent]:
-        """Known events within the files, or near enough to reach into them."""
+    def _known_events(self, files: list[StrainFile]) -> EventCheck | None:
+        """Known events within the files, or near enough to reach into them; None where they may stay."""
         if not self.exclude_events:
-            return []
-        listed, reach_in = known_events(event_files(self._files)), self.exclude_seconds
-        return [event for event in listed if any(file.holds(event.gps, reach_in) for file in files)]
+            return None
+        return check_events(files, event_files(self._files), self.exclude_seconds, EVENT_LIST)
 
     def _good(self, files: list[StrainFile], source: str, times: Iterable[float]) -> list[Segment]:
         """Good segments of a source, less the excluded times."""

@@ -42,7 +42,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, Path]
     return record, kept
 
 
-def start_with(finished: tuple[RunRecord, Path], out: Path, change: Callable[[Path], None]) -> tuple[RunRecord, Heard]:
+def start_with(
+    finished: tuple[RunRecord, Path], out: Path, change: Callable[[Path], object]
+) -> tuple[RunRecord, Heard]:
     record, kept = finished
     assert record.folder
     checkpoint = out / Path(record.folder).name / "checkpoints" / "last.ckpt"
@@ -53,7 +55,7 @@ def start_with(finished: tuple[RunRecord, Path], out: Path, change: Callable[[Pa
     return run(out, heard), heard
 
 
-def edit(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
+def edit(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], object]:
     def edited(path: Path) -> None:
         content = copy.deepcopy(torch.load(path, weights_only=True))
         changed = change(content)
@@ -62,7 +64,7 @@ def edit(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
     return edited
 
 
-def put(*keys: Any, value: Any) -> Callable[[Path], None]:
+def put(*keys: Any, value: Any) -> Callable[[Path], object]:
     def change(content: dict[str, Any]) -> None:
         place: Any = content
         for key in keys[:-1]:
@@ -82,7 +84,7 @@ def folder(path: Path) -> None:
     (path / "inside").mkdir(parents=True)
 
 
-WRONG: dict[str, Callable[[Path], None]] = {
+WRONG: dict[str, Callable[[Path], object]] = {
     "a dictionary of other things": edit(lambda _: {"weights": [1, 2, 3], "note": "mine"}),
     "a tensor": edit(lambda _: torch.zeros(3)),
     "no callbacks": edit(lambda content: content.pop("callbacks") and None),

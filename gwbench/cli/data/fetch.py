@@ -15,6 +15,7 @@ from gwbench.cli.terminal import echo
 from gwbench.cli.verb import Verb
 from gwbench.data.gwosc.api import HOST
 from gwbench.registry import REGISTRY
+from gwbench.utils.list_text import list_to_text
 from gwbench.utils.progress import default
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def _next_step(fetched: Fetched) -> str:
     names = [plugin.name for plugin in REGISTRY.list("dataset") if set(plugin.tags) >= STRAIN_TAGS]
     if not names:
         return "gwbench list dataset"
-    return shlex.join(["gwbench", "run", "--dataset", names[0], "--set", f"dataset.path={fetched.folder}"])
+    place = f"dataset.path={list_to_text([fetched.folder])}"
+    return shlex.join(["gwbench", "run", "--dataset", names[0], "--set", place])
 
 
 def _as_dict(fetched: Fetched) -> dict[str, Any]:

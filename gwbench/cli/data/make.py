@@ -15,6 +15,8 @@ from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.registry import REGISTRY
+from gwbench.utils.list_text import list_to_text
+from gwbench.utils.paths import user_path
 from gwbench.utils.progress import TerminalProgress
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,7 +49,7 @@ def _options(command: F) -> F:
     return command
 
 
-@verb()
+@verb(spellings={"--out": "--cache-dir"})
 @click.argument("dataset")
 @_options
 def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
@@ -61,7 +63,11 @@ def make(dataset: str, pairs: tuple[str, ...], **options: Any) -> None:
     _make(dataset, _settings(pairs), materialise=False, **options)
 
 
-@verb("import", short_help="Copy strain files into a dataset that all runs share.")
+@verb(
+    "import",
+    short_help="Copy strain files into a dataset that all runs share.",
+    spellings={"--out": "--cache-dir"},
+)
 @click.argument("dataset")
 @click.argument("path")
 @_options
@@ -76,7 +82,15 @@ def import_(dataset: str, path: str, pairs: tuple[str, ...], **options: Any) -> 
     settings = _settings(pairs)
     if PLACE in settings:
         raise UserError(f"PATH and --set {SECTION}{PLACE} both say where the files lie. Give one of them.")
-    _make(dataset, {PLACE: path, **settings}, materialise=True, **options)
+    _make(dataset, {PLACE: _place(dataset, path), **settings}, materialise=True, **options)
+
+
+def _place(dataset: str, path: str) -> str:
+    """PATH as `--set` takes it: a path that exists is one, whatever commas and quotes are in it."""
+    from gwbench.registry.parameters import parameters
+
+    several = any(each.name == PLACE and each.several for each in parameters(REGISTRY.get("dataset", dataset)))
+    return list_to_text([path]) if several and user_path(path).exists() else path
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, str]:

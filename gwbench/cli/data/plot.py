@@ -15,13 +15,22 @@ from gwbench.utils.files import atomic
 from gwbench.utils.paths import user_path
 
 if TYPE_CHECKING:
+    from gwbench.data.strain_files.reading import StrainFile
     from gwbench.preprocessing.conditioning import Conditioning
     from gwbench.reporting.strain_plots.window_view import StrainPlot
 
 SPLIT, DURATION = "val", 2.0
 
 
-@verb()
+@verb(
+    spellings={
+        "conditioning.low": "--low",
+        "conditioning.high": "--high",
+        "dataset.path": "NAME_OR_FILE",
+        "dataset.channel": "--channel",
+        "dataset.quality": "--quality",
+    }
+)
 @click.argument("sources", nargs=-1, required=True, metavar="NAME_OR_FILE...")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help=f"Split of the dataset.  [default: {SPLIT}]")
 @click.option("--window", metavar="POSITION|loudest|signal|noise",
@@ -29,12 +38,10 @@ SPLIT, DURATION = "val", 2.0
               "without a signal.  [default: loudest]")  # fmt: skip
 @click.option("--gps", type=float, help="Central time of the plot of strain files.  [default: their middle]")
 @click.option("--duration", type=float, help=f"Seconds of the strain files to show.  [default: {DURATION:g}]")
-@click.option(
-    "--channel",
-    "channels",
-    multiple=True,
-    help="Frame channel, or HDF5 dataset, group or detector, of the strain files; may be given several times.",
-)
+@click.option("--channel", "channels", multiple=True, metavar="NAME",
+              help="Channel of frames, or dataset of HDF5 files, that holds the strain. Repeatable.")  # fmt: skip
+@click.option("--quality", multiple=True, metavar="CHANNEL:BIT|none",
+              help="Quality bits that must be set, in frames; none for no mask. Repeatable.")  # fmt: skip
 @click.option("--low", type=float, default=20.0, show_default=True, help="Lower edge of the band, Hz.")
 @click.option("--high", type=float, default=600.0, show_default=True, help="Upper edge of the band, Hz.")
 @click.option(
@@ -53,6 +60,7 @@ def plot(
     gps: float | None,
     duration: float | None,
     channels: tuple[str, ...],
+    quality: tuple[str, ...],
     low: float,
     high: float,
     q: float,
@@ -70,7 +78,9 @@ def plot(
     gwbench data plot NAME --split train --window 17
     gwbench data plot H-H1_GWOSC.hdf5 L-L1_GWOSC.hdf5 --gps 1126259462.4
     """  # noqa: D301 - click reads the control character
+    from gwbench.data.strain_files.reading import read_strain_series
     from gwbench.preprocessing.conditioning import Conditioning
+    from gwbench.reporting.strain_plots.file_view import one_of_each
     from gwbench.reporting.strain_plots.plots import render
 
     if out is not None and out.suffix.lower() != ".png":
@@ -81,9 +91,11 @@ def plot(
     dataset = _dataset(sources, cache_dir)
     if dataset is None:
         _refuse("strain files", split=split, window=window)
-        strain_plot, name = _of_files(sources, channels, gps, DURATION if duration is None else duration, settings)
+        series = [read_strain_series(path, channels, quality) for path in map(user_path, sources)]
+        files = [chosen for found in series for chosen in one_of_each(found, gps)]
+        strain_plot, name = _of_files(files, gps, DURATION if duration is None else duration, settings)
     else:
-        _refuse("a dataset", gps=gps, duration=duration, channel=channels or None)
+        _refuse("a dataset", gps=gps, duration=duration, channel=channels or None, quality=quality or None)
         strain_plot, name = _of_dataset(dataset, split or SPLIT, window, settings)
     picture = render(strain_plot, q=q)
     path = out or Path(f"{name}.png")
@@ -129,13 +141,10 @@ def _of_dataset(path: Path, split: str, window: str | None, settings: Conditioni
 
 
 def _of_files(
-    sources: tuple[str, ...], channels: tuple[str, ...], gps: float | None, duration: float, settings: Conditioning
+    files: list[StrainFile], gps: float | None, duration: float, settings: Conditioning
 ) -> tuple[StrainPlot, str]:
-    from gwbench.data.strain_files.reading import read_strain_series
-    from gwbench.reporting.strain_plots.file_view import file_plot, one_of_each
+    from gwbench.reporting.strain_plots.file_view import file_plot
 
-    read = [read_strain_series(user_path(source), channels) for source in sources]
-    files = [chosen for series in read for chosen in one_of_each(series, gps)]
     strain_plot = file_plot(files, gps=gps, duration=duration, settings=settings)
     detectors = "".join(channel.name for channel in strain_plot.channels)
     return strain_plot, f"{files[0].path.stem if len(files) == 1 else detectors}-{strain_plot.zero.split()[-1]}"

@@ -12,12 +12,16 @@ from pydantic import BaseModel
 
 from gwbench.data.gwosc.web import ReportingRetry, Unusable, Web, status
 from gwbench.errors import UserError
+from gwbench.utils.untrusted_text import printable
 
 PIECE = 1 << 16
 """Bytes held in memory at a time; also the most that a broken connection costs."""
 
 HEADWAY = 1 << 20
 """Bytes of a file beyond what was reached before that count as progress: the attempts are then counted anew."""
+
+LARGEST = 1 << 36
+"""Bytes of a file: GWOSC's have at most some hundred million."""
 
 WHOLE, CONTINUED, OUT_OF_RANGE = 200, 206, 416
 """Status codes of answers to a request for the rest of a file."""
@@ -64,7 +68,7 @@ def download(
         What the server says of the file, whose last byte is now in `path`.
 
     Raises:
-        UserError: the server is out of reach, keeps failing or refuses.
+        UserError: the server is out of reach, keeps failing, refuses, or sends more than it announced.
         OSError: the file cannot be written.
     """
     retry, furthest = ReportingRetry.of(url, web.progress), 0
@@ -122,14 +126,14 @@ def _described(response: requests.Response, url: str) -> PartialDownload:
     return PartialDownload(
         url=url,
         validator=headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag,
-        size=int(length) if length.isdecimal() else None,
+        size=int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None,
         md5=md5,
     )
 
 
 def _continues(response: requests.Response, known: PartialDownload, have: int) -> bool:
     """Whether an answer is the rest of the file of which `have` bytes are here."""
-    span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    span = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", response.headers.get("Content-Range", ""))
     if response.status_code != CONTINUED or span is None:
         return False
     return int(span[1]) == have and (known.size is None or span[2] in ("*", str(known.size)))
@@ -148,6 +152,11 @@ def _receive(response: requests.Response, path: Path, have: int, size: int | Non
         for piece in response.iter_content(PIECE):
             stream.write(piece)
             have += len(piece)
+            if have > (LARGEST if size is None else size):
+                raise UserError(
+                    f"{printable(response.url)} sends more than {(size or LARGEST):,} bytes for a strain file. "
+                    "Check --host."
+                )
             task.advance(len(piece) / 1e6, note=f"{have / 1e6:.1f} MB" + (f" of {size / 1e6:.1f}" if size else ""))
     if size is not None and have != size:
         raise Unusable(f"it sent {have - start:,} bytes and announced {size - start:,}")

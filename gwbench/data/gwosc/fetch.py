@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from gwbench.data.detectors import DETECTORS, detector_name
 from gwbench.data.gwosc.api import HOST, Gwosc, RemoteFile, file_span
 from gwbench.data.gwosc.download import PartialDownload, download
 from gwbench.data.gwosc.web import Web
@@ -19,10 +20,13 @@ from gwbench.data.strain_files.frame_integrity import check_frame_file
 from gwbench.data.strain_files.known_events import EVENTS, KnownEvent, KnownEvents
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.files import atomic, file_digest, unwritable
+from gwbench.utils.leftovers import sweep_files
+from gwbench.utils.locks import acquire
 from gwbench.utils.paths import user_path
 from gwbench.utils.progress import Progress
+from gwbench.utils.untrusted_files import AbsentError, UnusableError
+from gwbench.utils.untrusted_text import printable, read_json
 
-DETECTORS = ("H1", "H2", "L1", "V1", "G1", "K1")
 SAMPLE_RATES = (4096, 16384)
 SUFFIXES = {"hdf5": ".hdf5", "gwf": ".gwf"}
 SIGNATURES = {".hdf5": b"\x89HDF\r\n\x1a\n", ".gwf": b"IGWD"}
@@ -144,6 +148,7 @@ def fetch(
         )
     folder = user_path(out).absolute() if out else strain_folder() / target
     with _locked(folder, progress):
+        sweep_files(folder, (MANIFEST, EVENTS), held=True)
         manifest = _read_manifest(folder, progress)
         spans = filter(None, map(file_span, {*manifest.files, *(file.name for file in remote)}))
         events = tuple(gwosc.events(list(spans)))
@@ -156,7 +161,7 @@ def fetch(
 
 def _checked(detectors: Sequence[str], duration: float | None, sample_rate: int, file_format: str) -> list[str]:
     """The detectors, each once, after a look at all arguments."""
-    names = list(dict.fromkeys(name.upper() for name in detectors))
+    names = list(dict.fromkeys(map(detector_name, detectors)))
     for name in names:
         if name not in DETECTORS:
             raise UserError(f"No detector {name!r}.{did_you_mean(name, DETECTORS)} Known: {', '.join(DETECTORS)}.")
@@ -178,16 +183,13 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     Raises:
         UserError: the folder cannot be written, in the block too.
     """
-    import filelock
 
-    lock = filelock.FileLock(folder / ".fetch.lock")
+    def wait() -> None:
+        progress.say(f"Another process fetches into {folder}; waiting for it.")
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            progress.say(f"Another process fetches into {folder}; waiting for it.")
-            lock.acquire()
+        release = acquire(folder / ".fetch.lock", wait)
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
@@ -195,16 +197,16 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     except OSError as error:
         raise unwritable(folder, error) from error
     finally:
-        lock.release()
+        release()
 
 
 def _read_manifest(folder: Path, progress: Progress) -> Manifest:
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+        return Manifest.model_validate(read_json(path))
+    except AbsentError:
         return Manifest()
-    except (OSError, ValidationError):
+    except (UnusableError, ValidationError):
         progress.say(f"{path} cannot be read; every file is fetched again.")
         return Manifest()
 
@@ -266,7 +268,9 @@ def _problem(path: Path, suffix: str, md5: str) -> str:
         begin = stream.read(40)
         stream.seek(0)
         if not begin.startswith(SIGNATURES[suffix]):
-            return f"it is no {suffix[1:].upper()} file but begins with {begin.decode(errors='replace')!r}"
+            return (
+                f"it is no {suffix[1:].upper()} file but begins with {printable(repr(begin.decode(errors='replace')))}"
+            )
         if md5 and hashlib.file_digest(stream, "md5").hexdigest() != md5:
             return "its MD5 is not the one that the server announced"
     try:
@@ -274,7 +278,7 @@ def _problem(path: Path, suffix: str, md5: str) -> str:
             return "" if _holds_strain(path) else "it holds no strain/Strain"
         check_frame_file(path)
     except (OSError, RuntimeError, ValueError) as error:
-        return f"it is damaged ({error})"
+        return f"it is damaged ({printable(error)})"
     return ""
 
 

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import InvalidHeader, MaxRetryError, NewConnectionError, ProtocolError, TimeoutError
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConnectionError, ProtocolError, TimeoutError
 from urllib3.util import Retry
 
 from gwbench.errors import UserError
+from gwbench.utils.untrusted_files import MIB
+from gwbench.utils.untrusted_text import LARGEST, printable
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -31,6 +33,9 @@ LONGEST_PAUSE = 60.0
 
 TIMEOUT = (10.0, 30.0)
 """Seconds to wait for a connection, and for the next bytes of an answer."""
+
+DIGITS = 9
+"""Most digits of a number of seconds in a header."""
 
 ASK_AGAIN = frozenset({408, 413, 429, *range(500, 600)})
 """Status codes of failures that may pass."""
@@ -77,15 +82,22 @@ class ReportingRetry(Retry):
         """
         host, error = urlsplit(self.asked).netloc, self.history[-1].error
         problem = f"the server answers {status(response)}" if response is not None else _problem(error)
-        try:
-            wait = (response is not None and self.get_retry_after(response)) or 0.0
-        except InvalidHeader:
-            wait = 0.0
+        wait = 0.0 if response is None else self._asked_for(response)
         if wait > LONGEST_PAUSE:
             raise UserError(f"{host} asks to wait {wait:.0f} s ({problem}). Give the same command again after that.")
         pause = max(self.get_backoff_time(), wait)
         self.progress.say(f"{host}: {problem}; trying again in {pause:.0f} s.")
         sleep(pause)
+
+    def _asked_for(self, response: BaseHTTPResponse) -> float:
+        """Seconds that the server asks to wait; 0 where it asks for nothing that can be understood."""
+        asked = (response.headers.get("Retry-After") or "").strip()
+        if asked.isdecimal() and len(asked) > DIGITS:
+            return float(10**DIGITS)
+        try:
+            return float(self.get_retry_after(response) or 0.0)
+        except (InvalidHeader, ValueError, OverflowError, OSError):  # a date that is none
+            return 0.0
 
     def after(self, error: Exception) -> ReportingRetry:
         """What is left after a failure that urllib3 did not see, once its wait is over.
@@ -106,13 +118,13 @@ class ReportingRetry(Retry):
     def exhausted(self, problem: str) -> UserError:
         """Says that there have been enough attempts."""
         return UserError(
-            f"Cannot fetch {self.asked}: {problem}, {ATTEMPTS} times in a row. Check the network and --host, and give "
-            "the same command again: it goes on where this one stopped."
+            f"Cannot fetch {printable(self.asked)}: {printable(problem)}, {ATTEMPTS} times in a row. Check the network "
+            "and --host, and give the same command again: it goes on where this one stopped."
         )
 
     def refused(self, problem: str) -> UserError:
         """Says that a failure will not pass."""
-        return UserError(f"Cannot fetch {self.asked}: {problem}. Check the address and --host.")
+        return UserError(f"Cannot fetch {printable(self.asked)}: {printable(problem)}. Check the address and --host.")
 
 
 class Web:
@@ -139,7 +151,7 @@ class Web:
             if stream:
                 return response
             try:
-                response.content  # noqa: B018  reads the body
+                _read_body(response)
             except requests.RequestException as error:
                 retry = response.raw.retries.after(error)
             else:
@@ -150,22 +162,48 @@ class Web:
         self._adapter.max_retries = retry
         try:
             response = self._session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+        except UserError:
+            raise
         except requests.exceptions.SSLError as error:
             raise retry.refused(f"its certificate is not accepted ({error!s})") from error
         except requests.RequestException as error:
+            if error.response is not None:
+                error.response.close()
             if isinstance(error, requests.ConnectionError):
                 raise retry.exhausted(_problem(_cause(error))) from error
             raise retry.refused(str(error)) from error
+        except (ValueError, HTTPError) as error:  # an address, or a header, that requests does not understand
+            raise retry.refused(f"the answer is not understood ({error})") from error
         if response.status_code in ASK_AGAIN:
             response.close()
             raise retry.exhausted(f"the server answers {status(response)}")
         return response
 
 
+def _read_body(response: requests.Response) -> None:
+    """Read an answer into memory.
+
+    Raises:
+        requests.RequestException: the connection broke off.
+        UserError: it is larger than any answer that is expected.
+    """
+    parts, size = [], 0
+    for part in response.iter_content(1 << 16):
+        size += len(part)
+        if size > LARGEST:
+            response.close()
+            raise UserError(
+                f"{urlsplit(response.url).netloc} answers with more than {LARGEST / MIB:.0f} MiB to a question "
+                "about files. Check --host."
+            )
+        parts.append(part)
+    response._content = b"".join(parts)
+
+
 def status(response: requests.Response | BaseHTTPResponse) -> str:
     """The status of an answer, such as "404 Not Found"."""
     code = response.status_code if isinstance(response, requests.Response) else response.status
-    return f"{code} {response.reason or ''}".strip()
+    return printable(f"{code} {response.reason or ''}".strip(), 80)
 
 
 def _cause(error: Exception) -> Exception | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gwbench.data.store.cache_dir import CACHE_VARIABLE, BusyEntryError, CacheDir, CacheEntry
 from gwbench.data.store.generate import generate
+from gwbench.data.store.journal import Journal
 from gwbench.data.store.reader import (
     DamagedStoreError,
     StoreHeader,
@@ -85,6 +86,8 @@ class CacheContext:
         path = self.cache.path(self.recipe)
         splits, _ = self._open(path, layout)
         if splits is not None:
+            if Journal(path).file.exists():  # a process was killed after it gave the file its name
+                self.cache.sweep()
             return splits
 
         def wait() -> None:
@@ -100,6 +103,7 @@ class CacheContext:
                     self.progress.say(f"The cache entry {path.stem} is not used but made again: {problem}")
                 write_store(path, layout, blocks, self.recipe, self.progress)
                 splits = open_store(path)
+        self.cache.sweep()
         return splits
 
     def find(self, layout: Layout) -> StrainSplits | None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
 import platformdirs
 
 from gwbench.data.store.journal import Journal
 from gwbench.data.store.reader import StoreHeader, Verification, read_header, verify_store
 from gwbench.data.store.recipe import recipe_digest
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.locks import HeldError, acquire
 from gwbench.utils.paths import has_home, user_path
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "GWBENCH_CACHE"
 UNFINISHED = re.compile(r"\.(.+)\.h5\.partial")
+JOURNALS = ".*.h5.journal"
 
 
 def default_cache() -> Path:
@@ -131,6 +132,7 @@ class CacheDir:
                     raise
             else:
                 removed.append(entry)
+        self.sweep()
         return removed
 
     @contextmanager
@@ -145,18 +147,13 @@ class CacheDir:
             BusyEntryError: the entry is held and `wait` is None.
             UserError: the folder is not writable.
         """
-        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout as error:
-                if wait is None:
-                    raise BusyEntryError(
-                        f"The entry {path.stem} is being made by another process. Wait for it, or stop it."
-                    ) from error
-                wait()
-                lock.acquire()
+            release = acquire(path.with_name(f".{path.name}.lock"), wait)
+        except HeldError as held:
+            raise BusyEntryError(
+                f"The entry {path.stem} is being made by another process{held}. Wait for it, or stop it."
+            ) from held
         except OSError as error:
             raise UserError(
                 f"Cannot write to the cache folder {self.root}: {error.strerror or error}. "
@@ -165,7 +162,18 @@ class CacheDir:
         try:
             yield
         finally:
-            lock.release()
+            release()
+
+    def sweep(self) -> None:
+        """Remove journals of killed processes that have no unfinished file any more, but those that others hold."""
+        with suppress(OSError):
+            for file in self.root.glob(JOURNALS):
+                path = file.with_name(file.name[1:].removesuffix(".journal"))
+                with suppress(UserError, OSError), self.lock(path):
+                    if not Journal(path).partial.exists():
+                        file.unlink(missing_ok=True)
+                        if not path.exists():
+                            path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
 
     def _remove(self, path: Path) -> None:
         with self.lock(path):

@@ -7,13 +7,19 @@ block's checksum, and whoever resumes reads the block again to compare.
 
 from __future__ import annotations
 
-import json
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gwbench.data.store.layout import SPLITS, canonical_json
+from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError, open_plain
+from gwbench.utils.untrusted_text import parse_json
+
+LONGEST_LINE = 64 * MIB
+"""Bytes of a line: one with the reasons of every window of a block is far shorter."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,14 @@ class Arrived:
         Raises:
             ValueError, TypeError: the line is garbled.
         """
-        split, start, rows, checksum, left_out = json.loads(line)
-        if split not in SPLITS or min(start, rows, checksum) < 0:
-            raise ValueError(line)
-        return cls(split, int(start), int(rows), int(checksum), {int(at): str(why) for at, why in left_out})
+        split, start, rows, checksum, left_out = parse_json(line.encode(errors="surrogatepass"), largest=LONGEST_LINE)
+        reasons = dict(left_out)
+        numbers = (start, rows, checksum, *reasons)
+        if split not in SPLITS or not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
+            raise ValueError("a line of the journal holds what is no count")
+        if not all(start <= at < start + rows + len(reasons) for at in reasons):
+            raise ValueError("a line of the journal leaves out windows of another block")
+        return cls(split, start, rows, checksum, {at: str(why) for at, why in reasons.items()})
 
 
 @dataclass(frozen=True)
@@ -92,11 +102,11 @@ class Journal:
         """What is being made, and the blocks before the first line that is garbled or cut off.
 
         Raises:
-            OSError: there is no journal, or it cannot be read.
-            ValueError: it does not say what is being made.
+            OSError: there is no journal, or the disk fails.
+            ValueError: it cannot be opened, or does not say what is being made.
         """
         lines = self._lines()
-        header = json.loads(next(lines, ""))
+        header = parse_json(next(lines, "").encode(errors="surrogatepass"), largest=LONGEST_LINE, constants=True)
         if not isinstance(header, dict):
             raise ValueError(f"{self.file} is no journal")
         blocks = []
@@ -111,7 +121,7 @@ class Journal:
         """The windows that are there and those there will be; zero where the journal does not say."""
         try:
             header, blocks = self.read()
-            return sum(block.windows for block in blocks), sum(header["layout"]["sizes"].values())
+            return sum(block.windows for block in blocks), int(sum(header["layout"]["sizes"].values()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return 0, 0
 
@@ -133,8 +143,15 @@ class Journal:
 
     def _lines(self) -> Iterator[str]:
         """The whole lines; one that is cut off, or is no text, is empty."""
-        for line in self.file.read_bytes().splitlines(keepends=True):
-            yield line.decode(errors="replace") if line.endswith(b"\n") else ""
+        try:
+            stream = open_plain(self.file)
+        except AbsentError:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.file)) from None
+        except UnusableError as error:
+            raise ValueError(f"{self.file}: {error}") from None
+        with stream:
+            while line := stream.readline(LONGEST_LINE):
+                yield line.decode(errors="replace") if line.endswith(b"\n") else ""
 
 
 __all__ = ["Arrived", "Journal"]

@@ -1,130 +1,50 @@
 """Folders of .npy files, one window each, spread over sub-folders by the beginning of their names.
 
-The window `abc123` is the file `root/a/b/c/abc123.npy`. The files come from elsewhere, so nothing in them is
-trusted: an id cannot name a file outside the folder, a size is compared before a byte is read, a header is
-compared before memory is taken, nothing is unpickled. Symbolic links are followed, since people keep large data on
-other disks: what they lead to is only read, and only strain of the expected shape comes of it.
+The window `abc123` is the file `root/a/b/c/abc123.npy`, or it lies higher up. The files come from elsewhere, so
+nothing in them is trusted: an id cannot name a file outside the folder, and see `npy_window`. Symbolic links are
+followed, since people keep large data on other disks: what they lead to is only read, and only strain of the expected
+shape comes of it.
 """
 
 from __future__ import annotations
 
-import errno
-import io
 import os
-import re
-import stat
+from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
-from math import prod
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from gwbench.data.dataset import Array, Block
+from gwbench.data.folder_walk import SHOWN, FolderWalk, LeftOut
+from gwbench.data.label_csv import ID
+from gwbench.data.store.npy_window import AGAIN, BadFileError, check_window, file_bytes, read_window
 from gwbench.errors import UserError
 from gwbench.utils.progress import Progress
 
-ID = re.compile(r"[0-9a-zA-Z]{3,64}")
-"""A window's id: the file's name without suffix."""
-
 SUFFIX = ".npy"
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
-OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO)
-"""Errors that mean that one file cannot be read; any other may mean that the disk has gone."""
-
-
-class BadFileError(Exception):
-    """A file does not hold the strain that it should; the message says why, without the file's name."""
+DEPTH = 3
+"""Folders between the root and a file: a/b/c."""
 
 
-# --- one file ---
+class Places(NamedTuple):
+    """Where the files of a folder lie.
 
-
-def file_bytes(shape: tuple[int, int]) -> int:
-    """Size of a file that holds float64 of this shape behind numpy's usual header."""
-    return len(_usual_header(shape)) + 8 * prod(shape)
-
-
-def read_window(path: Path, shape: tuple[int, int]) -> Array:
-    """The strain in a file: float32 of `shape`, converted from float64 of any byte order and memory layout.
-
-    Raises:
-        BadFileError: there is no such regular file, it may not be read, or it is not of the expected size, shape and
-            type, or holds a number that is not finite in float32.
-        UserError: the disk fails, or the folder around the file has gone.
+    Attributes:
+        depth: by how many of its first letters as folders a file lies below the root: 3 for a/b/c/abc.npy.
+        elsewhere: paths below the root of the files that lie elsewhere or have a suffix in another case, by id.
     """
-    content = _content(path, file_bytes(shape))
-    header = _usual_header(shape)
-    if content.startswith(header):
-        window: Array = np.frombuffer(content, "<f8", offset=len(header)).reshape(shape)
-    else:
-        window = _unusual(content, shape)
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is refused
-        strain: Array = window.astype(np.float32, order="C")
-    if not np.isfinite(strain).all():
-        raise BadFileError("holds NaN or infinite strain")
-    return strain
 
+    depth: int = DEPTH
+    elsewhere: Mapping[str, str] = {}
 
-def _content(path: Path, size: int) -> bytes:
-    try:
-        # Without O_NONBLOCK, opening a pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise BadFileError("is not a regular file")
-            content = b""
-            if status.st_size == size:
-                with os.fdopen(descriptor, "rb", closefd=False) as file:
-                    content = file.read(size)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno in OF_THE_FILE and os.path.isdir(path.parent):  # noqa: PTH112 - False where the disk has gone
-            raise BadFileError(f"cannot be read: {os.strerror(error.errno)}") from None
-        raise UserError(
-            f"{path} cannot be read: {error.strerror or error}. Make sure that its disk is there and whole, "
-            "then run the same command again."
-        ) from None
-    if len(content) != size:
-        raise BadFileError(
-            f"is truncated or of another shape: it has {status.st_size} bytes, expected {size} bytes, float64"
-        )
-    return content
-
-
-@lru_cache
-def _usual_header(shape: tuple[int, int]) -> bytes:
-    """What `numpy.save` writes before float64 in C order."""
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": shape})
-    return stream.getvalue()
-
-
-def _unusual(content: bytes, shape: tuple[int, int]) -> Array:
-    """float64 of `shape` behind any other header that means it."""
-    stream = io.BytesIO(content)
-    try:
-        given, fortran, dtype = HEADERS[np.lib.format.read_magic(stream)](stream)
-    except Exception as error:  # numpy evaluates the header: whatever that trips over
-        raise BadFileError(
-            f"cannot be read as .npy: it is truncated, pickled or no .npy file ({str(error).splitlines()[0][:120]})"
-        ) from None
-    if dtype.hasobject:
-        raise BadFileError("cannot be read as .npy: it holds pickled objects, no numbers")
-    start = stream.tell()
-    expected = f"expected float64 of shape {shape}"
-    if given != shape or dtype.kind != "f" or dtype.itemsize != 8:
-        raise BadFileError(f"holds {dtype} of shape {given}; {expected}")
-    if len(content) - start != 8 * prod(shape):
-        raise BadFileError(f"is truncated: it has {len(content) - start} bytes of strain, {expected}")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
-
-
-# --- a folder of them ---
+    def path(self, root: Path, name: str) -> Path:
+        """The file of an id."""
+        other = self.elsewhere.get(name)
+        return root.joinpath(*name[: self.depth], f"{name}{SUFFIX}") if other is None else root / other
 
 
 class Scan(NamedTuple):
@@ -132,63 +52,123 @@ class Scan(NamedTuple):
 
     Attributes:
         ids: [N] sorted, as bytes of fixed width: 560,000 of them take 6 MB.
-        odd: size of every file that has not the expected one, by id; -1 where it cannot be told.
+        odd: size of every file that has not an expected one, by id; -1 where it cannot be told.
+        narrow: [N] whether a file has the size of float32.
+        places: where they lie.
     """
 
     ids: Array
     odd: Mapping[str, int]
+    narrow: Array
+    places: Places
 
 
-def scan(root: Path, shape: tuple[int, int], progress: Progress) -> Scan:
-    """Find the files `root/a/b/c/abc*.npy` and compare their sizes; hidden files are passed over.
+def scan(root: Path, shape: tuple[int, int], progress: Progress, left_out: LeftOut | None = None) -> Scan:
+    """Find the files `root/a/b/c/abc*.npy`, or those with fewer such folders, and compare their sizes.
 
     One pass in one thread: of the time half goes into asking for sizes, and more threads only made it slower.
 
+    Args:
+        root: the folder.
+        shape: of a window.
+        progress: shows a bar.
+        left_out: takes what lies there and is not read.
+
     Raises:
-        UserError: a folder cannot be read, or a .npy file is out of place.
+        UserError: a folder cannot be read, a .npy file is out of place, or two have one id.
     """
-    expected = file_bytes(shape)
-    leaves: list[Array] = []
-    odd: dict[str, int] = {}
+    left_out = LeftOut() if left_out is None else left_out
+    walk = FolderWalk((SUFFIX,), left_out, strict=True)
+    leaves, start = _Leaves(shape, left_out), len(os.fspath(root)) + 1
     try:
-        first = _sub_folders(root)
-        with progress.task("Find files", total=len(first), unit="folders") as task:
-            for a in first:
-                for leaf in (c for b in _sub_folders(a) for c in _sub_folders(b)):
-                    leaves.append(_scan_leaf(leaf, expected, odd))
-                task.advance()
+        with os.scandir(root) as entries:
+            first = sum(entry.is_dir() for entry in entries)
+        with progress.task("Find files", total=first, unit="folders") as task:
+            for folder in walk.folders(root):
+                place = folder.path[start:]
+                leaves.add(place, folder.entries)
+                if place and "/" not in place:
+                    task.advance()
     except OSError as error:
         raise UserError(
             f"The folder {error.filename or root} cannot be read: {error.strerror or error}. Mend its permissions."
         ) from None
-    return Scan(np.concatenate(leaves) if leaves else np.array([], dtype="S3"), odd)
+    return leaves.scan()
 
 
-def _sub_folders(path: Path | str) -> list[str]:
-    """Sub-folders whose name is one character, in order."""
-    with os.scandir(path) as entries:
-        return sorted(entry.path for entry in entries if len(entry.name) == 1 and entry.is_dir())
+_NAME = attrgetter("name")
 
 
-def _scan_leaf(path: str, expected: int, odd: dict[str, int]) -> Array:
-    """Sorted ids of the files in one folder; those of another size go into `odd`."""
-    prefix = "".join(Path(path).parts[-3:])
-    ids = []
-    with os.scandir(path) as entries:
+class _Leaves:
+    """Gathers the files of one folder after another."""
+
+    def __init__(self, shape: tuple[int, int], left_out: LeftOut) -> None:
+        self._wide, self._narrow = file_bytes(shape), file_bytes(shape, "<f4")
+        self._left_out = left_out
+        self._found: list[tuple[Array, int]] = []
+        self._of_float32: list[str] = []
+        self._odd: dict[str, int] = {}
+        self._elsewhere: dict[str, str] = {}
+
+    def add(self, place: str, entries: list[os.DirEntry[str]]) -> None:
+        """The files of a folder, which lies at `place` below the root."""
+        parts = place.split("/") if place else []
+        prefix = "".join(parts)
+        if len(parts) > DEPTH or len(prefix) > len(parts):
+            for entry in entries:
+                self._left_out.add(entry.path, f"out of the layout a/b/c/abc*{SUFFIX}")
+            return
+        names, is_id, depth = [], ID.fullmatch, len(parts)
+        entries.sort(key=_NAME)
         for entry in entries:
-            if not entry.name.endswith(SUFFIX) or entry.name.startswith("."):
+            file = entry.name
+            name = file[:-4]
+            if not is_id(name):
+                self._left_out.add(entry.path, "its name is no id")
                 continue
-            name = entry.name[: -len(SUFFIX)]
-            if not ID.fullmatch(name) or name[:3] != prefix:
-                raise UserError(f"{entry.path!r} is out of place: expected a/b/c/abc*{SUFFIX} there. Remove it.")
-            ids.append(name)
+            if name[:depth] != prefix:
+                raise UserError(
+                    f"{entry.path!r} is out of place: expected a/b/c/abc*{SUFFIX} there. Move it to where its first "
+                    "letters say, or out of the folder."
+                )
             try:
                 size = entry.stat().st_size
             except OSError:  # a link to nothing, or a file that went meanwhile
                 size = -1
-            if size != expected:
-                odd[name] = size
-    return np.array(sorted(ids), dtype=bytes)
+            if size != self._wide:
+                if size == self._narrow:
+                    self._of_float32.append(name)
+                else:
+                    self._odd[name] = size
+            if file[-4:] != SUFFIX:
+                self._elsewhere[name] = os.path.join(place, file)  # noqa: PTH118
+            names.append(name)
+        if names:
+            self._found.append((np.array(names, dtype=bytes), depth))
+
+    def scan(self) -> Scan:
+        """All of them.
+
+        Raises:
+            UserError: two files have one id.
+        """
+        if not self._found:
+            return Scan(np.array([], dtype="S3"), {}, np.array([], dtype=bool), Places())
+        depths: Counter[int] = Counter()
+        for ids, depth in self._found:
+            depths[depth] += len(ids)
+        usual = depths.most_common(1)[0][0]
+        for ids, depth in self._found if len(depths) > 1 else ():
+            for name in map(bytes.decode, ids.tolist()) if depth != usual else ():
+                self._elsewhere.setdefault(name, "/".join((*name[:depth], f"{name}{SUFFIX}")))
+        ids = np.concatenate([each[0] for each in self._found])
+        if not (ids[:-1] <= ids[1:]).all():
+            ids = np.sort(ids)
+        twice = ids[1:][ids[1:] == ids[:-1]]
+        if len(twice):
+            raise UserError(f"There are two files of the id {twice[0].decode()}. Keep one of them.")
+        narrow = np.isin(ids, np.array(self._of_float32, dtype=bytes))
+        return Scan(ids, self._odd, narrow, Places(usual, self._elsewhere))
 
 
 class NpyFolder:
@@ -198,10 +178,11 @@ class NpyFolder:
         root: the folder that holds a/b/c/abc*.npy.
         ids: [N] file names without suffix, as bytes.
         window: (D, T).
+        places: where the files lie.
     """
 
-    def __init__(self, root: Path, ids: Array, window: tuple[int, int]) -> None:
-        self._root, self._ids, self._window = root, ids, window
+    def __init__(self, root: Path, ids: Array, window: tuple[int, int], places: Places = Places()) -> None:  # noqa: B008
+        self._root, self._ids, self._window, self._places = root, ids, window, places
         self.shape = (len(ids), *window)
 
     def __getitem__(self, index: slice | Array, /) -> Array:
@@ -217,8 +198,8 @@ class NpyFolder:
                 strain[row] = self.read(int(position))
             except BadFileError as error:
                 raise UserError(
-                    f"{self.path(int(position))} {error}. Download it again or delete it; an import "
-                    "(`gwbench data import`) leaves such files out."
+                    f"{self.path(int(position))} {error}. {error.advice}; an import (`gwbench data import`) leaves "
+                    "such files out."
                 ) from None
         return strain
 
@@ -228,16 +209,11 @@ class NpyFolder:
 
     def path(self, position: int) -> Path:
         """The file at a position."""
-        return npy_path(self._root, self.name(position))
+        return self._places.path(self._root, self.name(position))
 
     def name(self, position: int) -> str:
         """The id at a position."""
         return str(self._ids[position].decode())
-
-
-def npy_path(root: Path, name: str) -> Path:
-    """Where the window of this id lies."""
-    return root / name[0] / name[1] / name[2] / f"{name}{SUFFIX}"
 
 
 class FolderWindows:
@@ -269,16 +245,28 @@ class FolderWindows:
 
 
 def require_even(root: Path, files: Scan, shape: tuple[int, int]) -> None:
-    """Raise `UserError` if files have not the expected size, naming the first few."""
-    if files.odd:
-        names = sorted(files.odd)[:3]
-        named = ", ".join(f"{npy_path(root, name)} ({_size(files.odd[name])})" for name in names)
-        raise UserError(
-            f"{len(files.odd)} of {len(files.ids)} files are truncated or of another shape: {named}"
-            f"{', ...' if len(files.odd) > len(names) else ''}. Expected {file_bytes(shape)} bytes, float64 of shape "
-            f"{shape}. Download them again or delete them; an import (`gwbench data import`) leaves such files out."
-        )
+    """Check the files that have not an expected size by their headers.
 
-
-def _size(size: int) -> str:
-    return f"{size} bytes" if size >= 0 else "cannot be read"
+    Raises:
+        UserError: some cannot be read as strain of this shape; the message names the first few of the most frequent
+            cause.
+    """
+    bad: dict[tuple[str, str], list[str]] = {}
+    for name, size in sorted(files.odd.items()):
+        path = files.places.path(root, name)
+        try:
+            check_window(path, shape)
+        except BadFileError as error:
+            truncated = error.advice == AGAIN
+            cause = "are truncated or of another shape" if truncated else f"are of no use, each {error}"
+            bad.setdefault((cause, error.advice), []).append(f"{path} ({size} bytes)" if truncated else str(path))
+    if not bad:
+        return
+    (cause, advice), paths = max(bad.items(), key=lambda item: len(item[1]))
+    sizes = f"{file_bytes(shape)} bytes of float64 or {file_bytes(shape, '<f4')} bytes of float32"
+    expected = f" Expected {sizes}, shape {shape}." if advice == AGAIN else ""
+    others = "; an import (`gwbench data import`) leaves such files out" if len(paths) < len(files.ids) else ""
+    raise UserError(
+        f"{len(paths)} of {len(files.ids)} files {cause}: {', '.join(paths[:SHOWN])}"
+        f"{', ...' if len(paths) > SHOWN else ''}.{expected} {advice}{others}."
+    )

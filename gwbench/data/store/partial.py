@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 REASONS = 100
 """At most so many reasons for windows left out are kept for every split."""
+
+MANY = 1000
+"""Parameters that a dataset may have."""
 
 
 class Partial:
@@ -74,12 +78,17 @@ class Partial:
         """
         try:
             header, blocks = self._journal.read()
-            parameters = tuple(str(name) for name in header["parameters"])
+            parameters = self._known(header)
             structure = make_structure(self._layout, parameters)
             if canonical_json(header) != canonical_json(self._header(parameters, structure)):
                 raise ValueError("a journal of other data")
-            self._descriptor = os.open(self._journal.partial, os.O_RDWR)
+            self._descriptor = os.open(self._journal.partial, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
+            self._journal.remove()
+            return
+        except OSError as error:
+            if error.errno != errno.ELOOP:  # a link, which leads to a file that is none of ours
+                raise
             self._journal.remove()
             return
         self.parameters, self._offsets = parameters, structure.offsets
@@ -174,15 +183,33 @@ class Partial:
 
     def _header(self, parameters: Sequence[str], structure: Structure) -> dict[str, Any]:
         """What must agree for a block to be of the same data, and in the same place."""
-        layout = {**asdict(self._layout), "sizes": {split: self._layout.sizes[split] for split in SPLITS}}
         return {
             "layout_version": LAYOUT_VERSION,
             "gwbench_version": __version__,
-            "layout": layout,
+            "layout": self._told(),
             "recipe": self._recipe,
             "parameters": list(parameters),
             "offsets": structure.offsets,
         }
+
+    def _known(self, header: Mapping[str, Any]) -> tuple[str, ...]:
+        """The parameters that a journal names, if it is of these data as far as can be told without them.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not, or they are no names.
+        """
+        names = header["parameters"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("parameters without names")
+        if len(names) > MANY or any(not name or "/" in name or "\0" in name or name == "." for name in names):
+            raise ValueError("parameters with names that cannot be")
+        if canonical_json([header["recipe"], header["layout"]]) != canonical_json([self._recipe, self._told()]):
+            raise ValueError("a journal of other data")
+        return tuple(names)
+
+    def _told(self) -> dict[str, Any]:
+        """The layout as a journal tells it."""
+        return {**asdict(self._layout), "sizes": {split: self._layout.sizes[split] for split in SPLITS}}
 
     def _count(self, block: Arrived) -> None:
         self.blocks.append(block)
@@ -192,7 +219,7 @@ class Partial:
     def _holds(self, block: Arrived) -> bool:
         """Whether the file has the block as it was written."""
         start, checksum = self._rows[block.split], 0
-        if start + block.rows > self._layout.sizes[block.split]:
+        if self._done[block.split] + block.windows > self._layout.sizes[block.split]:
             return False
         try:
             for name, dtype in self._types().items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import weakref
 from collections.abc import Iterator
@@ -11,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from gwbench.data.store.header import DamagedStoreError, StoreHeader, damaged, header_of
 from gwbench.data.store.layout import (
     LAYOUT_VERSION,
     SPLITS,
@@ -29,49 +27,6 @@ from gwbench.errors import UserError
 if TYPE_CHECKING:
     from gwbench.data.dataset import StrainSplits
     from gwbench.utils.progress import Progress
-
-
-class DamagedStoreError(UserError):
-    """The file is no data file of this layout, is incomplete, or cannot be read to its end."""
-
-
-@dataclass(frozen=True)
-class StoreHeader:
-    """What a data file says of itself.
-
-    Attributes:
-        layout: version of the layout.
-        gwbench_version: the gwbench that wrote it.
-        created: UTC, ISO 8601.
-        detectors: names in channel order.
-        sample_rate: Hz.
-        window: T, samples of a window without margins.
-        margin: samples on either side.
-        sizes: windows per split.
-        content_hash: as computed when the file was written.
-        notes: what a reader of the record must know.
-        recipe: what the data were made from.
-        left_out: by split, the `count` of windows that could not be read, and the `reasons` of the first of them
-            by position; without splits that are whole.
-    """
-
-    layout: int
-    gwbench_version: str
-    created: str
-    detectors: tuple[str, ...]
-    sample_rate: float
-    window: int
-    margin: int
-    sizes: dict[str, int]
-    content_hash: str
-    notes: tuple[str, ...]
-    recipe: dict[str, Any]
-    left_out: dict[str, Any]
-
-    @property
-    def asked(self) -> dict[str, int]:
-        """Windows per split that the dataset was to have, those left out included."""
-        return {name: size + self.left_out.get(name, {"count": 0})["count"] for name, size in self.sizes.items()}
 
 
 class StoredStrain:
@@ -103,10 +58,10 @@ class StoredStrain:
     def _rows(self) -> StrainRows:
         if self._opened is None:
             with _open(self._path) as file:
-                _header(file, self._path)
+                header_of(file, self._path)
                 strain = file[self._split]["strain"]
                 if strain.shape != self.shape:
-                    raise _damaged(self._path, f"has changed: its {self._split} strain is {strain.shape} now")
+                    raise damaged(self._path, f"has changed: its {self._split} strain is {strain.shape} now")
                 # Of this very file, should another have taken its name since.
                 descriptor = os.dup(file.id.get_vfd_handle())
                 self._opened = StrainRows(descriptor, first_byte(strain), self.shape)
@@ -125,7 +80,7 @@ def read_header(path: Path) -> StoreHeader:
         UserError: the file is missing or may not be read.
     """
     with _reading(path), _open(path) as file:
-        return _header(file, path)
+        return header_of(file, path)
 
 
 def open_store(path: Path) -> StrainSplits:
@@ -140,7 +95,7 @@ def open_store(path: Path) -> StrainSplits:
     path = path.absolute()
     splits = {}
     with _reading(path), _open(path) as file:
-        header = _header(file, path)
+        header = header_of(file, path)
         for name in SPLITS:
             stored = StoredSplit.of(file[name])
             splits[name] = Split(
@@ -180,7 +135,7 @@ def verify_store(path: Path, progress: Progress) -> Verification:
         UserError: the file is missing or may not be read.
     """
     with _reading(path), _open(path) as file:
-        header = _header(file, path)
+        header = header_of(file, path)
         splits = {name: _direct(file, name) for name in SPLITS}
         computed = content_hash(splits, header.detectors, header.sample_rate, header.margin, progress)
     return Verification(header.content_hash, computed)
@@ -205,11 +160,7 @@ def _reading(path: Path) -> Iterator[None]:
             raise UserError(
                 f"Cannot read {path}: {os.strerror(error.errno)}. Mend its permissions or its disk."
             ) from error
-        raise _damaged(path, "is no HDF5 file, or is truncated or damaged") from error
-
-
-def _damaged(path: Path, reason: str) -> DamagedStoreError:
-    return DamagedStoreError(f"{path} {reason}. Remove it and run again to make it anew.")
+        raise damaged(path, "is no HDF5 file, or is truncated or damaged") from error
 
 
 def _open(path: Path) -> Any:
@@ -218,60 +169,6 @@ def _open(path: Path) -> Any:
 
     # A finished file never changes, and some disks have no locks.
     return h5py.File(path, "r", locking=False)
-
-
-def _header(file: Any, path: Path) -> StoreHeader:
-    """The header, after a check of version, completeness and structure."""
-    try:
-        return _decode_header(file, path)
-    except (KeyError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-        # What h5py raises where a link, a type or an attribute is missing or does not decode.
-        raise _damaged(path, f"does not hold what its layout promises ({error})") from error
-
-
-def _decode_header(file: Any, path: Path) -> StoreHeader:
-    attributes = file.attrs
-    if "gwbench_layout" not in attributes:
-        raise _damaged(path, "is an HDF5 file, but none that gwbench finished writing")
-    version = int(attributes["gwbench_layout"])
-    if version != LAYOUT_VERSION:
-        raise _damaged(path, f"has layout version {version}, this gwbench reads version {LAYOUT_VERSION}")
-    if not attributes["complete"]:
-        raise _damaged(path, "is incomplete")
-    detectors = tuple(str(name) for name in attributes["detectors"])
-    margin = int(attributes["margin"])
-    samples = _check_structure(file, path, len(detectors))
-    return StoreHeader(
-        layout=version,
-        gwbench_version=str(attributes["gwbench_version"]),
-        created=str(attributes["created"]),
-        detectors=detectors,
-        sample_rate=float(attributes["sample_rate"]),
-        window=samples - 2 * margin,
-        margin=margin,
-        sizes={name: len(file[name]["label"]) for name in SPLITS},
-        content_hash=str(attributes["content_hash"]),
-        notes=tuple(json.loads(attributes["notes"])),
-        recipe=json.loads(attributes["recipe"]),
-        left_out=json.loads(attributes["left_out"]),
-    )
-
-
-def _check_structure(file: Any, path: Path, detectors: int) -> int:
-    """The samples of a stored window, after a check that shapes and types agree with each other."""
-    samples = int(file["train"]["strain"].shape[-1])
-    for name in SPLITS:
-        stored = StoredSplit.of(file[name])
-        count = len(stored.label)
-        expected = [(stored.strain, "<f4", (count, detectors, samples)), (stored.label, "|i1", (count,))]
-        expected += [(stored.snr, "<f4", (count,))]
-        expected += [(values, "<f8", (count,)) for values in stored.parameters.values()]
-        for dataset, dtype, shape in expected:
-            first_byte(dataset)
-            if dataset.dtype != np.dtype(dtype) or dataset.shape != shape:
-                actual = f"{dataset.dtype} {dataset.shape}"
-                raise _damaged(path, f"has {dataset.name} as {actual}, expected {np.dtype(dtype)} {shape}")
-    return samples
 
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gwbench.experiment.spec import EvaluationSettings
+from gwbench.experiment.sections import EvaluationSettings
 from gwbench.reporting.records.entry import RecordEntry
 from gwbench.reporting.records.method import Method
 

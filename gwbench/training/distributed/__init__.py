@@ -8,10 +8,11 @@ SLURM (`gwbench.experiment.launch_external`).
 from gwbench.training.distributed.process_group import (
     ControlChannel,
     ProcessGroup,
+    check_launch_variables,
     cluster,
     connected,
     is_follower,
     resolve,
 )
 
-__all__ = ["ControlChannel", "ProcessGroup", "cluster", "connected", "is_follower", "resolve"]
+__all__ = ["ControlChannel", "ProcessGroup", "check_launch_variables", "cluster", "connected", "is_follower", "resolve"]

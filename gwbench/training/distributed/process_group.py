@@ -21,9 +21,15 @@ from typing import Any, Literal
 
 from gwbench.errors import UserError
 from gwbench.utils.memory import MEMORY_VARIABLE, memory_share
+from gwbench.utils.subprocesses import usable_cores
 
 PATIENCE = timedelta(days=7)
 """How long the others wait for rank 0 to make the data, and to judge the encoder."""
+
+NUMBERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "NODE_RANK", "MASTER_PORT",
+           "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_NNODES", "SLURM_NTASKS_PER_NODE",
+           "SLURM_STEP_NUM_TASKS", "JSM_NAMESPACE_RANK")  # fmt: skip
+"""Environment variables of launchers that hold numbers, which gwbench or Lightning reads."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class ProcessGroup:
         rank: of this process among all of them.
         local_rank: among those of its node.
         launcher: who started the processes; None where gwbench does, or where there is but one.
+        own_gpu: whether each process sees one GPU alone, its own, as SLURM may have it (--gpus-per-task=1).
         channel: how rank 0 tells the others what comes next, once they are connected.
     """
 
@@ -44,6 +51,7 @@ class ProcessGroup:
     rank: int = 0
     local_rank: int = 0
     launcher: Literal["torchrun", "SLURM"] | None = None
+    own_gpu: bool = False
     channel: ControlChannel | None = None
 
     @property
@@ -56,9 +64,14 @@ class ProcessGroup:
         """Whether this process is the one that reports and writes."""
         return self.rank == 0
 
+    @property
+    def gpu(self) -> int:
+        """The number of this process's GPU among those that it sees."""
+        return 0 if self.own_gpu else self.local_rank
+
     def device(self, asked: str) -> str:
         """The device of this process."""
-        return f"cuda:{self.local_rank}" if asked == "cuda" and self.size > 1 else asked
+        return f"cuda:{self.gpu}" if asked == "cuda" and self.size > 1 else asked
 
 
 class ControlChannel:
@@ -92,13 +105,15 @@ def resolve(devices: int, nodes: int, device: str) -> ProcessGroup:
     Raises:
         UserError: there are not so many devices, or the processes that were started are not so many.
     """
+    check_launch_variables()
     for option, value in (("--devices", devices), ("--num-nodes", nodes)):
         if value < 1:
             raise UserError(f"{option} {value}: expected 1 or more.")
     if devices * nodes == 1:
         return ProcessGroup()
-    _check_devices(devices, device)
     launcher, size, rank, local_rank = _launched()
+    own_gpu = launcher is not None and device == "cuda" and devices > 1 and _visible_gpus() == 1
+    _check_devices(1 if own_gpu else devices, device)
     if launcher is None and nodes == 1:
         return ProcessGroup(devices)
     if size != devices * nodes:
@@ -108,7 +123,7 @@ def resolve(devices: int, nodes: int, device: str) -> ProcessGroup:
             f"torchrun --nnodes {nodes} --nproc-per-node {devices} --no-python gwbench run ..., or within a SLURM job: "
             f"srun --nodes {nodes} --ntasks-per-node {devices} gwbench run ..."
         )
-    return ProcessGroup(devices, nodes, rank, local_rank, launcher)
+    return ProcessGroup(devices, nodes, rank, local_rank, launcher, own_gpu)
 
 
 def is_follower(devices: int, nodes: int) -> bool:
@@ -117,15 +132,34 @@ def is_follower(devices: int, nodes: int) -> bool:
 
 
 def _check_devices(devices: int, device: str) -> None:
-    import torch
-
     kind, _, number = device.partition(":")
     if number:
         raise UserError(f"--device {device} is one device: leave out --devices and --num-nodes, or use --device cuda.")
-    there = {"cuda": torch.cuda.device_count(), "cpu": os.cpu_count() or 1}.get(kind, 1)
+    there = {"cuda": _visible_gpus, "cpu": usable_cores}.get(kind, lambda: 1)()
     if devices > there:
         what = {"cuda": "GPUs", "cpu": "processor cores"}.get(kind, f"{kind} device")
         raise UserError(f"--devices {devices}: this machine has {there} {what}. Use --devices {there} at most.")
+
+
+def check_launch_variables() -> None:
+    """Refuse a variable of a launcher that is no number: Lightning takes them for granted when it is imported.
+
+    Raises:
+        UserError: one is none.
+    """
+    for name in NUMBERS:
+        value = os.environ.get(name)
+        if value is not None and not (value.strip().isdecimal() and len(value) < 20):
+            raise UserError(
+                f"The environment variable {name}={value[:50]!r} is no number. torchrun, srun and the like set it for "
+                f"the processes that they start; outside of them, `unset {name}`."
+            )
+
+
+def _visible_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def _launched() -> tuple[Literal["torchrun", "SLURM"] | None, int, int, int]:
@@ -137,6 +171,7 @@ def _launched() -> tuple[Literal["torchrun", "SLURM"] | None, int, int, int]:
     def number(name: str) -> int:
         return int(os.environ.get(name, "0"))
 
+    check_launch_variables()
     if "TORCHELASTIC_RUN_ID" in os.environ and number("WORLD_SIZE") > 1:
         return "torchrun", number("WORLD_SIZE"), number("RANK"), number("LOCAL_RANK")
     if number("SLURM_STEP_NUM_TASKS") > 1:
@@ -168,7 +203,7 @@ def connected(process_group: ProcessGroup, device: str, store: Path | None = Non
     if process_group.nodes == 1:
         _stay_on_this_machine()
     if device == "cuda":
-        torch.cuda.set_device(process_group.local_rank)
+        torch.cuda.set_device(process_group.gpu)
     method = f"file://{store}" if store else _by_environment(process_group)
     backend = "nccl" if device == "cuda" else "gloo"
     dist.init_process_group(backend, init_method=method, rank=process_group.rank, world_size=process_group.size)
@@ -186,15 +221,22 @@ def cluster(process_group: ProcessGroup) -> Any:
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    return SLURMEnvironment(auto_requeue=False) if process_group.launcher == "SLURM" else TorchElasticEnvironment()
+    slurm = process_group.launcher == "SLURM"
+    environment = SLURMEnvironment(auto_requeue=False) if slurm else TorchElasticEnvironment()
+    if process_group.own_gpu:
+        # Lightning takes the GPU of the local rank's number. As a node of its own, a process has the one that it sees.
+        seen_as: Any = environment
+        seen_as.node_rank, seen_as.local_rank = environment.global_rank, lambda: 0
+        seen_as.validate_settings = lambda **_: None
+    return environment
 
 
 def _by_environment(process_group: ProcessGroup) -> str:
     try:
         launcher = cluster(process_group)
-    except RuntimeError as error:
-        raise UserError(f"SLURM's variables do not fit: {error}") from None
-    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = launcher.main_address, str(launcher.main_port)
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = launcher.main_address, str(launcher.main_port)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UserError(f"The variables of {process_group.launcher} do not fit: {error}") from None
     return "env://"
 
 

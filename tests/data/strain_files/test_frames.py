@@ -171,5 +171,5 @@ def test_an_unknown_channel_leaves_nothing_on_stderr(tmp_path: Path, capfd: pyte
 
 def test_a_folder_gives_its_frames_too(tmp_path: Path) -> None:
     for name in ("b.gwf", "a.hdf5", "c.txt"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("strain")
     assert [path.name for path in find_strain_files([str(tmp_path)])] == ["a.hdf5", "b.gwf"]

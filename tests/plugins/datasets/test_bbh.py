@@ -253,3 +253,23 @@ def test_known_events_are_not_taken_for_glitches(tmp_path: Path) -> None:
     (tmp_path / "events.json").write_text(f'{{"events": [{{"name": "GW1", "gps": {times[2]}}}]}}')
     assert used() == set(times.tolist()) - {times[2]}
     assert dataset.fingerprint() != before
+
+
+def test_catalogued_events_are_not_taken_for_glitches(tmp_path: Path) -> None:
+    """White noise with five bursts of one sample, one of them when GW150914 arrived."""
+    rate, start = 1024, 1_126_259_400
+    noise = 1e-21 * np.random.default_rng(0).standard_normal(150 * rate)
+    times = start + np.array([20.0, 62.0, 80.0, 100.0, 120.0])
+    noise[[round((time - start) * rate) for time in times]] += 1e-19
+    with h5py.File(tmp_path / "H-H1.hdf5", "w") as file:
+        file.create_dataset("data", data=noise).attrs.update(start_time=float(start), delta_t=1 / rate)
+    dataset = Bbh(train=30, val=30, test=30, sample_rate=rate, glitch_rate=2.0, glitch_path=(str(tmp_path),))
+    splits = dataset.load(MemoryContext())
+    columns = [getattr(splits, split).parameters["glitch_gps_H1"] for split in ("train", "val", "test")]
+    found = np.concatenate(columns)
+    assert set(np.rint(found[np.isfinite(found)]).tolist()) == set(times.tolist()) - {times[1]}
+    assert (
+        "Of the glitches' strain: 4 s on either side of 1 event(s) of GWTC-1 (GW150914) are left out." in splits.notes
+    )
+    assert "known events" in dataset.fingerprint()
+    assert "known events" not in Bbh().fingerprint()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import pickle
 import re
@@ -194,7 +195,8 @@ def test_command_line_text_is_converted(folder: Path) -> None:
         (b"id,target\n", "a header but no line after it"),
         (b"id,target\nabc,1\nabd,2\n", "line 3: 'abd,2' is not id,target"),
         (b"id,target\nabc,1\nabd\n", "line 3: 'abd' is not id,target"),
-        (b"id,target\nabc,1\nabd,\n", "line 3: 'abd,' is not id,target"),
+        (b"id,target\nabc,1\nabd,0.5\n", "line 3: 'abd,0.5' is not id,target"),
+        (b"id,target\nabc,1\nabd,-1\n", "line 3: 'abd,-1' is not id,target"),
         (b"id,target\nabc,1\n\n../x,1\n", "line 4: '../x,1' is not id,target with an id of three or more letters"),
         (b"id,target\nabc,1\nabd,0\nabc,1\n", "line 4: id abc is there twice"),
         (b"id,target\nabc,1\nab\xff,0\n", "line 3: not UTF-8 text"),
@@ -212,6 +214,38 @@ def test_bad_labels_name_the_line(tmp_path: Path, text: bytes, message: str) -> 
         read_labels(path)
     assert message in str(raised.value)
     assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"id,target\nabc,1.0\nabd,0.0\nabe,\n",
+        b"id,target\nabc,1\nabd,0\nabe,nan\n",
+        b"id,target\nabc,True\nabd,False\nabe,<NA>\n",
+        b"ID,Target\r\nabc,1 \r\nabd, 0\r\nabe,\r\n",
+        b"\xef\xbb\xbfid;target\nabc;1\nabd;0\nabe;\n",
+        b"sep=;\r\nid;target\r\nabc;1,0\r\nabd;0,0\r\nabe;\r\n",
+        b"id\ttarget\nabc\t1\nabd\t0\nabe\t\n",
+        b'"id","target"\n"abc","1"\n"abd","0"\n"abe",""\n',
+        b",id,target\n0,abc,1.0\n1,abd,0.0\n2,abe,\n",
+        b"id,target,\nabc,1,\nabd,0,\nabe,,\n,,\n",
+        b"id,target\rabc,1\rabd,0\rabe,None\r",
+        "id,target\nabc,1\nabd,0\nabe,\n".encode("utf-16"),
+    ],
+)
+def test_labels_as_programs_write_them(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "training_labels.csv"
+    path.write_bytes(text)
+    assert read_labels(path) == {"abc": 1, "abd": 0, "abe": -1}
+
+
+def test_files_whose_label_is_empty_serve_pre_training(tmp_path: Path) -> None:
+    root = make(tmp_path, 60)
+    lines = [f"{name_of(number)},{'' if number % 6 == 0 else number % 2}.0" for number in range(60)]
+    (root / "training_labels.csv").write_text("\n".join(["id,target", *lines]).replace(",.0", ",") + "\n")
+    splits = load(root, val_fraction=0.2, test_fraction=0.2)
+    assert "10 files without a label serve pre-training only." in splits.notes
+    assert not any("have no file" in note for note in splits.notes)
 
 
 def test_labels_with_other_columns_and_a_byte_order_mark(tmp_path: Path) -> None:
@@ -258,20 +292,133 @@ def linked(path: Path) -> None:
     path.symlink_to(elsewhere)
 
 
-@pytest.mark.parametrize("change", [fortran, big_endian, linked])
+def single(path: Path) -> None:
+    np.save(path, np.load(path).astype("f4"))
+
+
+def single_big_endian(path: Path) -> None:
+    np.save(path, np.asfortranarray(np.load(path).astype(">f4")))
+
+
+def longdouble(path: Path) -> None:
+    np.save(path, np.load(path).astype(np.longdouble))
+
+
+def old_header(path: Path) -> None:
+    """As numpy before 1.14 wrote it, by Python 2: padded to 16 bytes, whole numbers with an L."""
+    text = b"{'descr': '<f8', 'fortran_order': False, 'shape': (3L, 4096L), }"
+    text = text.ljust(80 - 11) + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + np.load(path).tobytes())
+
+
+def upper_case(path: Path) -> None:
+    path.rename(path.with_suffix(".NPY"))
+
+
+def flat(path: Path) -> None:
+    path.rename(path.parents[3] / path.name)
+
+
+def some_flat(path: Path) -> None:
+    if path.name < "4":
+        flat(path)
+
+
+FORMS = [fortran, big_endian, linked, single, single_big_endian, longdouble, old_header, upper_case, flat, some_flat]
+
+
+@pytest.mark.parametrize("change", FORMS)
 @pytest.mark.parametrize("materialise", [False, True], ids=["streamed", "imported"])
 def test_the_same_strain_in_another_form(tmp_path: Path, materialise: bool, change: Callable[[Path], None]) -> None:
     root = make(tmp_path / "g2net", 20)
     given = {"path": str(root), "val_fraction": 0.2, "test_fraction": 0.2}
     before = members(G2Net(**given).load(Context()))
-    for path in root.glob("train/*/*/*/*.npy"):
+    for path in sorted(root.glob("train/*/*/*/*.npy")):
         change(path)
     assert members(G2Net(**given).load(Context(materialise=materialise))) == before
 
 
-def with_header(shape: str, descr: str = "<f8") -> bytes:
+def test_float32_counts_in_the_hashes_and_the_notes(tmp_path: Path) -> None:
+    root = make(tmp_path, 40)
+    before, fingerprint = load(root), G2Net(path=str(root)).fingerprint()
+    single(place(root, name_of(3)))
+    after = load(root)
+    assert after.content_hash != before.content_hash
+    assert G2Net(path=str(root)).fingerprint() != fingerprint
+    assert "1 files hold float32, as which all strain is used." in after.notes
+    assert members(after) == members(before)
+
+
+def test_hashes_of_the_usual_folder_are_those_of_earlier_versions(folder: Path) -> None:
+    """As gwbench computed them when it knew nothing but float64 in a/b/c."""
+    assert G2Net(path=str(folder)).fingerprint()["train"][:16] == "8396365b04e938f3"
+    assert load(folder).content_hash[:16] == "3293df89f45736e9"
+
+
+def test_the_folder_may_be_nested_once_more(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "g2net").mkdir()
+    (tmp_path / "g2net" / "g2net-gravitational-wave-detection").symlink_to(folder)
+    assert members(load(tmp_path / "g2net")) == members(load(folder))
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart" / "training_labels.csv").symlink_to(folder / "training_labels.csv")
+    (tmp_path / "apart" / "train").mkdir()
+    (tmp_path / "apart" / "train" / "train").symlink_to(folder / "train")
+    (tmp_path / "apart" / "test").symlink_to(folder / "train")
+    assert members(load(tmp_path / "apart")) == members(load(folder))
+    (tmp_path / "g2net" / "copy").symlink_to(folder)
+    with pytest.raises(UserError, match=r"holds several: .*copy/train, .*Name the folder of one"):
+        load(tmp_path / "g2net")
+    with pytest.raises(UserError, match=r"Name the folder above it"):
+        load(folder / "train")
+
+
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    root = make(tmp_path, 20)
+    usual = members(load(root))
+    (root / "train" / "z").symlink_to("/mnt/not-mounted/z")
+    (root / "train" / "more").mkdir()
+    np.save(root / "train" / "more" / "abc1.npy", strain_of(0))
+    np.save(place(root, name_of(0)).with_name("abc (1).npy"), strain_of(0))
+    place(root, name_of(0)).with_name("abc2.npy.part").write_bytes(b"part")
+    (root / "train" / "all.zip").write_bytes(b"PK")
+    (root / "train" / "loop").symlink_to("..")
+    context = Context()
+    splits = G2Net(path=str(root)).load(context)
+    assert members(splits) == usual
+    for reason in (
+        f"Left out (broken link): {root}/train/z.",
+        f"Left out (out of the layout a/b/c/abc*.npy): {root}/train/more/abc1.npy.",
+        "Left out (unfinished download): ",
+        f"Left out (.zip is not read): {root}/train/all.zip.",
+        "Left out (its name is no id)",
+    ):
+        assert any(reason in note for note in splits.notes), reason
+        assert any(reason in line for line in context.progress.said), reason
+
+
+def test_one_message_says_what_most_files_are(tmp_path: Path) -> None:
+    root = make(tmp_path, 20)
+    for number in range(5):
+        np.save(place(root, name_of(number)), np.zeros((3, 4096), np.int16))
+    place(root, name_of(6)).write_bytes(b"")
+    with pytest.raises(UserError) as raised:
+        load(root)
+    message = str(raised.value)
+    assert "5 of 20 files are of no use, each holds int16 of shape (3, 4096); expected float64 or float32" in message
+    assert "Save it as float64 or float32 of that shape" in message
+    assert not re.search("ownload|elete", message)
+
+
+def test_two_files_of_one_id_are_told_apart(tmp_path: Path) -> None:
+    root = make(tmp_path, 20)
+    np.save(root / "train" / f"{name_of(3)}.npy", strain_of(3))
+    with pytest.raises(UserError, match=f"two files of the id {name_of(3)}"):
+        load(root)
+
+
+def with_header(shape: str, descr: str = "<f8", pad: int = 117) -> bytes:
     """A file of the right size whose header claims a shape."""
-    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(pad) + "\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(98304)
 
 
@@ -285,6 +432,12 @@ def replaced(make: Callable[[Path], object]) -> Callable[[Path], None]:
     return spoil
 
 
+def npy_bytes(strain: Array) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, strain)
+    return stream.getvalue()
+
+
 class Payload:
     """Leaves a trace when it is unpickled."""
 
@@ -296,7 +449,24 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "short": (lambda path: path.write_bytes(path.read_bytes()[:999]), "truncated or of another shape"),
     "empty": (lambda path: path.write_bytes(b""), "truncated or of another shape"),
     "long": (lambda path: path.write_bytes(path.read_bytes() + b"more"), "truncated or of another shape"),
-    "float32": (lambda path: np.save(path, strain_of(0).astype("f4")), "truncated or of another shape"),
+    "float16": (
+        lambda path: np.save(path, strain_of(0).astype("f2")),
+        "holds float16, in which strain of 1e-21 is zero",
+    ),
+    "int16": (
+        lambda path: np.save(path, strain_of(0).astype("i2")),
+        r"holds int16 of shape \(3, 4096\); expected float64",
+    ),
+    "one second": (lambda path: np.save(path, strain_of(0)[:, :2048]), r"holds float64 of shape \(3, 2048\)"),
+    "float32 cut": (
+        lambda path: path.write_bytes(npy_bytes(strain_of(0).astype("f4"))[:-1]),
+        "truncated or of another shape",
+    ),
+    "header of 4 GB": (
+        lambda path: path.write_bytes(b"\x93NUMPY\x02\x00" + b"\xff" * 4 + bytes(98420)),
+        r"pickled or no \.npy file",
+    ),
+    "text": (lambda path: path.write_text("404 Not Found"), r"no \.npy file \(the magic string is not correct"),
     "zeros": (lambda path: path.write_bytes(bytes(98432)), r"no \.npy file \(the magic string is not correct"),
     "pickle": (lambda path: path.write_bytes(pickle.dumps(Payload()).ljust(98432, b"\0")), r"pickled or no \.npy file"),
     "objects": (lambda path: path.write_bytes(with_header("(3, 4096)", "|O")), "holds pickled objects, no numbers"),
@@ -304,6 +474,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "integers": (lambda path: np.save(path, strain_of(0).view(np.int64)), r"holds int64 of shape \(3, 4096\)"),
     "huge": (lambda path: path.write_bytes(with_header("(3, 1 << 50)")), r"pickled or no \.npy file"),
     "claims": (lambda path: path.write_bytes(with_header(f"(3, {2**60})")), rf"holds float64 of shape \(3, {2**60}\)"),
+    "vast": (lambda path: path.write_bytes(with_header("(3, 0x" + "f" * 4000 + ")", pad=4200)), "of shape a vast size"),
     "nested": (lambda path: path.write_bytes(with_header("(" * 40)), r"pickled or no \.npy file"),
     "nan": (lambda path: np.save(path, np.full((3, 4096), np.nan)), "holds NaN or infinite strain"),
     "overflow": (lambda path: np.save(path, np.full((3, 4096), 1e300)), "holds NaN or infinite strain"),

@@ -17,8 +17,10 @@ import pytest
 
 from gwbench.contracts import Array, Layout, Split, StrainSplits, Windows
 from gwbench.data.store.cache import CacheContext
+from gwbench.data.strain_files.known_events import catalogues
 from gwbench.errors import UserError
 from gwbench.experiment.data_cache import recipes_of
+from gwbench.plugins.datasets import real_noise
 from gwbench.plugins.datasets.real_noise import RealNoise
 from gwbench.registry import REGISTRY
 from gwbench.registry.parameters import validate
@@ -277,6 +279,77 @@ def test_events_listed_beside_the_files_are_left_out(tmp_path: Path) -> None:
     assert "events.json" not in RealNoise(exclude_events=False, **given).fingerprint()
 
 
+def test_catalogued_events_are_left_out_of_files_without_a_list(tmp_path: Path) -> None:
+    """As of a frame that somebody fetched by other means: 60 s around GW150914, which lies 30.4 s in."""
+    start = 1126259432.0
+    path = write(tmp_path / "x.hdf", ramp(60), start=start, detector="H1")
+    given: dict[str, Any] = {"path": (str(path),), "exclude_seconds": 3.0, **SMALL}
+
+    def used(splits: StrainSplits) -> set[int]:
+        return set.union(*provenance(splits).values())
+
+    def near(samples: set[int]) -> bool:
+        return any(28 * RATE < sample <= 33 * RATE for sample in samples)
+
+    splits = RealNoise(**given).load(Context())
+    assert not near(used(splits))
+    assert "3 s on either side of 1 event(s) of GWTC-1 (GW150914) are left out." in splits.notes
+    assert not any("not checked" in note for note in splits.notes)
+    (tmp_path / "events.json").write_text('{"events": [{"name": "GW150914-v3", "gps": 1126259462.4}]}')
+    splits = RealNoise(**given).load(Context())
+    assert not near(used(splits))
+    assert "3 s on either side of the known event(s) GW150914-v3 are left out." in splits.notes
+    splits = RealNoise(exclude_events=False, **given).load(Context())
+    assert near(used(splits))
+    assert "The strain was not checked against known events (dataset.exclude_events=false)." in splits.notes
+
+
+@pytest.mark.parametrize(
+    ("start", "note"),
+    [
+        (0.0, "1 file(s) without a GPS time of recording were not checked against known events: x.hdf."),
+        (10.0, "1 file(s) without a GPS time of recording were not checked against known events: x.hdf."),
+        (1389456000.0, "Strain after 2024-01-16 was not checked against known events, but for some "),
+    ],
+)
+def test_strain_that_no_catalogue_covers_is_said_not_to_be_checked(tmp_path: Path, start: float, note: str) -> None:
+    path = write(tmp_path / "x.hdf", ramp(60), start=start, detector="H1")
+    notes = RealNoise(path=(str(path),), **SMALL).load(Context()).notes
+    assert sum(each.startswith(note) and each.endswith(" x.hdf.") for each in notes) == 1
+
+
+def test_the_catalogues_count_in_the_identity() -> None:
+    """Another list has another date, which must be set in the plugin too."""
+    assert catalogues().date == real_noise.EVENT_LIST
+
+
+@pytest.mark.parametrize("name", ["G1", "H2", "I1"])
+def test_a_file_of_any_detector_serves_as_noise(tmp_path: Path, name: str) -> None:
+    """As GWOSC lays it out."""
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        file.create_dataset("strain/Strain", data=noise(60)).attrs.update({"Xspacing": 1 / RATE, "Xstart": 10**9})
+        file["meta/Detector"], file["meta/GPSstart"] = name, 10**9
+    splits = RealNoise(path=(str(tmp_path),), **SMALL).load(Context())
+    assert splits.detectors == (name,)
+    assert splits.train.label.mean() == 0.5
+
+
+def test_what_is_left_out_of_a_folder_is_noted(tmp_path: Path) -> None:
+    write(tmp_path / "h.HDF5", noise(60), detector="H1")
+    (tmp_path / "l.hdf").symlink_to("/mnt/not-mounted/l.hdf")
+    said: list[str] = []
+
+    class Saying(Progress):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    dataset = RealNoise(path=(str(tmp_path),), **SMALL)
+    splits = dataset.load(Context(progress=Saying()))
+    line = f"Left out (broken link): {tmp_path}/l.hdf."
+    assert splits.detectors == ("H1",)
+    assert said.count(line) == splits.notes.count(line) == 1
+
+
 def test_what_is_cached_is_found_without_reading_strain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "x.hdf", noise(60), detector="H1")
     dataset = RealNoise(path=(str(path),), **SMALL)
@@ -428,5 +501,5 @@ class TestRealData:
             band = scipy.signal.butter(4, (60, 300), "bandpass", fs=2048, output="sos")
             return float(np.abs(scipy.signal.sosfiltfilt(band, strain[:, 0] * 1e21)[:, 1024:-1024]).max())
 
-        with_event, without = loudest(), loudest(exclude=(EVENT,))
+        with_event, without = loudest(exclude_events=False), loudest()
         assert without < with_event
