@@ -62,6 +62,19 @@ def of_bytes(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -
     return bytes(data)
 
 
+def of_frame(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -> bytes:
+    """Numbers of a GWF frame replaced in a file without a checksum, so that they reach LAL; seldom other damages."""
+    if rng.random() < 0.2:
+        return of_bytes(content, rng, others)
+    data = bytearray(content)
+    for _ in range(rng.choice((1, 2, 4, 16))):
+        place, size = rng.randrange(40, len(data) - 40), rng.choice((1, 2, 4, 8))
+        number = rng.choice((*INTERESTING, rng.randrange(2**64))) & (256**size - 1)
+        data[place : place + size] = number.to_bytes(size, "little")
+    data[-4:] = bytes(4)
+    return bytes(data)
+
+
 def of_text(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -> bytes:
     """Words, numbers and lines replaced, repeated, moved and removed; sometimes bytes."""
     if rng.random() < 0.2:
@@ -263,6 +276,7 @@ def folder(source: Path, target: Path, name: str, content: bytes) -> None:
 
 KINDS: dict[str, Callable[[bytes, random.Random, Sequence[bytes]], bytes]] = {
     "bytes": of_bytes,
+    "frame": of_frame,
     "text": of_text,
     "json": of_json,
     "json-lines": of_json_lines,
