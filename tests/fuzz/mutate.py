@@ -9,6 +9,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ def of_bytes(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -
             begin = rng.randrange(max(1, len(other)))
             piece = other[begin : begin + rng.randrange(1, 2048)]
             data[place : place + (len(piece) if rng.random() < 0.5 else 0)] = piece
+    return bytes(data)
+
+
+def of_frame(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -> bytes:
+    """Numbers of a GWF frame replaced in a file without a checksum, so that they reach LAL; seldom other damages."""
+    if rng.random() < 0.2:
+        return of_bytes(content, rng, others)
+    data = bytearray(content)
+    for _ in range(rng.choice((1, 2, 4, 16))):
+        place, size = rng.randrange(40, len(data) - 40), rng.choice((1, 2, 4, 8))
+        number = rng.choice((*INTERESTING, rng.randrange(2**64))) & (256**size - 1)
+        data[place : place + size] = number.to_bytes(size, "little")
+    data[-4:] = bytes(4)
     return bytes(data)
 
 
@@ -126,17 +140,17 @@ def _change(tree: Any, rng: random.Random) -> Any:
 
     visit(tree)
     if not places or rng.random() < 0.02:
-        return rng.choice(VALUES)
+        return deepcopy(rng.choice(VALUES))
     node, key = rng.choice(places)
     kind = rng.randrange(5)
     if kind <= 2:
-        node[key] = rng.choice(VALUES)
+        node[key] = deepcopy(rng.choice(VALUES))
     elif kind == 3:
         del node[key]
     elif isinstance(node, list):
-        node[key:key] = [node[key]] * rng.choice((1, 3, 1000))
+        node[key:key] = [deepcopy(node[key]) for _ in range(rng.choice((1, 3, 100)))]
     else:
-        node[rng.choice(("extra", "", "\x1b[31m", "__proto__"))] = node[key]
+        node[rng.choice(("extra", "", "\x1b[31m", "__proto__"))] = deepcopy(node[key])
     return tree
 
 
@@ -262,6 +276,7 @@ def folder(source: Path, target: Path, name: str, content: bytes) -> None:
 
 KINDS: dict[str, Callable[[bytes, random.Random, Sequence[bytes]], bytes]] = {
     "bytes": of_bytes,
+    "frame": of_frame,
     "text": of_text,
     "json": of_json,
     "json-lines": of_json_lines,

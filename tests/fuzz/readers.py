@@ -103,7 +103,7 @@ def _predictions(path: Path) -> object:
 
 
 def _archive(path: Path) -> object:
-    module = import_module("gwbench.reporting.html.archives")
+    module = import_module("gwbench.utils.untrusted_arrays")
     with module.open_archive(path) as archive:
         return [module.read_array(archive, name.removesuffix(".npy"), 10_000) for name in archive.namelist()]
 
@@ -113,7 +113,7 @@ def _checkpoint(path: Path) -> object:
 
     class Module(torch.nn.Linear):
         def configure_optimizers(self) -> Any:
-            return torch.optim.AdamW(self.parameters())
+            return {"optimizer": torch.optim.AdamW(self.parameters())}
 
     return _attribute("gwbench.training.checkpoint_file:check_checkpoint")(path, Module(2, 2), 1, 2)
 
@@ -201,7 +201,7 @@ def _plugin(path: Path) -> object:
 
 READERS: dict[str, Reader] = {
     "strain-hdf5": Reader(good.strain_hdf5, _call("gwbench.data.strain_files.reading:read_strain"), "hdf5"),
-    "strain-frames": Reader(good.frames, _call("gwbench.data.strain_files.reading:read_strain")),
+    "strain-frames": Reader(good.frames, _call("gwbench.data.strain_files.reading:read_strain"), "frame"),
     "psd-text": Reader(good.psd_text, _psd, "text"),
     "psd-compressed": Reader(good.psd_compressed, _psd),
     "psd-hdf5": Reader(good.psd_hdf5, _psd, "hdf5"),
