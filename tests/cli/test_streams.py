@@ -61,7 +61,7 @@ def test_a_dataset_that_prints_leaves_the_json_of_data_make_alone(tmp_path: Path
 
 
 def test_a_record_stands_alone(loud: Path, tmp_path: Path) -> None:
-    words = ["run", "--baseline", "random-init", "--encoder", "loud", "--plugin", loud, "--json", "--quiet"]
+    words = ["run", "--baseline", "random-init", "--encoder", "loud", "--plugin", str(loud), "--json", "--quiet"]
     for name, size in {"train": 64, "val": 32, "test": 32}.items():
         words += ["--set", f"dataset.{name}={size}"]
     said = gwbench(*words, cwd=tmp_path)
