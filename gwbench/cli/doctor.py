@@ -8,6 +8,7 @@ import click
 
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
+from gwbench.utils.untrusted_text import printable_lines
 
 
 @verb(spellings={"--cache-dir or GWBENCH_CACHE": "GWBENCH_CACHE"})
@@ -34,7 +35,7 @@ def doctor() -> None:
     problems += [f"{p.kind} {p.name!r}: {p.problem}" for p in REGISTRY.list() if p.problem]
     problems += [f"plugin source {source}: {reason}" for source, reason in REGISTRY.broken.items()]
     for problem in problems:
-        click.echo(f"problem: {problem}", err=True)
+        click.echo(printable_lines(f"problem: {problem}"), err=True)
     if problems:
         sys.exit(1)
     echo("No problem found.")

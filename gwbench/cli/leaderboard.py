@@ -87,7 +87,7 @@ def leaderboard(
         with atomic(output) as path:
             path.write_text(click.unstyle(text) if form == "terminal" else text, encoding="utf-8")
     else:
-        echo(text, nl=False)
+        echo(text, nl=False, styled=True)
     named = passed_over(board)
     for line in named[: SHOWN + 1]:
         click.echo(plain(line), err=True)

@@ -13,6 +13,7 @@ from gwbench._version import __version__
 from gwbench.cli import streams
 from gwbench.errors import UserError, did_you_mean
 from gwbench.utils.subprocesses import respect_quota
+from gwbench.utils.untrusted_text import printable_lines
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",
@@ -96,7 +97,7 @@ def _run() -> int:
         _say(_usage(error))
         code = USER_MISTAKE
     except click.ClickException as error:
-        error.show()
+        _say(f"Error: {error.format_message()}")
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("Interrupted. The same command goes on where it stopped.")
@@ -107,7 +108,7 @@ def _run() -> int:
 def _say(message: str) -> None:
     """Print a message to standard error, where that can be written."""
     with suppress(OSError):
-        click.echo(message, err=True)
+        click.echo(printable_lines(message), err=True)
 
 
 def _usage(error: click.UsageError) -> str:

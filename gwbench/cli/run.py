@@ -11,6 +11,7 @@ from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.utils.progress import Progress, TerminalProgress
+from gwbench.utils.untrusted_text import printable_json
 
 SHORTCUTS = {
     "epochs": "training.epochs",
@@ -86,7 +87,7 @@ def run(pairs: tuple[str, ...], cache_dir: str | None, as_json: bool, quiet: boo
     if silent:
         return
     if as_json:
-        echo(record.model_dump_json(indent=2))
+        echo(printable_json(record.model_dump_json(indent=2)))
         return
     from gwbench.cli.summary import show_record
 

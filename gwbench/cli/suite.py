@@ -12,6 +12,7 @@ import click
 from gwbench.cli.options import UserPath, parse_settings, plugin_option
 from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import Verb
+from gwbench.utils.untrusted_text import printable
 
 if TYPE_CHECKING:
     from gwbench.suite.ray_executor import RayCluster
@@ -133,7 +134,7 @@ def run(
     from gwbench.suite.run import execute
 
     if not quiet:
-        click.echo(_heading(plan), err=True)
+        click.echo(printable(_heading(plan)), err=True)
     with _cluster(plan, ray_address, jobs, cpus) if executor == "ray" and plan.missing else nullcontext() as cluster:
         display = Display() if quiet else TerminalDisplay()
         result = execute(plan, jobs=jobs or 1, display=display, executor=cluster)

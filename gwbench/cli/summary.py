@@ -45,7 +45,7 @@ def show_record(record: RunRecord) -> None:
         if record.training.warning:
             console.print(f"[yellow]{escape(record.training.warning)}[/]")
     times = ", ".join(f"{name} {phase.seconds:.0f} s" for name, phase in record.phases.items())
-    console.print(f"time: {times}")
+    console.print(f"time: {escape(times)}")
     for note in record.data.notes:
         console.print(f"[dim]{escape(note)}[/]")
     console.print(f"record: {escape(str(record.folder))}", soft_wrap=True)
@@ -100,7 +100,7 @@ def _reading(metric: MetricSpec, record: RunRecord) -> str:
 
 def _next_step(record: RunRecord) -> str:
     """The command that gives this figure its meaning: the floor for a method, a method for a baseline."""
-    words = shlex.split(record.command)
+    words = shlex.split(record.spec.command())
     out = str(Path(record.folder).parent) if record.folder else DEFAULT_OUT
     words += ["--out", out] if out != DEFAULT_OUT else []
     if record.spec.baseline:

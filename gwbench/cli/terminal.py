@@ -8,17 +8,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gwbench.cli.streams import results
+from gwbench.utils.untrusted_text import printable_lines
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterator
+
+    from rich.console import Console, RenderHook
 
 PIPE_WIDTH = 160
 """Columns of output that goes to a pipe or file: wide enough that a row stays on one line for `grep`."""
 
 
-def echo(text: Any = "", *, nl: bool = True) -> None:
-    """Print to standard output, as the verb's own word."""
-    click.echo(text, file=results(), nl=nl)
+def echo(text: Any = "", *, nl: bool = True, styled: bool = False) -> None:
+    """Print to standard output, as the verb's own word.
+
+    Args:
+        text: what a file, a plugin or a server may have a part in: characters that move a cursor are written out.
+        nl: whether a line break follows.
+        styled: whether the text has styles of our own, and has been made printable already.
+    """
+    click.echo(text if styled else printable_lines(text, None), file=results(), nl=nl)
 
 
 def width() -> int:
@@ -30,4 +39,26 @@ def console() -> Console:
     """Standard output for tables and styles."""
     from rich.console import Console
 
-    return Console(file=results(), width=width(), highlight=False)
+    made = Console(file=results(), width=width(), highlight=False)
+    made.push_render_hook(_printable_hook())
+    return made
+
+
+def _printable_hook() -> RenderHook:
+    """Has a console write out the characters that move a cursor, wherever they come from; styles stay."""
+    from rich.console import ConsoleOptions, ConsoleRenderable, RenderHook
+    from rich.segment import Segment
+
+    class Printable:
+        def __init__(self, inner: ConsoleRenderable) -> None:
+            self._inner = inner
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+            for text, style, control in console.render(self._inner, options):
+                yield Segment(text if control else printable_lines(text, None), style, control)
+
+    class Hook(RenderHook):
+        def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+            return [Printable(each) for each in renderables]
+
+    return Hook()

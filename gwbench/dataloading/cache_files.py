@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -84,5 +85,7 @@ def _stats(folder: Path) -> dict[Path, os.stat_result]:
     stats = {}
     for path in folder.glob(PATTERN):
         with suppress(FileNotFoundError):
-            stats[path] = path.stat()
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                stats[path] = status
     return stats

@@ -16,6 +16,7 @@ import errno
 import fcntl
 import math
 import os
+import stat
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from gwbench.data.dataset import Array
 
 PAGE = 4096
+PLAIN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""How the file is opened: a link would have a file elsewhere filled, and a pipe be waited for."""
+
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -55,6 +59,8 @@ class RowFile:
         self._file, self.fills = _open(path)
         self.close = weakref.finalize(self, os.close, self._file)
         try:
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise OSError(errno.EINVAL, "not a plain file", str(path))
             self._there = self._stored()
             if self.fills and self.complete:
                 self._share()
@@ -155,7 +161,7 @@ def file_size(rows: int, size: int) -> int:
 def in_use(path: Path) -> bool:
     """Whether a process fills the file, or reads it complete."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | PLAIN)
     except OSError:
         return False
     try:
@@ -185,10 +191,10 @@ def _open(path: Path) -> tuple[int, bool]:
     """A descriptor of the file, and whether this process may fill it."""
     while True:
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            file = os.open(path, os.O_RDWR | os.O_CREAT | PLAIN, 0o644)
         except OSError as unwritable:
             try:
-                return os.open(path, os.O_RDONLY | os.O_CLOEXEC), False
+                return os.open(path, os.O_RDONLY | PLAIN), False
             except OSError:
                 raise unwritable from None
         try:

@@ -25,6 +25,8 @@ from gwbench.simulation.binaries import (
 )
 from gwbench.simulation.cosmology import ComovingVolume
 from gwbench.simulation.priors import Model, uniform
+from gwbench.utils.untrusted_files import UnusableError
+from gwbench.utils.untrusted_text import depth_of, printable, read_named
 from gwbench.utils.validation_errors import reason
 
 Float = NDArray[np.float64]
@@ -36,6 +38,9 @@ REFERENCE_GPS = 1126259462.0
 
 Sky positions are isotropic, so the choice changes no distribution.
 """
+
+DEEPEST = 20
+"""Tables and lists of a file within each other."""
 
 SHIPPED = Path(__file__).with_name("populations.toml")
 """The named populations, and the description of the format."""
@@ -205,11 +210,13 @@ def load_population(name: str) -> Population:
 def _tables(path: Path) -> dict[str, dict[str, Any]]:
     """The populations of a file, unchecked."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"Cannot read the populations in {path}: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not a TOML file of populations: {error}.") from error
+        tables = tomllib.loads(read_named(path).decode("utf-8-sig"))
+    except UnusableError as error:
+        raise UserError(f"Cannot read the populations in {path}: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not a TOML file of populations: {printable(error)}.") from error
+    if depth_of(tables) > DEEPEST:
+        raise UserError(f"{path} is not a file of populations: it is nested more than {DEEPEST} deep.")
     if not tables:
         raise UserError(f"{path} holds no population: expected a table for each, such as [my-population].")
     stray = [key for key, table in tables.items() if not isinstance(table, dict)]
@@ -229,7 +236,7 @@ def _population(path: str, name: str, table: dict[str, Any]) -> Population:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = _key(table, first["loc"])
-        raise UserError(f"{where}{f', key {key}' if key else ''}: {_complaint(first, error)}.") from None
+        raise UserError(f"{where}{f', key {key}' if key else ''}: {printable(_complaint(first, error))}.") from None
 
 
 def _key(table: Mapping[str, Any], location: tuple[int | str, ...]) -> str:

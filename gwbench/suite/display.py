@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gwbench.suite.cell_run import Outcome
 from gwbench.suite.estimate import TimeEstimate
 from gwbench.suite.matrix import Cell
+from gwbench.utils.untrusted_text import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -70,7 +71,7 @@ class TerminalDisplay(Display):
 
     def say(self, message: str) -> None:
         """See `Display`."""
-        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(printable_lines(message), highlight=False, markup=False, soft_wrap=True)
 
     def ended(self, worker: int, cell: Cell, outcome: Outcome) -> None:
         """See `Display`."""
@@ -96,7 +97,7 @@ class TerminalDisplay(Display):
             Text(f"{self._done}/{self._total} cells, {_clock(time.monotonic() - self._begun)}, {self._time_left()}"),
         )
         lines = [
-            Text(f"  {cell.label}: {text}".rstrip(": "), no_wrap=True, overflow="ellipsis", style="dim")
+            Text(printable(f"  {cell.label}: {text}".rstrip(": ")), no_wrap=True, overflow="ellipsis", style="dim")
             for _, (cell, text) in sorted(self._doing.items())
         ]
         return Group(overall, *lines)

@@ -10,11 +10,19 @@ from typing import Any
 import yaml
 
 from gwbench.errors import UserError
+from gwbench.utils.untrusted_files import MIB, UnusableError
+from gwbench.utils.untrusted_text import printable, read_named
 
 YamlPosition = tuple[str | int, ...]
 """Where a value stands: keys and positions from the top, such as ("encoders", 1, "width")."""
 
 TAG = "tag:yaml.org,2002:"
+LARGEST = 4 * MIB
+"""Bytes of a file."""
+
+DEEPEST, LONGEST_NUMBER = 50, 300
+"""Lists and mappings within each other; characters of a number."""
+
 SCALARS = {TAG + name for name in ("null", "bool", "int", "float", "str")}
 
 
@@ -47,25 +55,40 @@ def read_yaml(path: Path) -> Document:
         UserError: the file cannot be read, is no YAML, or holds tags, aliases or a key twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        # An alias can stand for a list of aliases, and ten lines for more data than memory holds.
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise _at(path, event.start_mark, f"the alias *{event.anchor} is refused: write the value out.")
+        text = read_named(path, LARGEST).decode("utf-8-sig")
+        _refuse(path, text)
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         lines: dict[YamlPosition, int] = {(): 1}
         data = None if node is None else _plain(loader, node, path, (), lines)
-    except OSError as error:
-        raise UserError(f"The file {path} cannot be read: {error.strerror}.") from None
+    except UnusableError as error:
+        raise UserError(f"The file {path} cannot be read: {error}.") from None
     except UnicodeDecodeError:
         raise UserError(f"The file {path} is not text in UTF-8.") from None
     except yaml.MarkedYAMLError as error:
         what = ", ".join(filter(None, (error.context, error.problem)))
-        raise _at(path, error.problem_mark or error.context_mark, f"this is not YAML: {what}.") from None
+        raise _at(path, error.problem_mark or error.context_mark, f"this is not YAML: {printable(what)}.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"The file {path} is not YAML: {error}.") from None
+        raise UserError(f"The file {path} is not YAML: {printable(error)}.") from None
     return Document(path, data, lines)
+
+
+def _refuse(path: Path, text: str) -> None:
+    """Refuse what would take more memory, time or depth than its text shows."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        # An alias can stand for a list of aliases, and ten lines for more data than memory holds.
+        if isinstance(event, yaml.AliasEvent):
+            name = printable(event.anchor)
+            raise _at(path, event.start_mark, f"the alias *{name} is refused: write the value out.")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                raise _at(
+                    path, event.start_mark, f"this is not YAML that is read: it is nested more than {DEEPEST} deep."
+                )
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _plain(loader: Any, node: Any, path: Path, place: YamlPosition, lines: dict[YamlPosition, int]) -> Any:
@@ -75,7 +98,7 @@ def _plain(loader: Any, node: Any, path: Path, place: YamlPosition, lines: dict[
         mapping: dict[str, Any] = {}
         for key, key_node, value in _items(loader, node, path):
             if key in mapping:
-                raise _at(path, key_node.start_mark, f"the key {key!r} comes twice.")
+                raise _at(path, key_node.start_mark, f"the key {printable(repr(key))} comes twice.")
             lines[*place, key] = key_node.start_mark.line + 1
             mapping[key] = _plain(loader, value, path, (*place, key), lines)
         return mapping
@@ -88,7 +111,7 @@ def _items(loader: Any, node: Any, path: Path) -> Iterator[tuple[str, Any, Any]]
     for key_node, value in node.value:
         key = _scalar(loader, key_node, path)
         if not isinstance(key, str):
-            raise _at(path, key_node.start_mark, f"the key {key!r} is not text.")
+            raise _at(path, key_node.start_mark, f"the key {printable(repr(key))} is not text.")
         yield key, key_node, value
 
 
@@ -98,9 +121,11 @@ def _scalar(loader: Any, node: Any, path: Path) -> Any:
         raise _at(
             path,
             node.start_mark,
-            f"{tag} is refused: expected text, numbers, lists and mappings, nothing that builds objects. "
+            f"{printable(tag)} is refused: expected text, numbers, lists and mappings, nothing that builds objects. "
             "Put text that looks like something else in quotes.",
         )
+    if node.tag in (TAG + "int", TAG + "float") and len(node.value) > LONGEST_NUMBER:
+        raise _at(path, node.start_mark, f"a number has {len(node.value):,} digits.")
     return loader.construct_object(node)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gwbench.utils.untrusted_text import printable_lines
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -83,7 +85,7 @@ class TerminalProgress(Progress):
 
     def say(self, message: str) -> None:
         """Print the line to standard error."""
-        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(printable_lines(message), highlight=False, markup=False, soft_wrap=True)
 
 
 class _Bar:

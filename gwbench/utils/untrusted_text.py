@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,41 @@ def read_json(path: str | Path, *, largest: int = LARGEST) -> Any:
         raise UnusableError(f"it is no JSON: {printable(error)}") from None
 
 
+def read_named(path: Path, largest: int = MIB) -> bytes:
+    """The content of a small file that a user named; links are followed, nothing is waited for.
+
+    Args:
+        path: the file.
+        largest: bytes that it may have.
+
+    Raises:
+        UnusableError: there is no such file, it is no plain file, it cannot be read, or is larger.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise UnusableError("not a plain file")
+            content = stream.read(largest + 1)
+    except OSError as error:
+        raise UnusableError(error.strerror or str(error)) from None
+    if len(content) > largest:
+        raise UnusableError(f"more than {largest / MIB:g} MiB")
+    return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def depth_of(document: Any) -> int:
+    """How many lists and dictionaries lie within each other, at most; no recursion, whatever the depth."""
+    depth, level = 0, [document]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [part for each in level for part in (each.values() if isinstance(each, dict) else each)]
+    return depth
+
+
 def printable(text: object, longest: int = LONGEST) -> str:
     """One line that moves no cursor and hides nothing: control and direction characters are written as escapes.
 
@@ -81,17 +118,28 @@ def printable(text: object, longest: int = LONGEST) -> str:
         text: whatever `str` takes.
         longest: characters that are kept.
     """
-    shown = str(text)[: longest + 1]
-    if not shown.isprintable():
-        shown = "".join(_visible(character) for character in shown)
+    shown = _shown(str(text)[: longest + 1])
     return shown if len(shown) <= longest else shown[:longest] + "..."
 
 
-def printable_lines(text: object, longest: int = LONGEST_MESSAGE) -> str:
-    """As `printable`, but line breaks and tabs stay: for a message of several lines."""
-    lines = (line.split("\t") for line in str(text)[: longest + 1].split("\n"))
-    shown = "\n".join("\t".join(printable(part, longest) for part in line) for line in lines)
-    return shown if len(shown) <= longest else shown[:longest] + "..."
+def printable_lines(text: object, longest: int | None = LONGEST_MESSAGE) -> str:
+    """As `printable`, but line breaks and tabs stay: for text of several lines; None for any length."""
+    whole = str(text)
+    kept = whole if longest is None else whole[: longest + 1]
+    lines = (line.split("\t") for line in kept.split("\n"))
+    shown = "\n".join("\t".join(map(_shown, line)) for line in lines)
+    return shown if longest is None or len(shown) <= longest else shown[:longest] + "..."
+
+
+def printable_json(text: str) -> str:
+    """A JSON document with the control and direction characters of its strings escaped, as JSON has it."""
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    return "".join(c if c == "\n" or _visible(c) == c else json.dumps(c)[1:-1] for c in text)
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:

@@ -126,6 +126,8 @@ def start(campaign: Campaign, folder: Path, inputs: Path) -> int:
         for descriptor in (1, 2):
             os.dup2(log, descriptor)
         os.chdir(folder / "home")
+        # A library's own cache, of which a kill may leave a lock, is none of ours.
+        os.environ |= {"MPLCONFIGDIR": str(folder.parent / "matplotlib")}
         os.environ |= {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1",
                        "XDG_CACHE_HOME": str(folder / "home"), "GWBENCH_CACHE": str(folder / "cache")}  # fmt: skip
         tempfile.tempdir = None

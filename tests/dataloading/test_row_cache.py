@@ -211,3 +211,17 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError):
         opened(tmp_path / "file" / "rows")
+
+
+def test_what_is_no_plain_file_is_neither_filled_nor_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    (tmp_path / "dangling").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "dangling", "folder", "pipe"):
+        with pytest.raises(OSError, match=r"."):
+            opened(tmp_path / name)
+        assert not in_use(tmp_path / name)
+    assert (tmp_path / "precious").read_bytes() == b"mine"
+    assert not (tmp_path / "elsewhere").exists()

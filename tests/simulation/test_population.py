@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from functools import cache
@@ -376,3 +377,35 @@ def test_a_population_cannot_be_changed() -> None:
     population: Population = load_population("flat-bbh")
     with pytest.raises(ValueError, match="frozen"):
         population.name = "other"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "[p]\nx = " + "[" * 200 + "]" * 200,
+        "[p]\n" + ".".join("a" * 30_000) + " = 1",
+        "[p]\nmasses = " + "9" * 5000,
+        "[p]\nmasses = 1e400",
+        "[p]\nmasses = inf",
+        '[p]\ntitle = "\\u001b[2J"\nother = "\\u202e"',
+        '["\\u001b[2J"]\nx = 1',
+        "[p]\nx = {" + "y = {" * 5000,
+        "\x1b",
+        "[p]\na = 1\na = 2",
+    ],
+)
+def test_whatever_a_file_holds_is_a_population_or_one_message(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_population(str(path))
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_file_of_populations_is_a_small_plain_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "large.toml").write_bytes(b"#" * (2 * 2**20))
+    for name in ("pipe.toml", "large.toml"):
+        with pytest.raises(UserError, match=name):
+            load_population(str(tmp_path / name))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,52 @@ def test_files_that_are_no_text_are_one_message(tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text("[" * 1500)
     with pytest.raises(UserError, match="not YAML"):
         read_yaml(tmp_path / "deep.yaml")
+
+
+BOMB = "a: &a [x]\n" + "\n".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghij"))
+"""Ten lines for 9^9 values."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 100_000,
+        "a: " + "{a: " * 100_000,
+        "[" * 60 + "]" * 60,
+        "\n".join(" " * n + "a:" for n in range(500)),
+        "- " * 5000 + "x",
+        "a: " + "9" * 5000,
+        "a: 1" + ":59" * 5000,
+        "a: 0x" + "f" * 5000,
+        "a: " + "9" * 400 + ".0",
+        BOMB,
+        "a: &a [*a]",
+        "? [1, 2]\n: 3",
+        "a: !!python/object/apply:os.system ['true']",
+        "a: \x1b[2J",
+        '"\\ud800": 1\n"\\ud800": 2',
+        "a: *" + "\u202e" * 50,
+        "%YAML 9.9\n---\na: 1",
+        "--- a\n--- b",
+    ],
+)
+def test_whatever_a_file_holds_is_data_or_one_message(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    with pytest.raises(UserError) as caught:
+        read_yaml(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 800
+
+
+def test_pipes_folders_links_and_large_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "large").write_bytes(b"#" * (5 * 2**20))
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    for name in ("pipe", "folder", "large", "broken"):
+        with pytest.raises(UserError, match=name):
+            read_yaml(tmp_path / name)
+    written(tmp_path, "\ufeffa: 1")
+    (tmp_path / "link").symlink_to(tmp_path / "suite.yaml")
+    assert read_yaml(tmp_path / "link").data == {"a": 1}

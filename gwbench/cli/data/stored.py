@@ -14,6 +14,7 @@ from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.utils.progress import default
+from gwbench.utils.untrusted_text import printable
 
 if TYPE_CHECKING:
     from gwbench.data.store.cache import CacheDir, CacheEntry
@@ -38,6 +39,7 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
         return
 
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for title in ("name", "size", "train / val / test", "detectors", "rate", "created", "hash"):
@@ -45,16 +47,18 @@ def list_(cache_dir: Path | None, as_json: bool) -> None:
     for entry in entries:
         header = entry.header
         if header is None:
-            table.add_row(entry.name, _size(entry.size), entry.problem if entry.unfinished else "damaged")
+            table.add_row(
+                Text(printable(entry.name)), _size(entry.size), entry.problem if entry.unfinished else "damaged"
+            )
             continue
         table.add_row(
-            entry.name,
+            Text(printable(entry.name)),
             _size(entry.size),
             _sizes(header.sizes),
-            ",".join(header.detectors),
+            Text(printable(",".join(header.detectors))),
             f"{header.sample_rate:g} Hz",
-            header.created[:16].replace("T", " "),
-            header.content_hash[:12],
+            Text(printable(header.created[:16].replace("T", " "))),
+            Text(printable(header.content_hash[:12])),
         )
     console().print(table)
     echo(f"{_size(sum(entry.size for entry in entries))} in {cache.root}")
@@ -140,7 +144,7 @@ def clear(names: tuple[str, ...], every: bool, yes: bool, cache_dir: Path | None
     total = _size(sum(entry.size for entry in entries))
     if entries and not yes:
         try:
-            listed = "".join(f"\n  {entry.name}" for entry in entries)
+            listed = "".join(f"\n  {printable(entry.name)}" for entry in entries)
             agreed = click.confirm(f"Remove {_count(entries)} ({total}) from {cache.root}?{listed}\n")
         except click.Abort as error:
             raise UserError("Nothing was removed: no answer. Add --yes to remove without a question.") from error

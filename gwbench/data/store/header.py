@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,9 +88,11 @@ def _decode_header(file: Any, path: Path) -> StoreHeader:
     attributes = file.attrs
     if "gwbench_layout" not in attributes:
         raise damaged(path, "is an HDF5 file, but none that gwbench finished writing")
-    version = int(attributes["gwbench_layout"])
+    version = _whole(attributes["gwbench_layout"], 0)
     if version != LAYOUT_VERSION:
         raise damaged(path, f"has layout version {version}, this gwbench reads version {LAYOUT_VERSION}")
+    if not isinstance(attributes["complete"], np.bool_):
+        raise TypeError("complete is neither true nor false")
     if not attributes["complete"]:
         raise damaged(path, "is incomplete")
     detectors = _names(attributes["detectors"])
@@ -108,7 +111,7 @@ def _decode_header(file: Any, path: Path) -> StoreHeader:
         window=samples - 2 * margin,
         margin=margin,
         sizes=sizes,
-        content_hash=_text(attributes["content_hash"]),
+        content_hash=_hash(attributes["content_hash"]),
         notes=tuple(_text(note) for note in _json(attributes["notes"], list)),
         recipe=_json(attributes["recipe"], dict),
         left_out=_left_out(_json(attributes["left_out"], dict)),
@@ -121,9 +124,19 @@ def _text(value: Any) -> str:
     return value
 
 
+def _hash(value: Any) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", _text(value)):
+        raise ValueError("no content hash")
+    return _text(value)
+
+
 def _names(value: Any) -> tuple[str, ...]:
     names = tuple(value.tolist())
-    if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
+    if (
+        not names
+        or not all(isinstance(name, str) and name and name.isprintable() for name in names)
+        or len(set(names)) < len(names)
+    ):
         raise TypeError("detectors without names")
     return names
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import re
 import shlex
 import shutil
 import uuid
@@ -16,11 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.files import atomic
 from gwbench.utils.locks import acquire
+from gwbench.utils.untrusted_files import MIB, UnusableError
+from gwbench.utils.untrusted_text import read_named
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
+
+LARGEST_LOG = 256 * MIB
+"""Bytes of a CSV file that is gone on with."""
 
 LOGS = "logs"
 """Folder in the run's folder for whatever loggers keep there."""
@@ -80,12 +87,16 @@ class _Csv(LoggerBackend):
     def open(self, step: int | None) -> Logger:
         from pytorch_lightning.loggers import CSVLogger
 
-        earlier = _rows(self._file, step)
+        kept = self.logs / "metrics.earlier.csv"
+        earlier = max((_rows(path, step) for path in (self._file, kept)), key=len)
+        if earlier:  # a process that is killed before they are written again must not lose them
+            _write_rows(kept, earlier)
         shutil.rmtree(self._file.parent, ignore_errors=True)  # Lightning would delete the file, and warn
         logger = CSVLogger(self.logs, name="csv", version="")
         writer: Any = logger.experiment
         writer.metrics = earlier
         logger.save()
+        kept.unlink(missing_ok=True)
         return logger
 
     @property
@@ -198,17 +209,38 @@ def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _rows(path: Path, step: int | None) -> list[dict[str, str]]:
-    """The whole rows of a CSV file before a step, without empty fields."""
-    if not path.exists():
+    """The whole rows of a CSV file before a step, without empty fields; those that are garbled are left out."""
+    try:
+        text = read_named(path, LARGEST_LOG).decode(errors="replace")
+    except UnusableError:
         return []
-    whole = path.read_text().rpartition("\n")[0]
-    rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(whole.splitlines())]
-    return [row for row in rows if "step" in row and (step is None or int(row["step"]) < step)]
+    rows = []
+    try:
+        for row in csv.DictReader(text.rpartition("\n")[0].splitlines()):
+            kept = {key: value for key, value in row.items() if key and isinstance(value, str) and value}
+            if re.fullmatch(r"[0-9]{1,15}", kept.get("step", "")) and (step is None or int(kept["step"]) < step):
+                rows.append(kept)
+    except csv.Error:  # what comes behind a garbled row is not trusted
+        return rows
+    return rows
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    names = sorted({name for row in rows for name in row})
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @contextmanager
 def _kept(path: Path) -> Iterator[dict[str, str]]:
-    """What the file holds under "id", which the block may set."""
-    known = {"id": path.read_text().strip()} if path.exists() else {}
+    """What the file holds under "id", which the block may set; nothing where it holds no name of a run."""
+    try:
+        name = read_named(path).decode(errors="replace").strip()
+    except UnusableError:
+        name = ""
+    known = {"id": name} if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) else {}
     yield known
-    path.write_text(known["id"] + "\n")
+    with atomic(path) as temporary:
+        temporary.write_text(known["id"] + "\n")
