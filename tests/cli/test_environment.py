@@ -14,12 +14,13 @@ from gwbench.data.gwosc.fetch import strain_folder
 from gwbench.data.store.cache import CacheDir
 from gwbench.errors import UserError
 from gwbench.registry import Registry
-from gwbench.utils import paths
 from gwbench.utils.paths import user_path
 from tests.registry.plugin_files import ENCODER
 
 
-def gwbench(*words: str | Path, cwd: Path, drop: tuple[str, ...] = (), **variables: str) -> subprocess.CompletedProcess[str]:
+def gwbench(
+    *words: str | Path, cwd: Path, drop: tuple[str, ...] = (), **variables: str
+) -> subprocess.CompletedProcess[str]:
     """`python -m gwbench WORDS` in another environment."""
     path = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
     environment = {**os.environ, "PYTHONPATH": path, "GWBENCH_CACHE": str(cwd / "cache"), **variables}
@@ -49,7 +50,9 @@ def test_matplotlib_is_imported_whatever_the_backend_and_leaves_the_variable(tmp
     for backend, chosen in {"nonsense": "", "svg": "svg"}.items():
         path = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
         environment = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": path}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(backend)
         assert chosen in done.stdout
@@ -61,8 +64,8 @@ def _without_home(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(paths.Path, "home", none)
-    monkeypatch.setattr(paths.Path, "expanduser", lambda path: none() if str(path).startswith("~") else path)
+    monkeypatch.setattr(Path, "home", none)
+    monkeypatch.setattr(Path, "expanduser", lambda path: none() if str(path).startswith("~") else path)
     for name in ("GWBENCH_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from gwbench.contracts import InputShape
 from gwbench.errors import UserError, in_words
 from gwbench.experiment import construction
 from gwbench.experiment.choice import Choice
 from gwbench.experiment.construction import is_out_of_memory, settings_to_lower, too_large
 from gwbench.experiment.spec import RunSpec
-from gwbench.contracts import InputShape
 from gwbench.registry import Registry
 from gwbench.registry.parameters import parameters
 from tests.registry.plugin_files import ENCODER
 
-SHAPE = InputShape(1, 2048, 2048.0)
+SHAPE = InputShape(1, 4096, 2048.0)
 
 
 def _file(folder: Path, name: str, old: str, new: str) -> str:
@@ -83,7 +83,9 @@ def test_a_batch_that_does_not_fit_names_what_may_be_lowered() -> None:
 
 
 def test_a_constructor_that_raises_is_one_message_with_its_line(registry: Registry, tmp_path: Path) -> None:
-    source = _file(tmp_path, "raising", "        self.embed_dim = width", "        raise ValueError(f'no {width}\\nat all')")
+    source = _file(
+        tmp_path, "raising", "        self.embed_dim = width", "        raise ValueError(f'no {width}\\nat all')"
+    )
     registry.load_source(source)
     with pytest.raises(UserError) as error:
         Choice.of("encoder", "raising", {"width": 7}).build("encoder", SHAPE)
