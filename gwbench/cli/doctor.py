@@ -8,7 +8,7 @@ import click
 
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
-from gwbench.utils.untrusted_text import printable_lines
+from gwbench.utils.printable import printable_lines
 
 
 @verb(spellings={"--cache-dir or GWBENCH_CACHE": "GWBENCH_CACHE"})

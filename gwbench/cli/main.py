@@ -12,8 +12,8 @@ import click
 from gwbench._version import __version__
 from gwbench.cli import streams
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.printable import printable_lines
 from gwbench.utils.subprocesses import respect_quota
-from gwbench.utils.untrusted_text import printable_lines
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",

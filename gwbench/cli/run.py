@@ -10,8 +10,8 @@ from gwbench.cli.options import UserPath, kind_options, parse_settings, plugin_o
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
 from gwbench.errors import UserError
+from gwbench.utils.printable import printable_json
 from gwbench.utils.progress import Progress, TerminalProgress
-from gwbench.utils.untrusted_text import printable_json
 
 SHORTCUTS = {
     "epochs": "training.epochs",

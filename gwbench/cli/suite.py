@@ -12,7 +12,7 @@ import click
 from gwbench.cli.options import UserPath, parse_settings, plugin_option
 from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import Verb
-from gwbench.utils.untrusted_text import printable
+from gwbench.utils.printable import printable
 
 if TYPE_CHECKING:
     from gwbench.suite.ray_executor import RayCluster

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gwbench.cli.streams import results
-from gwbench.utils.untrusted_text import printable_lines
+from gwbench.utils.printable import printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

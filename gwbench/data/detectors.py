@@ -39,6 +39,18 @@ DETECTORS = {
 }
 """By the name that files, LAL and pycbc have for them. A1, which LIGO India is also called, is ALLEGRO there."""
 
+SITES = {
+    "hanford": "H1",
+    "lho": "H1",
+    "livingston": "L1",
+    "llo": "L1",
+    "virgo": "V1",
+    "kagra": "K1",
+    "geo": "G1",
+    "geo600": "G1",
+}
+"""What people and LAL call the sites."""
+
 
 def detector_name(text: str) -> str:
     """The name of a detector as it is known here, from one in any case; anything else as it is."""

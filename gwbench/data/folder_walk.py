@@ -61,7 +61,7 @@ class LeftOut:
         self._counts[reason] = self._counts.get(reason, 0) + 1
         names = self._names.setdefault(reason, [])
         if len(names) < SHOWN:
-            names.append(printable(os.fspath(path)))
+            names.append(escaped(os.fspath(path)))
 
     def join(self, other: LeftOut) -> None:
         """Add what another one holds."""
@@ -79,7 +79,7 @@ class LeftOut:
         return lines
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """A file's name as a terminal and JSON can show it: without control characters and bytes that are no text."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gwbench.errors import UserError
-from gwbench.utils.untrusted_files import printable
+from gwbench.utils.printable import printable
 
 if TYPE_CHECKING:
     import h5py

@@ -7,7 +7,7 @@ import io
 import re
 from pathlib import Path
 
-from gwbench.data.folder_walk import printable
+from gwbench.data.folder_walk import escaped
 from gwbench.errors import UserError
 from gwbench.utils.untrusted_files import MIB, file_size
 
@@ -71,7 +71,7 @@ def read_labels(path: Path) -> dict[str, int]:
                 raise UserError(f"{path}, line {rows.line_num}: id {name} is there twice. Keep one of the lines.")
             labels[name] = label
     except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({printable(str(error))}).") from None
+        raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({escaped(str(error))}).") from None
     if not labels:
         raise UserError(f"{path} has a header but no line after it. Expected id,target of every file.")
     return labels
@@ -112,5 +112,5 @@ def _label(target: str, delimiter: str) -> int | None:
 
 def _short(row: list[str]) -> str:
     """A line as a message can show it."""
-    text = printable(",".join(row))
+    text = escaped(",".join(row))
     return text if len(text) <= 80 else f"{text[:80]}..."

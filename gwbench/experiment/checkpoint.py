@@ -16,8 +16,8 @@ from gwbench.experiment.conditioner_file import read_conditioner
 from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks, parse_groups
 from gwbench.registry import REGISTRY
 from gwbench.utils.files import atomic
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import UnusableError, open_plain
-from gwbench.utils.untrusted_text import printable
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord

@@ -16,8 +16,9 @@ from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.files import atomic
 from gwbench.utils.models import FrozenModel
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError
-from gwbench.utils.untrusted_text import printable, read_json
+from gwbench.utils.untrusted_text import read_json
 
 if TYPE_CHECKING:
     from gwbench.contracts import Array, Scores, Split

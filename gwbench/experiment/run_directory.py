@@ -18,8 +18,8 @@ from gwbench.registry import Plugin
 from gwbench.utils.files import unwritable
 from gwbench.utils.leftovers import sweep_files
 from gwbench.utils.locks import HeldError, acquire
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import UnusableError
-from gwbench.utils.untrusted_text import printable
 
 if TYPE_CHECKING:
     from gwbench.utils.progress import Progress

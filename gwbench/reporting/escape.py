@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gwbench.utils.untrusted_text import LONGEST
-from gwbench.utils.untrusted_text import printable as plain
+from gwbench.utils.printable import LONGEST
+from gwbench.utils.printable import printable as plain
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the start of a formula, in both widths."""

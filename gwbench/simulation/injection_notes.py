@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gwbench.data.folder_walk import printable
+from gwbench.data.folder_walk import escaped
 from gwbench.data.strain_files.known_events import EventCheck, catalogues
 from gwbench.data.strain_files.resample import PASSBAND
 from gwbench.data.strain_files.tracked_psd import PIECE, sensitivity
@@ -113,7 +113,7 @@ def check_notes(check: EventCheck | None) -> list[str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(name) for name in names[:NAMED])
+    shown = ", ".join(escaped(name) for name in names[:NAMED])
     return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
 
 

@@ -25,8 +25,9 @@ from gwbench.simulation.binaries import (
 )
 from gwbench.simulation.cosmology import ComovingVolume
 from gwbench.simulation.priors import Model, uniform
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import UnusableError
-from gwbench.utils.untrusted_text import depth_of, printable, read_named
+from gwbench.utils.untrusted_text import depth_of, read_named
 from gwbench.utils.validation_errors import reason
 
 Float = NDArray[np.float64]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gwbench.suite.cell_run import Outcome
 from gwbench.suite.estimate import TimeEstimate
 from gwbench.suite.matrix import Cell
-from gwbench.utils.untrusted_text import printable, printable_lines
+from gwbench.utils.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, Group

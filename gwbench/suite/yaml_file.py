@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from gwbench.errors import UserError
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import MIB, UnusableError
-from gwbench.utils.untrusted_text import printable, read_named
+from gwbench.utils.untrusted_text import read_named
 
 YamlPosition = tuple[str | int, ...]
 """Where a value stands: keys and positions from the top, such as ("encoders", 1, "width")."""

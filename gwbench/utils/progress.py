@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gwbench.utils.untrusted_text import printable_lines
+from gwbench.utils.printable import printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console

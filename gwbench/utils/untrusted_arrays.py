@@ -18,8 +18,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import MIB, UnusableError, open_plain
-from gwbench.utils.untrusted_text import printable
 
 DAMAGE = (OSError, ValueError, KeyError, RuntimeError, EOFError, IndexError, OverflowError, zipfile.BadZipFile,
           zlib.error, struct.error, lzma.LZMAError, MemoryError)  # fmt: skip

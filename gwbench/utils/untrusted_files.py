@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gwbench.errors import UserError
+from gwbench.utils.printable import printable
 
 MIB = 2**20
 
@@ -159,12 +160,5 @@ def _one_line(error: Exception) -> str:
         text = str(error)
     except Exception:
         text = ""
-    shown = printable(text)
+    shown = printable(" ".join(text[: 4 * SHOWN].split()), SHOWN)
     return shown if shown.endswith("...") else shown.rstrip(".")
-
-
-def printable(text: str, most: int = SHOWN) -> str:
-    """Text out of a file for a message: one line of at most `most` printable characters."""
-    text = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * most])
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[:most]}..."

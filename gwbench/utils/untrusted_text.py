@@ -1,4 +1,4 @@
-"""Text from outside: JSON within bounds of size, depth and numbers, and text made harmless for a terminal."""
+"""JSON and small files from outside, within bounds of size, depth and numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import os
 import re
 import stat
-import unicodedata
 from pathlib import Path
 from typing import Any
 
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import MIB, UnusableError, open_plain
 
 LARGEST = 16 * MIB
@@ -20,12 +20,6 @@ DEEPEST = 100
 
 DIGITS = 1000
 """Digits of a number: Python itself refuses those of 4,300, and not everywhere."""
-
-LONGEST = 300
-"""Characters of a text that are shown."""
-
-LONGEST_MESSAGE = 4000
-"""Characters of a message of several lines that are shown."""
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -109,44 +103,6 @@ def depth_of(document: Any) -> int:
         depth += 1
         level = [part for each in level for part in (each.values() if isinstance(each, dict) else each)]
     return depth
-
-
-def printable(text: object, longest: int = LONGEST) -> str:
-    """One line that moves no cursor and hides nothing: control and direction characters are written as escapes.
-
-    Args:
-        text: whatever `str` takes.
-        longest: characters that are kept.
-    """
-    shown = _shown(str(text)[: longest + 1])
-    return shown if len(shown) <= longest else shown[:longest] + "..."
-
-
-def printable_lines(text: object, longest: int | None = LONGEST_MESSAGE) -> str:
-    """As `printable`, but line breaks and tabs stay: for text of several lines; None for any length."""
-    whole = str(text)
-    kept = whole if longest is None else whole[: longest + 1]
-    lines = (line.split("\t") for line in kept.split("\n"))
-    shown = "\n".join("\t".join(map(_shown, line)) for line in lines)
-    return shown if longest is None or len(shown) <= longest else shown[:longest] + "..."
-
-
-def printable_json(text: str) -> str:
-    """A JSON document with the control and direction characters of its strings escaped, as JSON has it."""
-    if all(line.isprintable() for line in text.split("\n")):
-        return text
-    return "".join(c if c == "\n" or _visible(c) == c else json.dumps(c)[1:-1] for c in text)
-
-
-def _shown(text: str) -> str:
-    return text if text.isprintable() else "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _depth(content: bytes) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gwbench.data.folder_walk import FolderWalk, LeftOut, printable
+from gwbench.data.folder_walk import FolderWalk, LeftOut, escaped
 
 
 def walked(root: Path, suffixes: tuple[str, ...] = (".hdf5",)) -> tuple[list[str], list[str]]:
@@ -98,7 +98,7 @@ def test_a_folder_without_permission_is_left_out_or_stops(tmp_path: Path, monkey
 
 
 def test_names_are_shown_without_control_characters() -> None:
-    assert printable("a\x1b[31m\nb\udcff é") == r"a\x1b[31m\nb\udcff é"
+    assert escaped("a\x1b[31m\nb\udcff é") == r"a\x1b[31m\nb\udcff é"
     left_out = LeftOut()
     left_out.add("\x1b]0;x", "broken link")
     assert left_out.sentences() == [r"Left out (broken link): \x1b]0;x."]

@@ -31,7 +31,6 @@ PLUGINS = [
     "baselines/matched_filter",
     "baselines/oracle",
     "datasets/bbh",
-    "datasets/g2net",
     "datasets/real_noise",
     "encoders/cnn1d",
     "encoders/cqt2d",

@@ -64,7 +64,7 @@ def test_what_a_parser_says_is_short_and_printable(file: Path) -> None:
     with pytest.raises(UserError) as raised:
         read(file, "unprintable")
     assert str(raised.value).isprintable()
-    assert "no HDF5 file, or it is damaged (ValueError: [31mred xxx" in str(raised.value)
+    assert "no HDF5 file, or it is damaged (ValueError: \\x1b[31mred\\x07 xxx" in str(raised.value)
     assert len(str(raised.value)) < 600
 
 

@@ -9,16 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gwbench.utils.printable import printable, printable_json, printable_lines
 from gwbench.utils.untrusted_files import AbsentError, UnusableError
-from gwbench.utils.untrusted_text import (
-    depth_of,
-    parse_json,
-    printable,
-    printable_json,
-    printable_lines,
-    read_json,
-    read_named,
-)
+from gwbench.utils.untrusted_text import depth_of, parse_json, read_json, read_named
 
 
 @pytest.mark.parametrize(

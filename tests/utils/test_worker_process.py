@@ -62,7 +62,7 @@ def test_what_goes_wrong_there_is_told_and_the_process_goes_on(worker: WorkerPro
     assert error.__notes__ == [failed.traceback]
     assert "in _fail" in failed.traceback
     kind, odd = ask(worker, "odd", "strange")
-    assert (kind, odd.message) == ("broken", "strange!")
+    assert (kind, odd.message) == ("broken", "OddError: strange!")
     assert type(odd.error()) is RuntimeError
     assert "OddError: strange!" in str(odd.error())
     kind, unsent = ask(worker, "lambda")

@@ -13,8 +13,8 @@ from gwbench.cli.options import cache_option, json_option
 from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import verb
 from gwbench.errors import UserError
+from gwbench.utils.printable import printable
 from gwbench.utils.progress import default
-from gwbench.utils.untrusted_text import printable
 
 if TYPE_CHECKING:
     from gwbench.data.store.cache import CacheDir, CacheEntry

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from gwbench.errors import UserError
-from gwbench.utils.untrusted_text import parse_json, printable
+from gwbench.utils.printable import printable
+from gwbench.utils.untrusted_text import parse_json
 
 if TYPE_CHECKING:
     import requests

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from gwbench.data.gwosc.web import ReportingRetry, Unusable, Web, status
 from gwbench.errors import UserError
-from gwbench.utils.untrusted_text import printable
+from gwbench.utils.printable import printable
 
 PIECE = 1 << 16
 """Bytes held in memory at a time; also the most that a broken connection costs."""

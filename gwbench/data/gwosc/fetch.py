@@ -23,9 +23,10 @@ from gwbench.utils.files import atomic, file_digest, unwritable
 from gwbench.utils.leftovers import sweep_files
 from gwbench.utils.locks import acquire
 from gwbench.utils.paths import user_path
+from gwbench.utils.printable import printable
 from gwbench.utils.progress import Progress
 from gwbench.utils.untrusted_files import AbsentError, UnusableError
-from gwbench.utils.untrusted_text import printable, read_json
+from gwbench.utils.untrusted_text import read_json
 
 SAMPLE_RATES = (4096, 16384)
 SUFFIXES = {"hdf5": ".hdf5", "gwf": ".gwf"}

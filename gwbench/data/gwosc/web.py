@@ -17,8 +17,9 @@ from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConne
 from urllib3.util import Retry
 
 from gwbench.errors import UserError
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import MIB
-from gwbench.utils.untrusted_text import LARGEST, printable
+from gwbench.utils.untrusted_text import LARGEST
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse

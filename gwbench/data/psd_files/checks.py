@@ -9,7 +9,7 @@ import numpy as np
 
 from gwbench.data.psd_files.spectra import Float, Spectrum
 from gwbench.errors import UserError
-from gwbench.utils.untrusted_files import printable
+from gwbench.utils.printable import printable
 
 NOISE_F_LOW = 10.0
 """Hz; the lowest frequency of simulated noise. Below it every curated curve is an extrapolation or a wall."""

@@ -15,7 +15,7 @@ from gwbench.data.psd_files.columns import as_columns, is_frequency
 from gwbench.data.psd_files.numpy_files import SPACINGS, STARTS, structured
 from gwbench.data.psd_files.spectra import Candidate, Spectrum, chosen, detector_in
 from gwbench.errors import UserError
-from gwbench.utils.untrusted_files import printable
+from gwbench.utils.printable import printable
 
 if TYPE_CHECKING:
     import h5py

@@ -10,21 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gwbench.data.detectors import SITES
 from gwbench.errors import UserError
-from gwbench.utils.untrusted_files import printable
+from gwbench.utils.printable import printable
 
 Float = NDArray[np.float64]
 
-SITES = {
-    "hanford": "H1",
-    "lho": "H1",
-    "livingston": "L1",
-    "llo": "L1",
-    "virgo": "V1",
-    "kagra": "K1",
-    "geo": "G1",
-    "geo600": "G1",
-}
 DETECTORS = ("H1", "H2", "L1", "V1", "K1", "G1", "I1", "A1", "C1", "E1", "E2", "E3")
 """Names by which files tell the PSDs of several detectors apart."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gwbench.data.psd_files.spectra import Candidate, Spectrum, detector_in
 from gwbench.errors import UserError
-from gwbench.utils.untrusted_files import printable
+from gwbench.utils.printable import printable
 
 MODULES = ("lal.series", "igwn_ligolw.utils")
 

@@ -13,8 +13,9 @@ import numpy as np
 from gwbench.data.store.layout import LAYOUT_VERSION, SPLITS, StoredSplit
 from gwbench.data.store.structure import first_byte
 from gwbench.errors import UserError
+from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import MIB
-from gwbench.utils.untrusted_text import parse_json, printable
+from gwbench.utils.untrusted_text import parse_json
 
 LARGEST_TEXT = 256 * MIB
 """Bytes of a text among the attributes: reasons for windows left out may be many."""

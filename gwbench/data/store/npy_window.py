@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gwbench.data.dataset import Array
-from gwbench.data.folder_walk import printable
+from gwbench.data.folder_walk import escaped
 from gwbench.errors import UserError
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -149,7 +149,7 @@ def _checked_header(content: bytes, size: int, shape: tuple[int, int]) -> tuple[
 def _short(value: object) -> str:
     """What a header says, as a message can show it."""
     try:
-        text = printable(str(value))
+        text = escaped(str(value))
     except ValueError:  # a whole number of more digits than Python writes
         return "a vast size"
     return text if len(text) <= SHOWN_LETTERS else f"{text[:SHOWN_LETTERS]}..."

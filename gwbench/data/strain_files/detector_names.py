@@ -6,23 +6,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from gwbench.data.detectors import SITES
+
 KNOWN = ("H1", "H2", "L1", "V1", "K1", "G1", "A1", "I1", "T1", "C1", "E1", "E2", "E3")
 """Prefixes of LIGO-T970130 that are or will be in use."""
 
 IN_NAMES = ("H1", "H2", "L1", "V1", "K1", "G1")
 """Those that are looked for among the words of a longer name."""
-
-SITES = {
-    "hanford": "H1",
-    "lho": "H1",
-    "livingston": "L1",
-    "llo": "L1",
-    "virgo": "V1",
-    "kagra": "K1",
-    "geo": "G1",
-    "geo600": "G1",
-}
-"""What people and LAL call the sites."""
 
 LETTERS = {"H": "H1", "L": "L1", "V": "V1", "K": "K1", "G": "G1"}
 """Letters of the observatories, as in GWOSC's `meta/Observatory`."""

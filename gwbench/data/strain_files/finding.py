@@ -17,8 +17,8 @@ from gwbench.data.folder_walk import (
     TWICE,
     FolderWalk,
     LeftOut,
+    escaped,
     first_bytes,
-    printable,
     reason_of,
 )
 from gwbench.errors import UserError
@@ -56,7 +56,7 @@ def find_strain_files(
         files = [Path(path).absolute() for path in _behind(given, here, option)]
         if not files:
             raise UserError(
-                f"{option}={printable(given)} names no strain file: expected a file ({', '.join(HDF5 + GWF)}), a "
+                f"{option}={escaped(given)} names no strain file: expected a file ({', '.join(HDF5 + GWF)}), a "
                 f"folder of such files, or a glob in quotes.{''.join(f' {line}' for line in here.sentences())}"
             )
         found += files
@@ -92,16 +92,16 @@ def _behind(given: str, left_out: LeftOut, option: str) -> Iterator[str]:
             return
         problem = "it is a pipe, a socket or a device"
     except ValueError as error:  # a zero byte
-        problem = printable(str(error))
+        problem = escaped(str(error))
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):
             problem = "permission denied"
         elif error.errno == errno.ELOOP:
             problem = "it is a link that leads back to itself"
         elif os.path.islink(place):  # noqa: PTH114
-            problem = f"it is a link to {printable(os.readlink(place))}, which is not there"  # noqa: PTH115
+            problem = f"it is a link to {escaped(os.readlink(place))}, which is not there"  # noqa: PTH115
     if problem:
-        raise UserError(f"{option}={printable(given)} names no strain file: {problem}. Name a file or a folder.")
+        raise UserError(f"{option}={escaped(given)} names no strain file: {problem}. Name a file or a folder.")
     yield from _matches(place, left_out)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from gwbench.data.strain_files.detector_names import detector_named, detector_of_path
 from gwbench.data.strain_files.hdf5_tree import Found, Tree, children
 from gwbench.errors import UserError
-from gwbench.utils.untrusted_files import printable
+from gwbench.utils.printable import printable
 
 if TYPE_CHECKING:
     import h5py

@@ -17,8 +17,8 @@ from gwbench.data.strain_files.hdf5_tree import Found, Tree
 from gwbench.data.strain_files.recording import LISTED, Recording
 from gwbench.data.strain_files.strain_choice import CHOOSE, chosen, listed, only
 from gwbench.errors import UserError
+from gwbench.utils.printable import printable
 from gwbench.utils.reader_process import read_in_process
-from gwbench.utils.untrusted_files import printable
 
 RATES = (1.0, 1e8)
 """Hz between which a sample rate lies."""
