@@ -73,8 +73,10 @@ def _options_of_others() -> dict[str, set[str]]:
     """The options of the verbs that messages of lower layers have in mind."""
     from gwbench.cli.data import data
     from gwbench.cli.run import run
+    from gwbench.cli.suite import suite
 
     verbs: dict[str, click.Command] = {"gwbench run": run}
+    verbs |= {f"gwbench suite {name}": command for name, command in suite.commands.items()}
     verbs |= {f"gwbench data {name}": command for name, command in data.commands.items()}
     return {name: {option for each in verb.params for option in each.opts} for name, verb in verbs.items()}
 

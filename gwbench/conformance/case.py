@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Check, Failure, NotApplicable, checks
-from gwbench.errors import UserError, did_you_mean
+from gwbench.errors import UserError, did_you_mean, in_words
 from gwbench.registry import KINDS, REGISTRY, Plugin
 from gwbench.registry.parameters import validate
 from gwbench.utils.paths import user_path
@@ -53,7 +53,7 @@ class Case:
         except UserError as error:
             return Finding(self.check.summary, "failed", f"it refuses: {error}")
         except Exception as error:
-            return Finding(self.check.summary, "failed", f"{type(error).__name__}: {error}{self._where(error)}")
+            return Finding(self.check.summary, "failed", f"{in_words(error)}{self._where(error)}")
 
     def _where(self, error: Exception) -> str:
         """The line of the plugin's file that an error came through."""

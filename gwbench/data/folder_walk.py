@@ -34,7 +34,7 @@ PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z", ".rar", ".tar", "
 PROSE = 1 << 18
 """Bytes; a text file that is longer holds numbers rather than notes."""
 
-TEXT = (".txt", ".csv", ".dat", ".asc", ".bin", ".tsv")
+TEXT = (".txt", ".csv", ".dat", ".asc", ".ascii", ".bin", ".tsv", ".xml")
 
 STRAIN_NAME = re.compile(r"(?<![a-z0-9])[ahlvkgi][12](?![a-z0-9])|strain", re.IGNORECASE)
 """In the name of a file: a detector, or the word."""
@@ -108,11 +108,15 @@ class FolderWalk:
     Args:
         suffixes: of the files that are asked for, in lower case; files have them in any case.
         left_out: takes what is left out.
+        named: suffixes of files that are read only where somebody names the file itself.
         strict: raise where a folder cannot be listed, instead of leaving it out.
     """
 
-    def __init__(self, suffixes: Sequence[str], left_out: LeftOut, *, strict: bool = False) -> None:
+    def __init__(
+        self, suffixes: Sequence[str], left_out: LeftOut, *, named: Sequence[str] = (), strict: bool = False
+    ) -> None:
         self._suffixes, self._left_out, self._strict = tuple(suffixes), left_out, strict
+        self._named = tuple(named)
         self._visited: list[str] = []
         self._seen: set[tuple[int, int]] = set()
         self._sniffed = 0
@@ -157,12 +161,14 @@ class FolderWalk:
     def looks_like_strain(self, path: str, name: str) -> str:
         """Why a file of another suffix is worth a word; empty where it is not."""
         suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - faster than Path, and there may be many
+        named = name.lower().removesuffix(".gz").endswith(self._named)
+        not_read = f"{suffix} is read only where the file itself is named" if named else f"{suffix} is not read"
         if suffix in PACKED:
-            return f"{suffix} is not read"
+            return not_read
         try:
             size = os.stat(path).st_size  # noqa: PTH116
             if suffix in TEXT and (STRAIN_NAME.search(name) or size > PROSE):
-                return f"{suffix} is not read"
+                return not_read
             if size and self._begins_as_strain(path):
                 return f"strain, but {f'the suffix {suffix}' if suffix else 'a name without suffix'} is not read"
         except OSError:

@@ -71,7 +71,7 @@ def read_labels(path: Path) -> dict[str, int]:
                 raise UserError(f"{path}, line {rows.line_num}: id {name} is there twice. Keep one of the lines.")
             labels[name] = label
     except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({error}).") from None
+        raise UserError(f"{path}, line {rows.line_num}: not valid CSV ({printable(str(error))}).") from None
     if not labels:
         raise UserError(f"{path} has a header but no line after it. Expected id,target of every file.")
     return labels

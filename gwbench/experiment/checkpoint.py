@@ -106,7 +106,7 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
         run.spec.plugins()
     except UserError as error:
         raise UserError(
-            f"{error} If the run used plugins of yours, name them: load_encoder(..., plugins=[...])."
+            f"The run in {folder}: {error} If it used plugins of yours, name them: load_encoder(..., plugins=[...])."
         ) from None
     encoder = _untrained(folder, run, conditioner)
     problem = _restore(folder / record.WEIGHTS, encoder)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pydantic_core
 
+from gwbench.experiment.construction import construct
 from gwbench.registry import REGISTRY
 from gwbench.registry.parameters import validate
 from gwbench.utils.models import FrozenModel
@@ -28,8 +29,7 @@ class Choice(FrozenModel):
     def build(self, kind: str, *context: Any) -> Any:
         """The plugin, constructed with what its kind hands it (see `gwbench.contracts`)."""
         plugin = REGISTRY.get(kind, self.name)
-        assert plugin.target is not None
-        return plugin.target(*context, **validate(plugin, self.parameters))
+        return construct(plugin, context, validate(plugin, self.parameters))
 
 
 def default_task() -> Choice:

@@ -31,7 +31,7 @@ from safetensors.torch import load, save
 
 from gwbench.data.store.cache import CacheDir
 from gwbench.dataloading.conditioned_split import CHUNK, ConditionedStrain
-from gwbench.errors import UserError
+from gwbench.errors import UserError, in_words
 from gwbench.experiment.train_encoder import train_encoder
 from gwbench.registry import REGISTRY
 from gwbench.training.distributed.process_group import ProcessGroup, connected
@@ -125,7 +125,7 @@ def _pickled(context: ExperimentContext, folder: Path, store: Path, shared: int 
     except Exception as error:
         raise UserError(
             f"The strain of the dataset {context.spec.dataset.name!r} cannot be handed to other processes "
-            f"({type(error).__name__}: {error}): leave out --devices, or have its reader pickle."
+            f"({in_words(error)}): leave out --devices, or have its reader pickle."
         ) from None
     return stream.getvalue()
 

@@ -14,7 +14,7 @@ import pydantic_core
 
 from gwbench import seeds
 from gwbench._version import __version__
-from gwbench.errors import UserError
+from gwbench.errors import UserError, in_words
 from gwbench.evaluation.metrics import Metrics
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment import environment, record
@@ -114,7 +114,7 @@ class RunRecorder:
     def failed(self, error: BaseException) -> None:
         """Write that the run failed and why, where that can be written."""
         try:
-            self._write(status="failed", reason=f"{type(error).__name__}: {error}")
+            self._write(status="failed", reason=in_words(error))
         except (UserError, OSError):
             return  # the place cannot be written; the error under way says so
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gwbench.experiment import environment
+from gwbench.experiment.construction import is_out_of_memory, settings_to_lower, too_large
 from gwbench.experiment.data_cache import DataCache
 from gwbench.experiment.device_sharing import refuse_sharing
 from gwbench.experiment.loggers import AsyncLogger, check_loggers
@@ -220,7 +221,10 @@ def _run_here(
             remove_checkpoints(folder)
             return record
         except Exception as error:
-            recorder.failed(error)
+            told = too_large(error, settings_to_lower(spec)) if is_out_of_memory(error) else error
+            recorder.failed(told)
+            if told is not error:
+                raise told from error
             if isinstance(error, OSError) and error.errno in WRITING:
                 raise unwritable(folder, error) from error
             raise

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gwbench import seeds
 from gwbench.contracts import Array, StrainInfo
+from gwbench.errors import in_words
 from gwbench.experiment.context import ExperimentContext
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.preprocessing.noise_source import coloured_noise_factory
@@ -87,5 +88,5 @@ def _diagnostics(context: ExperimentContext, method: SslMethod, device: str) -> 
     try:
         return diagnose(method, monitored(context.strain["train"]), seed=context.seed, device=device)
     except Exception as error:  # a training that went well must not be lost for a picture of it
-        context.progress.say(f"No cross-correlation matrix is kept: {type(error).__name__}: {error}")
+        context.progress.say(f"No cross-correlation matrix is kept: {in_words(error)}")
         return {}

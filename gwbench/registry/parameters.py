@@ -124,7 +124,7 @@ def _hints(plugin: Plugin) -> dict[str, Any]:
             f"{plugin.kind} {plugin.name!r} at {plugin.origin}: a parameter's type is not there at run time ({error}). "
             "Import it outside `if TYPE_CHECKING:`."
         ) from None
-    except Exception as error:  # whatever the annotation calls
+    except (Exception, SystemExit) as error:  # whatever the annotation calls
         raise UserError(
             f"{plugin.kind} {plugin.name!r} at {plugin.origin}: a parameter's type cannot be evaluated "
             f"({in_words(error)}). Write one that can, such as `int` or `tuple[str, ...]`."

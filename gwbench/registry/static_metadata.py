@@ -97,6 +97,7 @@ def _find(module: str) -> ModuleSpec | None:
     if parent and path is None:
         return None
     try:
-        return next(filter(None, (finder.find_spec(module, path) for finder in sys.meta_path)), None)
+        finders: list[Any] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]  # old ones have not
+        return next(filter(None, (finder.find_spec(module, path) for finder in finders)), None)
     except KeyError:  # a namespace package within another looks for that one in sys.modules
         return importlib.util.find_spec(module)

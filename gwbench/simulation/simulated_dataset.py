@@ -229,9 +229,9 @@ class SimulatedDataset(Dataset):
             for path in paths:
                 files += [resampled(series, rate) for series in read_strain_series(path)]
                 task.advance()
-        files = arranged(files).series
-        segments = good_segments(files)
-        check = check_events(files, event_files(paths), AROUND_EVENTS, catalogues().date)
+        series = arranged(files).series
+        segments = good_segments(series)
+        check = check_events(series, event_files(paths), AROUND_EVENTS, catalogues().date)
         for time in check.times:
             segments = without(segments, time - AROUND_EVENTS, time + AROUND_EVENTS)
         samples = self.simulation.window + 2 * self.simulation.margin

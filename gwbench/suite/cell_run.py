@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from gwbench.errors import in_words
 from gwbench.utils.progress import Progress, ProgressTask
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def execute_cell(spec: RunSpec, options: RunOptions, data_cache: DataCache, prog
     except BusyRunError:
         return Outcome("busy")
     except Exception as error:
-        return Outcome("failed", time.monotonic() - begun, reason=f"{type(error).__name__}: {error}")
+        return Outcome("failed", time.monotonic() - begun, reason=in_words(error))
     return Outcome.of(record, time.monotonic() - begun)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import Protocol
 
-from gwbench.errors import UserError
+from gwbench.errors import UserError, in_words
 from gwbench.experiment.data_cache import DataCache
 from gwbench.suite.cell_run import CellProgress, Outcome, RunOptions, execute_cell
 from gwbench.suite.matrix import Cell
@@ -122,7 +122,7 @@ class Processes(Executor):
             worker.close()
             error = WorkerDiedError(f"the process {value}")
             record_failure(cell, error, self._options)
-            report.ended(number, cell, Outcome("failed", worker.seconds, reason=f"{type(error).__name__}: {error}"))
+            report.ended(number, cell, Outcome("failed", worker.seconds, reason=in_words(error)))
             return _SuiteWorker(self._options, self.jobs)
         if kind == "step":
             report.step(number, value)

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from gwbench.errors import UserError
+from gwbench.errors import UserError, in_words
 from gwbench.experiment.data_cache import DataCache
 from gwbench.suite.cell_run import CellProgress, Outcome, RunOptions, execute_cell
 from gwbench.suite.ray_capacity import Needs
@@ -109,7 +109,7 @@ class CellWorker:
         try:
             outcome = execute_cell(RunSpec.model_validate_json(spec), self._options, self._data_cache, self._progress)
         except Exception as error:  # a spec that does not hold here, for want of a plugin say
-            outcome = Outcome("failed", reason=f"{type(error).__name__}: {error}")
+            outcome = Outcome("failed", reason=in_words(error))
         self._tell("ended", outcome)
 
     def hear(self) -> list[Message]:

@@ -26,7 +26,7 @@ def memory_budget() -> int:
     """
     chosen = os.environ.get(MEMORY_VARIABLE)
     if chosen is None:
-        return int(SHARE * _free_memory())
+        return int(SHARE * free_memory())
     try:
         gib = float(chosen)
     except ValueError:
@@ -55,7 +55,7 @@ def disk_budget(folder: Path, kept: int = 0) -> int:
     return int(SHARE * (shutil.disk_usage(folder).free + kept))
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Bytes free on the machine and, in a container or a cluster's job, below its limit."""
     free = int(psutil.virtual_memory().available)
     return max(min([free, *memory_left(control_groups(), legacy_groups("memory"))]), 0)

@@ -19,16 +19,27 @@ _FOLDERS: list[Path] = []
 _IMPORTING: list[Path] = []
 
 
-class _SiblingFinder:
-    """Finds what lies beside the plugin that is being imported; afterwards, beside any that was."""
+class _FirstFinder:
+    """While a plugin is imported, finds what lies beside it before anything else does."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Called by Python's import."""
-        if path is not None:
-            return None
-        folder = next((each for each in _IMPORTING[-1:] or _FOLDERS if _lies_in(each, name)), None)
-        return PathFinder.find_spec(name, [str(folder)]) if folder else None
+        return _find(_IMPORTING[-1:], name) if path is None else None
+
+
+class _LastFinder:
+    """Finds what lies beside any plugin that was imported, where nothing else finds it: some import when they run."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Called by Python's import."""
+        return _find(_FOLDERS, name) if path is None else None
+
+
+def _find(folders: Sequence[Path], name: str) -> ModuleSpec | None:
+    folder = next((each for each in folders if _lies_in(each, name)), None)
+    return PathFinder.find_spec(name, [str(folder)]) if folder else None
 
 
 def sibling_folders() -> list[str]:
@@ -41,8 +52,9 @@ def know_folders(folders: Sequence[str]) -> None:
     for folder in map(Path, folders):
         if folder not in _FOLDERS:
             _FOLDERS.append(folder)
-    if _FOLDERS and _SiblingFinder not in sys.meta_path:
-        sys.meta_path.insert(0, _SiblingFinder)
+    if _FOLDERS and _FirstFinder not in sys.meta_path:
+        sys.meta_path.insert(0, _FirstFinder)
+        sys.meta_path.append(_LastFinder)
 
 
 @contextmanager

@@ -28,7 +28,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gwbench.errors import UserError
+from gwbench.errors import UserError, in_words
+from gwbench.utils.sibling_modules import sibling_folders
 
 Worker = TypeVar("Worker", bound="WorkerProcess")
 
@@ -66,7 +67,10 @@ class WorkerProcess:
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(None)  # whatever socket.setdefaulttimeout says
         theirs.settimeout(None)
-        program = f"import sys; sys.path[:] = {sys.path!r}; from {module} import serve; serve({theirs.fileno()})"
+        program = f"import sys; sys.path[:] = {sys.path!r}; "
+        if folders := sibling_folders():  # where plugins of this process have their helpers
+            program += f"from gwbench.utils.sibling_modules import know_folders; know_folders({folders!r}); "
+        program += f"from {module} import serve; serve({theirs.fileno()})"
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *(["-W", "ignore"] if quiet else []), "-c", program],
@@ -194,7 +198,7 @@ class RemoteFailure:
             pickled = pickle.dumps(error)
         except Exception:
             pickled = b""
-        return cls(str(error), traceback.format_exc(), pickled)
+        return cls(in_words(error) if not isinstance(error, UserError) else str(error), traceback.format_exc(), pickled)
 
     def error(self) -> Exception:
         """The exception with its traceback as a note, or else a `RuntimeError` with its traceback."""

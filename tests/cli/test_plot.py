@@ -123,3 +123,22 @@ def test_damaged_files_and_unwritable_places_are_said_in_one_message(here: Path)
     (here / "folder.png").mkdir()
     refused(call("alps", "--out", "folder.png"), "Cannot write folder.png")
     assert not [path for path in here.iterdir() if path.name != "folder.png"]
+
+
+def test_a_channel_is_chosen_and_every_detector_of_a_file_is_drawn(here: Path) -> None:
+    rng = np.random.default_rng(2)
+    with h5py.File(here / "both.h5", "w") as file:
+        for name in ("H1:A_STRAIN", "H1:B_STRAIN", "L1:A_STRAIN"):
+            data = file.create_dataset(name, data=1e-21 * rng.standard_normal(int(30 * RATE)))
+            data.attrs.update({"dx": 1 / RATE, "x0": 1000.0})
+    refused(call("both.h5"), "--channel")
+    drawn(call("both.h5", "--channel", "H1:A_STRAIN", "--channel", "L1:A_STRAIN", "--out", "x.png"), "x.png")
+    drawn(call("both.h5", "--channel", "L1"), "both-1015.png")
+    refused(call("alpha", "--channel", "H1"), "Leave out --channel: of no meaning for a dataset")
+
+
+def test_strain_of_unknown_time_is_drawn_by_its_seconds_and_alone(here: Path) -> None:
+    with h5py.File(write_strain(here / "one.hdf5"), "a") as file:
+        del file["data"].attrs["start_time"]
+    drawn(call("one.hdf5", "--gps", "12"), "one-12.png")
+    refused(call("one.hdf5", write_strain(here / "two.hdf5")), "The GPS time of one.hdf5 is unknown")

@@ -7,11 +7,13 @@ import importlib.util
 import pickle
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gwbench.data.store.layout import SPLITS
-from gwbench.errors import UserError
+from gwbench.errors import UserError, in_words
 from gwbench.seeds import numpy_generator
+from gwbench.utils.sibling_modules import siblings_importable
 from gwbench.utils.subprocesses import thread_variables
 from gwbench.utils.worker_process import ParentProcess, WorkerProcess
 
@@ -95,7 +97,7 @@ def serve(descriptor: int) -> None:
         _import(*home)
         windows, seed, block = pickle.loads(task)
     except Exception as error:
-        parent.send("unfit", f"{type(error).__name__}: {error}")
+        parent.send("unfit", in_words(error))
         return
     parent.send("done")
     while True:
@@ -110,7 +112,7 @@ def _home(windows: Windows) -> tuple[str, str]:
         raise UnfitError("it is defined in a script")
     root = name.partition(".")[0]
     # Not `importlib.util.find_spec`, which knows everything that is loaded here.
-    if any(finder.find_spec(root, None) for finder in sys.meta_path):
+    if any(finder.find_spec(root, None) for finder in sys.meta_path if hasattr(finder, "find_spec")):
         return name, ""
     return name, getattr(sys.modules[name], "__file__", None) or ""
 
@@ -121,7 +123,8 @@ def _import(name: str, file: str) -> None:
         importlib.import_module(name)
         return
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with siblings_importable(Path(file)):
+        spec.loader.exec_module(module)
 
 
 __all__ = ["BlockWorker", "UnfitError", "make_block", "serve"]

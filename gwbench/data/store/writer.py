@@ -166,7 +166,10 @@ def _require_space(path: Path, layout: Layout, done: float) -> None:
     needed = (1 - done) * windows * len(layout.detectors) * (layout.window + 2 * layout.margin) * 4
     free = shutil.disk_usage(path.parent).free
     if needed > free:
-        need = f"the data take {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free"
+        sizes = ", ".join(f"{name}={layout.sizes[name]}" for name in SPLITS)
+        seconds = (layout.window + 2 * layout.margin) / layout.sample_rate
+        data = f"{sizes} windows of {seconds:g} s at {layout.sample_rate:g} Hz"
+        need = f"the data ({data}) take {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free"
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({need})")
 
 

@@ -22,9 +22,13 @@ from gwbench.data.folder_walk import (
     reason_of,
 )
 from gwbench.errors import UserError
+from gwbench.utils.paths import user_path
 
 HDF5, GWF = (".hdf5", ".hdf", ".h5"), (".gwf",)
 """What is read of a folder, in any case; a file of any other suffix is taken for HDF5."""
+
+NAMED = (".txt", ".dat", ".csv", ".asc", ".ascii", ".npy", ".xml")
+"""What is read only where a path or a glob says so: in a folder, such a file may be anything."""
 
 READ = (b"\x89HDF", b"IGWD")
 """How files begin that a glob may bring under any name."""
@@ -78,16 +82,16 @@ def _behind(given: str, left_out: LeftOut, option: str) -> Iterator[str]:
     """
     place, problem = given, ""
     try:
-        place = os.fspath(Path(given).expanduser())
+        place = os.fspath(user_path(given))
         mode = os.stat(place).st_mode  # noqa: PTH116 - Path.is_file raises where permission lacks
         if stat.S_ISREG(mode):
             yield place
             return
         if stat.S_ISDIR(mode):
-            yield from _within(place, FolderWalk(HDF5 + GWF, left_out), left_out)
+            yield from _within(place, FolderWalk(HDF5 + GWF, left_out, named=NAMED), left_out)
             return
         problem = "it is a pipe, a socket or a device"
-    except (RuntimeError, ValueError) as error:  # no such user; a zero byte
+    except ValueError as error:  # a zero byte
         problem = printable(str(error))
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):
@@ -103,13 +107,19 @@ def _behind(given: str, left_out: LeftOut, option: str) -> Iterator[str]:
 
 def _matches(pattern: str, left_out: LeftOut) -> Iterator[str]:
     """The strain files that a glob matches, and those in folders that it matches."""
-    walk = FolderWalk(HDF5 + GWF, left_out)
+    walk, suffix = FolderWalk(HDF5 + GWF, left_out, named=NAMED), _literal_suffix(pattern)
     for path in sorted(glob.glob(_escaped(pattern), recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute one
         name = os.path.basename(os.path.normpath(path))  # noqa: PTH119
         if os.path.isdir(path):  # noqa: PTH112
             yield from _within(path, walk, left_out) if name.lower() not in TRASH else ()
         elif not walk.unfinished(path, name) and not name.endswith("~"):
-            yield from _usable(path, name, walk, left_out)
+            yield from _usable(path, name, walk, left_out, asked_for=bool(suffix) and name.endswith(suffix))
+
+
+def _literal_suffix(pattern: str) -> str:
+    """The suffix that a glob asks for; empty where it does not say."""
+    suffix = os.path.splitext(pattern)[1]  # noqa: PTH122
+    return "" if glob.has_magic(suffix) else suffix
 
 
 def _escaped(pattern: str) -> str:
@@ -127,8 +137,8 @@ def _within(folder: str, walk: FolderWalk, left_out: LeftOut) -> Iterator[str]:
             yield from _usable(entry.path, entry.name, walk, left_out)
 
 
-def _usable(path: str, name: str, walk: FolderWalk, left_out: LeftOut) -> Iterator[str]:
-    """The file, if it is one of strain that can be read."""
+def _usable(path: str, name: str, walk: FolderWalk, left_out: LeftOut, *, asked_for: bool = False) -> Iterator[str]:
+    """The file, if it is one of strain that can be read; whatever its suffix, where that is asked for."""
     reason = ""
     try:
         status = os.stat(path)  # noqa: PTH116
@@ -140,7 +150,7 @@ def _usable(path: str, name: str, walk: FolderWalk, left_out: LeftOut) -> Iterat
             reason = EMPTY
         elif not os.access(path, os.R_OK):
             reason = CLOSED_FILE
-        elif not walk.wanted(name) and not first_bytes(path).startswith(READ):
+        elif not asked_for and not walk.wanted(name) and not first_bytes(path).startswith(READ):
             reason = walk.looks_like_strain(path, name)
             if not reason:
                 return

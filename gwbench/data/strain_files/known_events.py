@@ -139,27 +139,25 @@ def check_events(files: Sequence[StrainFile], lists: Iterable[Path], reach: floa
     """
     if date != catalogues().date:
         raise ValueError(f"catalogues of {catalogues().date}, asked for {date}")
-    dated = [file for file in files if is_dated(file)]
+    timed = [file for file in files if file.gps_start is not None]
+    dated = [file for file in timed if is_dated(file)]
 
-    def inside(event: KnownEvent) -> bool:
-        return any(file.holds(event.gps, reach) for file in dated)
+    def within(event: KnownEvent, those: Sequence[StrainFile]) -> bool:
+        return any(file.holds(event.gps, reach) for file in those)
 
-    def near(event: KnownEvent) -> bool:
-        return any(file.holds(event.gps, reach) for file in files)
-
-    listed = [event for event in known_events(lists) if near(event)]
+    listed = [event for event in known_events(lists) if within(event, timed)]
     catalogued: dict[str, list[KnownEvent]] = {}
     for catalogue in catalogues().catalogues:
         for name, gps in catalogue.events:
             event = KnownEvent(name=name, gps=gps)
-            if inside(event) and not any(abs(gps - other.gps) < SAME for other in listed):
+            if within(event, dated) and not any(abs(gps - other.gps) < SAME for other in listed):
                 catalogued.setdefault(catalogue.name, []).append(event)
     until = catalogues().until
     return EventCheck(
         tuple(listed),
         catalogued,
-        tuple(file.path for file in files if not is_dated(file)),
-        tuple(file.path for file in dated if file.start + len(file.strain) / file.sample_rate > until),
+        tuple(dict.fromkeys(file.path for file in files if not is_dated(file))),
+        tuple(dict.fromkeys(file.path for file in dated if file.holds(until) or file.start > until)),
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,18 +57,16 @@ def good_segments(files: Sequence[StrainFile]) -> list[Segment]:
     kept, so that no sample can reach two channels; `timeline.arranged` has seen to it that they are the same strain.
     Files that name no detector are compared sample by sample.
     """
-    kept: dict[str | None, list[Segment]] = {}
+    kept: dict[str | None, list[list[Segment]]] = {}
     for file in sorted(files, key=lambda file: (file.start, str(file.path))):
+        pieces = [Segment(file, start, stop) for start, stop in file.good]
         earlier = kept.setdefault(file.detector, [])
-        starts = [segment.gps[0] for segment in earlier]
-        longest = max((segment.gps[1] - segment.gps[0] for segment in earlier), default=0.0)
-        pieces = []
-        for piece in (Segment(file, start, stop) for start, stop in file.good):
-            begin, end = piece.gps
-            near = earlier[bisect_left(starts, begin - longest) : bisect_left(starts, end)]
-            pieces += _without_copies(piece, near)
-        kept[file.detector] = sorted([*earlier, *pieces], key=lambda segment: segment.gps)
-    return sorted((segment for segments in kept.values() for segment in segments), key=lambda segment: segment.gps)
+        for others in earlier:
+            pieces = _without_copies(pieces, others)
+        if pieces:
+            earlier.append(pieces)
+    segments = (segment for lists in kept.values() for pieces in lists for segment in pieces)
+    return sorted(segments, key=lambda segment: segment.gps)
 
 
 def without(segments: Sequence[Segment], begin: float, end: float) -> list[Segment]:
@@ -164,10 +162,10 @@ def common(pools: Sequence[Sequence[Segment]], shortest: int = 1) -> list[list[S
         longer = []
         for parts in together:
             begin, end = _span(parts)
-            for part in islice(pool, bisect_right(ends, begin), None):
-                if part.gps[0] >= end:
-                    break
-                longer.append([*parts, part])
+            place = bisect_right(ends, begin)
+            while place < len(pool) and pool[place].gps[0] < end:
+                longer.append([*parts, pool[place]])
+                place += 1
         together = longer
     aligned: list[list[Segment]] = [[] for _ in pools]
     for parts in together:
@@ -184,12 +182,20 @@ def _span(parts: Sequence[Segment]) -> tuple[float, float]:
     return max(part.gps[0] for part in parts), min(part.gps[1] for part in parts)
 
 
-def _without_copies(piece: Segment, earlier: Sequence[Segment]) -> list[Segment]:
-    """`piece` less the times at which it repeats one of `earlier`."""
-    pieces = [piece]
-    for other in earlier:
-        pieces = [part for one in pieces for part in _without_copy(one, other)]
-    return pieces
+def _without_copies(pieces: list[Segment], earlier: Sequence[Segment]) -> list[Segment]:
+    """Pieces of one file less the times at which they repeat those of another; both are in order of time."""
+    if not pieces or earlier[-1].gps[1] <= pieces[0].gps[0]:
+        return pieces
+    ends, left = [segment.gps[1] for segment in earlier], []
+    for piece in pieces:
+        begin, end = piece.gps
+        parts = [piece]
+        place = bisect_right(ends, begin)
+        while place < len(earlier) and earlier[place].gps[0] < end:
+            parts = [rest for part in parts for rest in _without_copy(part, earlier[place])]
+            place += 1
+        left += parts
+    return left
 
 
 def _without_copy(piece: Segment, earlier: Segment) -> list[Segment]:

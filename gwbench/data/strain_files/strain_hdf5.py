@@ -20,7 +20,7 @@ from gwbench.errors import UserError
 from gwbench.utils.reader_process import read_in_process
 from gwbench.utils.untrusted_files import printable
 
-RATES = (1e-2, 1e8)
+RATES = (1.0, 1e8)
 """Hz between which a sample rate lies."""
 
 TYPES = {"S": "text", "U": "text", "O": "objects or text", "V": "a compound type", "c": "complex numbers", "b": "flags"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -129,10 +128,10 @@ def _common(files: Sequence[StrainFile]) -> list[tuple[float, float]]:
         for begin, end in common:
             while place < len(here) and here[place][1] <= begin:
                 place += 1
-            for first, last in islice(here, place, None):
-                if first >= end:
-                    break
-                met.append((max(begin, first), min(end, last)))
+            reached = place
+            while reached < len(here) and here[reached][0] < end:
+                met.append((max(begin, here[reached][0]), min(end, here[reached][1])))
+                reached += 1
         common = met
     return common
 
