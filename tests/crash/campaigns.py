@@ -74,6 +74,7 @@ def runs(folder: Path) -> dict[str, Any]:
         record = json.loads(path.read_text())
         for field in TIMES:
             record.pop(field)
+        record["environment"].pop("git_commit")  # of a checkout in which somebody works on
         if record["training"]:
             record["training"].pop("resumed_from")
         name = path.parent.name
