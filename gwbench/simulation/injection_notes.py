@@ -99,6 +99,8 @@ def check_notes(check: EventCheck | None) -> list[str]:
     if check is None:
         return ["The strain was not checked against known events (dataset.exclude_events=false)."]
     lists, notes = catalogues(), []
+    if long := [f"{event.before:g} s before {escaped(event.name)}" for event in check.events if event.before]:
+        notes.append(f"Left out too are the {', the '.join(long)}, in which the signal passes from 20 Hz on.")
     if check.undated:
         notes.append(
             f"{len(check.undated)} file(s) without a GPS time of recording were not checked against known events: "

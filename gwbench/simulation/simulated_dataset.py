@@ -232,8 +232,8 @@ class SimulatedDataset(Dataset):
         series = arranged(files).series
         segments = good_segments(series)
         check = check_events(series, event_files(paths), AROUND_EVENTS, catalogues().date)
-        for time in check.times:
-            segments = without(segments, time - AROUND_EVENTS, time + AROUND_EVENTS)
+        for begin, end in check.spans(AROUND_EVENTS):
+            segments = without(segments, begin, end)
         samples = self.simulation.window + 2 * self.simulation.margin
         cutouts = find_glitches(segments, samples, times=self.glitch_times)
         notes = [f"Of the glitches' strain: {note}" for note in event_notes(AROUND_EVENTS, check)]

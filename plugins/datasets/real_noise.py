@@ -190,8 +190,9 @@ class RealNoise(Dataset):
         files = timeline.series
         sources = self._sources(channels, files)
         check = self._known_events(files)
-        times = [*self.exclude, *(check.times if check else ())]
-        pools = {source: self._good(files, source, times) for source in sources.values()}
+        spans = [(time - self.exclude_seconds, time + self.exclude_seconds) for time in self.exclude]
+        spans += check.spans(self.exclude_seconds) if check else []
+        pools = {source: self._good(files, source, spans) for source in sources.values()}
         shares = self._shares(sources, pools)
         windows = self._injections(sources, shares)
         used = used_files(shares)
@@ -203,7 +204,7 @@ class RealNoise(Dataset):
             *dict.fromkeys(note for file in files for note in file.notes),
             *noise_notes(windows, sources, self.sizes),
         ]
-        if times:
+        if spans:
             inside = sum(any(file.holds(time) for file in files) for time in self.exclude)
             names = check.names if check else ((), {})
             notes.append(exclusion_note(self.exclude_seconds, len(self.exclude), inside, *names))
@@ -257,11 +258,11 @@ class RealNoise(Dataset):
             return None
         return check_events(files, event_files(self._files), self.exclude_seconds, EVENT_LIST)
 
-    def _good(self, files: list[StrainFile], source: str, times: Iterable[float]) -> list[Segment]:
+    def _good(self, files: list[StrainFile], source: str, spans: Iterable[tuple[float, float]]) -> list[Segment]:
         """Good segments of a source, less the excluded times."""
         stretches = segments.good_segments([file for file in files if (file.detector or "") == source])
-        for time in times:
-            stretches = segments.without(stretches, time - self.exclude_seconds, time + self.exclude_seconds)
+        for begin, end in spans:
+            stretches = segments.without(stretches, begin, end)
         return stretches
 
     def _shares(self, sources: Mapping[str, str], pools: Mapping[str, list[Segment]]) -> Shares:

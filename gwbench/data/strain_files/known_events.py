@@ -7,12 +7,12 @@ gwbench, lists those of the catalogues, for strain that came another way.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, FiniteFloat, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from gwbench.data.strain_files.reading import StrainFile
 from gwbench.errors import UserError
@@ -28,10 +28,11 @@ FIRST_GPS = 6e8
 
 
 class KnownEvent(BaseModel):
-    """One event: its name and the GPS time of its coalescence."""
+    """One event: its name, the GPS time of its coalescence, and for how many seconds before that it is heard."""
 
     name: str
     gps: FiniteFloat
+    before: float = Field(default=0.0, ge=0, exclude=True)
 
 
 class KnownEvents(BaseModel):
@@ -76,7 +77,7 @@ class Catalogue(BaseModel):
 
     name: str
     source: str
-    events: tuple[tuple[str, FiniteFloat], ...]
+    events: tuple[tuple[str, FiniteFloat] | tuple[str, FiniteFloat, float], ...]
 
 
 class Catalogues(BaseModel):
@@ -123,9 +124,13 @@ class EventCheck:
         return [event.name for event in self.listed], others
 
     @property
-    def times(self) -> list[float]:
-        """The GPS times of all events."""
-        return [event.gps for events in (self.listed, *self.catalogued.values()) for event in events]
+    def events(self) -> list[KnownEvent]:
+        """All events."""
+        return [event for events in (self.listed, *self.catalogued.values()) for event in events]
+
+    def spans(self, reach: float) -> list[tuple[float, float]]:
+        """The GPS times from and to which the events are left out, with `reach` seconds on either side."""
+        return [(event.gps - event.before - reach, event.gps + reach) for event in self.events]
 
 
 def check_events(files: Sequence[StrainFile], lists: Iterable[Path], reach: float, date: str) -> EventCheck:
@@ -142,16 +147,15 @@ def check_events(files: Sequence[StrainFile], lists: Iterable[Path], reach: floa
     timed = [file for file in files if file.gps_start is not None]
     dated = [file for file in timed if is_dated(file)]
 
-    def within(event: KnownEvent, those: Sequence[StrainFile]) -> bool:
-        return any(file.holds(event.gps, reach) for file in those)
-
-    listed = [event for event in known_events(lists) if within(event, timed)]
+    known = {catalogue.name: [_event(*said) for said in catalogue.events] for catalogue in catalogues().catalogues}
+    listed = [_with_length(event, known) for event in known_events(lists)]
+    listed = [event for event in listed if any(_heard(event, file, reach) for file in timed)]
     catalogued: dict[str, list[KnownEvent]] = {}
-    for catalogue in catalogues().catalogues:
-        for name, gps in catalogue.events:
-            event = KnownEvent(name=name, gps=gps)
-            if within(event, dated) and not any(abs(gps - other.gps) < SAME for other in listed):
-                catalogued.setdefault(catalogue.name, []).append(event)
+    for catalogue, events in known.items():
+        for event in events:
+            inside = any(_heard(event, file, reach) for file in dated)
+            if inside and not any(abs(event.gps - other.gps) < SAME for other in listed):
+                catalogued.setdefault(catalogue, []).append(event)
     until = catalogues().until
     return EventCheck(
         tuple(listed),
@@ -159,6 +163,22 @@ def check_events(files: Sequence[StrainFile], lists: Iterable[Path], reach: floa
         tuple(dict.fromkeys(file.path for file in files if not is_dated(file))),
         tuple(dict.fromkeys(file.path for file in dated if file.holds(until) or file.start > until)),
     )
+
+
+def _event(name: str, gps: float, before: float = 0.0) -> KnownEvent:
+    return KnownEvent(name=name, gps=gps, before=before)
+
+
+def _with_length(event: KnownEvent, known: Mapping[str, Sequence[KnownEvent]]) -> KnownEvent:
+    """A listed event with what the catalogues say of its length."""
+    same = (other for events in known.values() for other in events if abs(other.gps - event.gps) < SAME)
+    return event.model_copy(update={"before": max((other.before for other in same), default=0.0)})
+
+
+def _heard(event: KnownEvent, file: StrainFile, reach: float) -> bool:
+    """Whether an event lies in strain, or within `reach` seconds of it."""
+    end = file.start + len(file.strain) / file.sample_rate
+    return file.start - reach <= event.gps and event.gps - event.before < end + reach
 
 
 def is_dated(file: StrainFile) -> bool:

@@ -97,8 +97,8 @@ def test_every_name_fits_its_time() -> None:
     """Names hold the UTC second; LAL knows the leap seconds."""
     names = []
     for catalogue in catalogues().catalogues:
-        assert [gps for _, gps in catalogue.events] == sorted(gps for _, gps in catalogue.events)
-        for name, gps in catalogue.events:
+        assert [said[1] for said in catalogue.events] == sorted(said[1] for said in catalogue.events)
+        for name, gps, *_ in catalogue.events:
             text = name[2:].replace("_", "") + UTC.get(name, "")
             numbers = [int(text[i : i + 2]) for i in range(0, 12, 2)]
             assert len(text) == 12
@@ -109,7 +109,7 @@ def test_every_name_fits_its_time() -> None:
 
 
 def test_times_are_those_that_gwosc_publishes() -> None:
-    times = {name: gps for catalogue in catalogues().catalogues for name, gps in catalogue.events}
+    times = {name: gps for catalogue in catalogues().catalogues for name, gps, *_ in catalogue.events}
     for name, gps in PUBLISHED.items():
         assert times[name] == pytest.approx(gps, abs=0.6), name
 
@@ -134,7 +134,7 @@ def test_strain_is_checked_against_lists_and_catalogues(tmp_path: Path) -> None:
     files = [
         strain(1126257415, name="gw150914"),
         strain(1242442967 + 3, 64, name="just after GW190521"),
-        strain(1249852000, 200, name="before GW190814"),
+        strain(1249852000, 200, name="before GW190814"),  # which passes 20 Hz ten seconds before 1249852257
         strain(0, name="undated"),
         strain(1420878000, name="late"),
     ]
@@ -142,9 +142,26 @@ def test_strain_is_checked_against_lists_and_catalogues(tmp_path: Path) -> None:
     check = check_events(files, lists, 4.0, catalogues().date)
     assert check.listed == (KnownEvent(name="mine", gps=1126259462.9),)
     assert check.names == (["mine"], {"GWTC-2.1": ["GW190521_030229"], "GWTC-5.0": ["GW250114_082203"]})
-    assert check.times == [1126259462.9, 1242442967.5, 1420878141.5]
+    assert [event.gps for event in check.events] == [1126259462.9, 1242442967.5, 1420878141.5]
     assert (check.undated, check.late) == ((Path("undated"),), (Path("late"),))
     assert [is_dated(file) for file in files] == [True, True, True, False, True]
     assert check_events(files, [], 4.0, catalogues().date).names[1]["GWTC-1"] == ["GW150914"]
     with pytest.raises(ValueError, match="asked for 2020-01-01"):
         check_events(files, [], 4.0, "2020-01-01")
+
+
+def test_a_long_inspiral_is_left_out_from_20_hz_on(tmp_path: Path) -> None:
+    """GW170817: chirp mass 1.1977 solar masses in the detector's frame (arXiv:1805.11579)."""
+    from pycbc.waveform.spa_tmplt import findchirp_chirptime
+
+    mass = 1.1977 * 2**0.2
+    seconds = findchirp_chirptime(mass, mass, 20.0, 7)
+    early = strain(1187008882 - 150, 60)
+    check = check_events([early], [], 4.0, catalogues().date)
+    ((begin, end),) = check.spans(4.0)
+    assert check.names[1] == {"GWTC-1": ["GW170817"]}
+    assert begin == pytest.approx(1187008882.4 - 4 - seconds, abs=5)  # to 3.5 PN, it takes 165 s
+    assert end == 1187008886.4
+    lists = event_files([write(tmp_path, {"events": [{"name": "mine", "gps": 1187008882.4}]})])
+    assert check_events([early], lists, 4.0, catalogues().date).spans(4.0) == [(begin, end)]
+    assert not check_events([strain(1187008882 - 300, 60)], [], 4.0, catalogues().date).events
