@@ -10,6 +10,10 @@ from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import echo, width
 from gwbench.cli.verb import verb
 from gwbench.registry import KINDS, REGISTRY, Plugin
+from gwbench.utils.printable import printable
+
+LONGEST = 2000
+"""Characters of a plugin's words that are shown."""
 
 
 @verb(
@@ -35,22 +39,23 @@ def list_plugins(kind: str | None, pattern: str, plugins: tuple[str, ...], as_js
     for each in dict.fromkeys(plugin.kind for plugin in listed):
         with formatter.section(KINDS[each].plural):
             rows = [(plugin.name.ljust(names), _line(plugin)) for plugin in listed if plugin.kind == each]
-            formatter.write_dl([(click.style(name, fg="cyan"), line) for name, line in rows])
+            formatter.write_dl([(click.style(printable(name), fg="cyan"), line) for name, line in rows])
     formatter.write_paragraph()
     for source, reason in broken.items():
-        formatter.write_text(click.style(f"{source} cannot be used: {reason}", fg="red"))
+        formatter.write_text(click.style(printable(f"{source} cannot be used: {reason}", LONGEST), fg="red"))
     formatter.write_text(
         "`gwbench show KIND NAME` shows a plugin's parameters, paper and origin."
         if listed
-        else f"No {kind or 'plugin'} matches {pattern!r}. `gwbench list` shows all plugins."
+        else f"No {printable(kind or 'plugin')} matches {printable(repr(pattern))}. `gwbench list` shows all plugins."
     )
-    echo(formatter.getvalue().strip())
+    echo(formatter.getvalue().strip(), styled=True)
 
 
 def _line(plugin: Plugin) -> str:
     if plugin.problem:
-        return click.style(f"cannot be used: {plugin.problem}", fg="red")
-    return plugin.summary + click.style(f" [{', '.join(plugin.tags)}]" if plugin.tags else "", dim=True)
+        return click.style(printable(f"cannot be used: {plugin.problem}", LONGEST), fg="red")
+    tags = f" [{', '.join(plugin.tags)}]" if plugin.tags else ""
+    return printable(plugin.summary, LONGEST) + click.style(printable(tags, LONGEST), dim=True)
 
 
 def _fields(plugin: Plugin) -> dict[str, object]:

@@ -188,7 +188,7 @@ def test_links_within_the_folder_are_followed(tmp_path: Path) -> None:
     same(tmp_path / "all.h5")
     with h5py.File(tmp_path / "outside.h5", "w") as file:
         file["psd"] = h5py.ExternalLink("/etc/passwd", "/raw/H1")
-    with pytest.raises(UserError, match=r"links to /etc/passwd, outside its folder, which is not followed"):
+    with pytest.raises(UserError, match=r"psd is a link to '/etc/passwd', out of the folder of the file"):
         read_psd(tmp_path / "outside.h5")
 
 
@@ -348,7 +348,7 @@ def test_pickled_objects_and_lies_about_sizes_are_refused(tmp_path: Path) -> Non
 def test_hdf5_that_declares_more_than_it_holds_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "psd.h5", "w") as file:
         file.create_dataset("psd", (10**13,), "f8", chunks=(10**6,)).attrs["delta_f"] = 1e-9
-    with pytest.raises(UserError, match=r"/psd declares \(10000000000000,\) values"):
+    with pytest.raises(UserError, match=r"/psd holds 10,000,000,000,000 values, where at most"):
         read_psd(tmp_path / "psd.h5")
 
 
@@ -356,7 +356,7 @@ def test_values_in_other_files_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "psd.h5", "w") as file:
         dataset = file.create_dataset("psd", (8,), "f8", external=[("/etc/hostname", 0, 64)])
         dataset.attrs["delta_f"] = 0.5
-    with pytest.raises(UserError, match="values of /psd lie in other files"):
+    with pytest.raises(UserError, match="values of /psd are stored in another file"):
         read_psd(tmp_path / "psd.h5")
 
 
@@ -367,7 +367,7 @@ def test_deep_groups_and_loops_come_to_an_end(tmp_path: Path) -> None:
         group = file.create_group("a")
         for _ in range(500):
             group = group.create_group("a")
-    with pytest.raises(UserError, match="groups more than 64 deep"):
+    with pytest.raises(UserError, match="groups are nested more than 64 deep"):
         read_psd(tmp_path / "loop.h5")
     with h5py.File(tmp_path / "loop.h5", "a") as file:
         del file["a"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwbench.data.hdf5_files import number, object_id, open_datasets, stored, text
+from gwbench.data.hdf5_files import number, text
+from gwbench.data.hdf5_tree import Found, Tree
 from gwbench.data.psd_files.checks import ADVICE
 from gwbench.data.psd_files.columns import as_columns, is_frequency
 from gwbench.data.psd_files.numpy_files import SPACINGS, STARTS, structured
@@ -32,20 +33,6 @@ OF_A_FILE = ("delta_f", "df", "frequency_resolution", "delta_frequency")
 """Spacings that a group or the file may name for the datasets in it."""
 
 
-class NamedDataset(NamedTuple):
-    """A dataset.
-
-    Attributes:
-        name: the first under which it was found.
-        dataset: itself.
-        names: all.
-    """
-
-    name: str
-    dataset: h5py.Dataset
-    names: list[str]
-
-
 def read_hdf5(path: Path, detector: str | None, part: str | None) -> Spectrum:
     """The PSD of a file that is meant, in the process that reads files.
 
@@ -56,56 +43,56 @@ def read_hdf5(path: Path, detector: str | None, part: str | None) -> Spectrum:
     Raises:
         UserError: there is none, or as `chosen`.
     """
-    found: dict[object, NamedDataset] = {}
-    with open_datasets(path, WHAT) as walk:
-        for name, dataset in walk:
-            found.setdefault(object_id(dataset), NamedDataset(name, dataset, [])).names.append(name)
-        candidates = [candidate for each in found.values() for candidate in _candidates(path, each)]
-        candidates += _beside_frequencies(path, [each for each in found.values() if not _has_spacing(each.dataset)])
+    with Tree(path, WHAT) as tree:
+        found = tree.datasets()
+        candidates = [candidate for each in found for candidate in _candidates(tree, each)]
+        candidates += _beside_frequencies(tree, [each for each in found if not _has_spacing(each.dataset)])
         if not candidates:
-            raise UserError(_nothing(path, found.values()))
+            raise UserError(_nothing(tree, found))
         return chosen(path, candidates, detector, part)
 
 
-def _candidates(path: Path, found: NamedDataset) -> Iterator[Candidate]:
+def _candidates(tree: Tree, found: Found) -> Iterator[Candidate]:
     """What a dataset holds by itself."""
-    name, dataset, names = found
+    names, dataset = _absolute(found), found.dataset
+    name = names[0]
     whose = _detector(name, dataset)
     if dataset.dtype.names:
         if dataset.ndim == 1 and any(map(is_frequency, dataset.dtype.names)):
-            yield from structured(_values(path, dataset), f"{name}/")
+            yield from structured(_values(tree, dataset), f"{name}/")
     elif dataset.ndim == 1 and dataset.dtype.kind == "f" and _has_spacing(dataset):
         remark = f"with {_spacing(dataset)[0]}"
-        yield Candidate(name, partial(_even, path, name, dataset), whose, tuple(names), remark)
+        yield Candidate(name, partial(_even, tree, name, dataset), whose, names, remark)
     elif dataset.ndim == 2 and dataset.dtype.kind == "f" and 2 in dataset.shape:
-        table = as_columns(_values(path, dataset))
+        table = as_columns(_values(tree, dataset))
         if table is not None:
             series = _series(dataset, table[:, 0], table[:, 1])
-            yield Candidate(name, lambda: series, whose, tuple(names))
+            yield Candidate(name, lambda: series, whose, names)
 
 
-def _beside_frequencies(path: Path, entries: Sequence[NamedDataset]) -> Iterator[Candidate]:
+def _beside_frequencies(tree: Tree, entries: Sequence[Found]) -> Iterator[Candidate]:
     """One-dimensional datasets with one of frequencies, of the same length, in the same group."""
-    flat = [entry for entry in entries if entry.dataset.ndim == 1 and entry.dataset.dtype.kind == "f"]
+    flat = [(_absolute(each), each.dataset) for each in entries if _is_flat(each.dataset)]
     axes = {}
-    for name, dataset, _ in flat:
+    for (name, *_), dataset in flat:
         group, _, last = name.rpartition("/")
         if is_frequency(last):
             axes[group, len(dataset)] = dataset
 
     def load(axis: h5py.Dataset, dataset: h5py.Dataset) -> Spectrum:
-        return _series(dataset, _values(path, axis), _values(path, dataset))
+        return _series(dataset, _values(tree, axis), _values(tree, dataset))
 
-    for name, dataset, names in flat:
+    for names, dataset in flat:
+        name = names[0]
         group, _, last = name.rpartition("/")
         axis = axes.get((group, len(dataset)))
         if axis is not None and not is_frequency(last):
-            yield Candidate(name, partial(load, axis, dataset), _detector(name, dataset), tuple(names))
+            yield Candidate(name, partial(load, axis, dataset), _detector(name, dataset), names)
 
 
-def _even(path: Path, name: str, dataset: h5py.Dataset) -> Spectrum:
+def _even(tree: Tree, name: str, dataset: h5py.Dataset) -> Spectrum:
     """A series with even bins."""
-    shown = printable(name)
+    path, shown = tree.path, printable(name)
     spacing, said = _spacing(dataset)
     delta_f = number({spacing: said}, (spacing,))
     if delta_f is None or not 0 < delta_f < np.inf:
@@ -119,12 +106,21 @@ def _even(path: Path, name: str, dataset: h5py.Dataset) -> Spectrum:
     unit = text(dataset.attrs, ("xunit",))
     if unit.casefold() not in ("", "hz", "1 / s", "s^-1", "s-1"):
         raise UserError(f"The PSD file {path}: the bins of {shown} are in {unit!r}; expected Hz. {ADVICE}")
-    values = _values(path, dataset)
+    values = _values(tree, dataset)
     return _series(dataset, (start or 0.0) + np.arange(len(values), dtype=np.float64) * delta_f, values)
 
 
-def _values(path: Path, dataset: h5py.Dataset) -> Any:
-    return stored(dataset, path, WHAT, MOST_VALUES)
+def _absolute(found: Found) -> tuple[str, ...]:
+    """The paths to a dataset, from the file's root."""
+    return tuple(f"/{name}" for name in found.names)
+
+
+def _is_flat(dataset: h5py.Dataset) -> bool:
+    return bool(dataset.ndim == 1 and dataset.dtype.kind == "f")
+
+
+def _values(tree: Tree, dataset: h5py.Dataset) -> Any:
+    return np.asarray(tree.read(dataset, MOST_VALUES))
 
 
 def _series(dataset: h5py.Dataset, frequencies: Any, values: Any) -> Spectrum:
@@ -163,14 +159,15 @@ def _detector(name: str, dataset: h5py.Dataset) -> str | None:
     return detector_in(name)
 
 
-def _nothing(path: Path, found: Iterable[NamedDataset]) -> str:
-    flat = [each.name for each in found if each.dataset.ndim == 1 and each.dataset.dtype.kind == "f"]
+def _nothing(tree: Tree, found: Iterable[Found]) -> str:
+    flat = [_absolute(each)[0] for each in found if _is_flat(each.dataset)]
     listed = ", ".join(f"{printable(name, 80)} (without delta_f)" for name in flat[:6])
     more = f" and {len(flat) - 6} more" if len(flat) > 6 else ""
+    refused = "".join(f" {printable(name, 80)} {printable(why)}." for name, why in list(tree.refused.items())[:6])
     return (
-        f"The PSD file {path}: expected a one-dimensional float dataset with the attribute delta_f (or dx) in Hz, one "
-        "beside a dataset of frequencies, or one [N, 2] of frequency and PSD; found "
-        f"{listed + more or 'no such dataset'}. {ADVICE}"
+        f"The PSD file {tree.path}: expected a one-dimensional float dataset with the attribute delta_f (or dx) in Hz, "
+        "one beside a dataset of frequencies, or one [N, 2] of frequency and PSD; found "
+        f"{listed + more or 'no such dataset'}.{refused} {ADVICE}"
     )
 
 

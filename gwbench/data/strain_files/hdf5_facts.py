@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from gwbench.data.hdf5_tree import Found, Tree, children
 from gwbench.data.strain_files.detector_names import detector_named, detector_of_path
-from gwbench.data.strain_files.hdf5_tree import Found, Tree, children
 from gwbench.errors import UserError
 from gwbench.utils.printable import printable
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from gwbench.data.hdf5_tree import Found, Tree
 from gwbench.data.strain_files.detector_names import KNOWN, detector_of_file
 from gwbench.data.strain_files.hdf5_facts import Facts
 from gwbench.data.strain_files.hdf5_masks import masks_of
 from gwbench.data.strain_files.hdf5_time_axis import time_axis
-from gwbench.data.strain_files.hdf5_tree import Found, Tree
 from gwbench.data.strain_files.recording import LISTED, Recording
 from gwbench.data.strain_files.strain_choice import CHOOSE, chosen, listed, only
 from gwbench.errors import UserError
@@ -58,13 +58,13 @@ def hdf5_detectors(path: Path, channels: Sequence[str]) -> list[str | None]:
 
 def recordings_in(path: Path, channels: Sequence[str]) -> list[Recording]:
     """What `read_hdf5` gives, read in this process."""
-    with _printable(), Tree(path) as tree:
+    with _printable(), Tree(path, "strain file") as tree:
         return [_recording(one) for one in _series(tree, channels)]
 
 
 def detectors_in(path: Path, channels: Sequence[str]) -> list[str | None]:
     """What `hdf5_detectors` gives, read in this process."""
-    with _printable(), Tree(path) as tree:
+    with _printable(), Tree(path, "strain file") as tree:
         return [_detector(one)[0] for one in _series(tree, channels)]
 
 

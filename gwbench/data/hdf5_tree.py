@@ -33,7 +33,7 @@ MOST, TIMES_FILE = 2**30, 40
 """Bytes that all that is read of a file may take, and more of them for every byte of the file."""
 
 
-MOVE = "Write the strain into the file itself, or put the files into one folder."
+MOVE = "Write the data into the file itself, or put the files into one folder."
 
 
 class LinkError(Exception):
@@ -61,6 +61,7 @@ class Tree:
 
     Args:
         path: the file.
+        what: what it should be, for messages, such as "strain file".
 
     Attributes:
         refused: names of links that are not followed, and why.
@@ -68,6 +69,7 @@ class Tree:
     """
 
     path: Path
+    what: str
     refused: dict[str, str] = field(default_factory=dict)
     facts: dict[Any, Any] = field(default_factory=dict)
 
@@ -104,11 +106,11 @@ class Tree:
         while waiting:
             group, path, around = waiting.pop()
             if len(around) > DEPTH:
-                raise UserError(f"The strain file {self.path}: its groups are nested more than {DEPTH} deep.")
+                raise UserError(f"The {self.what} {self.path}: its groups are nested more than {DEPTH} deep.")
             for name in group:
                 looked += 1
                 if looked > OBJECTS:
-                    raise UserError(f"The strain file {self.path} holds more than {OBJECTS:,} objects.")
+                    raise UserError(f"The {self.what} {self.path} holds more than {OBJECTS:,} objects.")
                 full = f"{path}{name}"
                 try:
                     item, groups = self._step(group, name, around, 0)
@@ -136,7 +138,7 @@ class Tree:
         except KeyError:
             return []
         except LinkError as error:
-            raise UserError(f"The strain file {self.path}: {name} {error}. {MOVE}") from None
+            raise UserError(f"The {self.what} {self.path}: {name} {error}. {MOVE}") from None
         if isinstance(item, h5py.Dataset):
             return [Found(item, [name.strip("/")], groups)]
         if isinstance(item, h5py.Group):
@@ -163,7 +165,7 @@ class Tree:
         size = int(dataset.size or 0)
         if most is not None and size > most:
             raise UserError(
-                f"The strain file {self.path}: {dataset.name} holds {size:,} values, where at most {most:,} fit. "
+                f"The {self.what} {self.path}: {dataset.name} holds {size:,} values, where at most {most:,} fit. "
                 "It is damaged, or made to do harm."
             )
         declared, stored = size * dataset.dtype.itemsize, self._stored(dataset, 0)
@@ -171,7 +173,7 @@ class Tree:
         limit = MOST + TIMES_FILE * self.path.stat().st_size
         if declared > FACTOR * stored + SLACK or self._declared > limit:
             raise UserError(
-                f"The strain file {self.path}: {dataset.name} declares {declared / 2**20:,.0f} MiB, of which "
+                f"The {self.what} {self.path}: {dataset.name} declares {declared / 2**20:,.0f} MiB, of which "
                 f"{stored / 2**20:,.3f} MiB are stored. It is damaged, or made to do harm."
             )
         return dataset[()]
@@ -219,7 +221,7 @@ class Tree:
         """Bytes that a dataset takes on disk. Raises `UserError` where they lie out of the folder."""
         if dataset.external:
             raise UserError(
-                f"The strain file {self.path}: the values of {dataset.name} are stored in another file "
+                f"The {self.what} {self.path}: the values of {dataset.name} are stored in another file "
                 "(external storage), which is not followed. Write them into the file itself."
             )
         if not dataset.is_virtual:
@@ -236,7 +238,7 @@ class Tree:
                 continue  # HDF5 fills in what is not there
             except LinkError as error:
                 raise UserError(
-                    f"The strain file {self.path}: the virtual dataset {dataset.name} {error}. {MOVE}"
+                    f"The {self.what} {self.path}: the virtual dataset {dataset.name} {error}. {MOVE}"
                 ) from None
             stored += self._stored(item, links + 1)
         return stored
