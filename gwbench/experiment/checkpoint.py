@@ -128,8 +128,8 @@ def _untrained(folder: Path, run: RunRecord, conditioner: Conditioner) -> Detect
     try:
         with torch.random.fork_rng(devices=[]):
             return build_encoder(run.spec, conditioner.detectors, conditioner.window, conditioner.sample_rate)
-    except UserError:
-        raise
+    except UserError as error:
+        raise _no_encoder(folder, f"its encoder cannot be built ({error})") from None
     except Exception as error:  # a plugin's constructor, handed what a file says
         raise _no_encoder(folder, f"its encoder cannot be built ({type(error).__name__}: {error})") from error
 

@@ -49,6 +49,9 @@ NOT_FOUND = 404
 GPS_END = 1e10
 """Seconds; GPS times lie between 0 and this, in the year 2297."""
 
+MOST_RUNS = 20
+"""Observing runs and their engineering runs that can overlap one stretch of strain."""
+
 MOST, MOST_PAGES = 100_000, 1000
 """Entries of a listing, and pages of it."""
 
@@ -248,7 +251,10 @@ class Gwosc:
         files: list[RemoteFile] = []
         with self._understood(f"{self.host} has no list of runs. Check --host."):
             runs = list(_bounded(v2.fetch_runs(host=self.host, session=self._asking())))
-            for name in [run["name"] for run in runs if run["gps_start"] < end and run["gps_end"] > start]:
+            names = dict.fromkeys(run["name"] for run in runs if run["gps_start"] < end and run["gps_end"] > start)
+            if len(names) > MOST_RUNS:
+                raise ValueError(f"{len(names)} runs at one time")
+            for name in names:
                 if not RUN.fullmatch(name):
                     raise ValueError(name)
                 items = v2.fetch_run_strain_files(
