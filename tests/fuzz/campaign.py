@@ -222,7 +222,7 @@ def replay(path: Path, name: str, folder: Path) -> tuple[str, str]:
         for source, armed in (
             (good, False),
             (path, True),
-        ):  # the good one first: what is imported for it does not count
+        ):  # what the good one imports does not count
             file = work / (reader.name or source.name)
             shutil.copy(source, file)
             answer = judge(reader, file, canary, armed=armed)
