@@ -48,6 +48,10 @@ class Verb(click.Command):
                 if message == str(error):
                     raise
                 raise UserError(message) from error
+            except Exception as error:
+                if cause := _metadata_at_fault(error):
+                    raise UserError(cause) from error
+                raise
 
     def in_own_words(self, message: str) -> str:
         """A message that names only options which this verb has."""
@@ -58,6 +62,26 @@ class Verb(click.Command):
                 parts[place] = re.sub(rf"(?<![\w`/.-]){re.escape(others)}(?![\w-])", ours, parts[place])
             parts[place] = OPTION.sub(partial(_with_owner, own), parts[place])
         return "".join(parts)
+
+
+def _metadata_at_fault(error: Exception) -> str:
+    """The message where a library failed because some package's entry points cannot be read; else empty.
+
+    torch, triton and pydantic look among those of all packages when they are imported.
+    """
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    if where is None or not where.tb_frame.f_globals.get("__name__", "").startswith("importlib.metadata"):
+        return ""
+    from gwbench.registry.installed import unreadable
+
+    named = "; ".join(f"{package} ({reason})" for package, reason in unreadable().items())
+    return (
+        f"Libraries that gwbench needs fail on broken entry points of {named}. Uninstall it or mend it."
+        if named
+        else ""
+    )
 
 
 def _with_owner(own: Iterable[str], found: re.Match[str]) -> str:

@@ -92,7 +92,7 @@ def _path(name: str) -> Path | None:
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.exists() and not path.is_dir()  # what a pipe is, its reader says
     except OSError:  # a name too long, or a folder that may not be searched
         return False
 

@@ -46,7 +46,8 @@ class Document:
         while place not in self.lines:
             place = place[:-1]
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
-        return UserError(f"{self.path}, line {self.lines[place]}{f', {key}' if key else ''}: {message}")
+        where = f", {printable(key)}" if key else ""
+        return UserError(f"{self.path}, line {self.lines[place]}{where}: {message}")
 
 
 def read_yaml(path: Path) -> Document:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from gwbench.errors import UserError
 from gwbench.utils.untrusted_files import MIB, CrashedError, cause_of, file_size
-from gwbench.utils.worker_process import ParentProcess, WorkerProcess
+from gwbench.utils.worker_process import ParentProcess, RemoteFailure, WorkerProcess
 
 Result = TypeVar("Result")
 
@@ -58,7 +58,7 @@ def read_in_process(
         return value  # type: ignore[no-any-return]
     if kind_of_answer == "mistake":
         raise UserError(value.message)
-    error = CrashedError(_death(value)) if kind_of_answer == "died" else value.error()
+    error = CrashedError(_death(value)) if kind_of_answer == "died" else _exception(value)
     raise UserError(f"The {what} {path} cannot be read: {cause_of(error, kind)}") from None
 
 
@@ -96,6 +96,12 @@ def _forget() -> None:
 
 
 atexit.register(_forget)
+
+
+def _exception(failure: RemoteFailure) -> Exception:
+    """The exception of the other process; its words alone where it cannot be pickled."""
+    error = failure.error()
+    return RuntimeError(failure.message) if failure.traceback in str(error) else error
 
 
 def _death(reason: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from gwbench.cli.main import VERBS
 from gwbench.cli.main import gwbench as command_line
 from gwbench.cli.verb import OPTION, SNIPPET, Verb
+from gwbench.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,3 +74,16 @@ def test_no_message_names_an_option_that_the_verb_has_not(name: str) -> None:
 )
 def test_settings_are_named_as_the_verb_spells_them(name: str, message: str, told: str) -> None:
     assert verbs()[name].in_own_words(message) == told
+
+
+def test_entry_points_on_which_other_libraries_fail_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import entry_points
+
+    folder = tmp_path / "bad-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[other]\nno equals sign\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    command = Verb("verb", callback=lambda: entry_points(group="torch.backends"))
+    with pytest.raises(UserError, match=r"fail on broken entry points of bad \("):
+        command.main([], standalone_mode=False)

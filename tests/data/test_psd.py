@@ -184,7 +184,7 @@ def test_a_missing_file_and_an_unknown_name_say_both_that_could_be_meant(tmp_pat
         check_name(str(tmp_path / "psd.txt"))
     with pytest.raises(UserError, match=r"Unknown PSD 'psd'.*path of a PSD file"):
         check_name("psd")
-    with pytest.raises(UserError, match="no PSD file"):
+    with pytest.raises(UserError, match="a folder, not a file"):
         check_name(str(tmp_path))
 
 

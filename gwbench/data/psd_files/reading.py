@@ -67,7 +67,7 @@ def read_psd(path: str | Path, detector: str | None = None, part: str | None = N
     """
     path = Path(path)
     try:
-        here = path.is_file()
+        here = path.exists()
     except OSError:
         here = True  # `file_size` says why it cannot be read
     if not here:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from gwbench.data.store.raw import StrainRows, positions_of
 from gwbench.data.store.structure import first_byte
 from gwbench.data.store.writer import write_store
 from gwbench.errors import UserError
+from gwbench.utils.reader_process import read_in_process
 
 if TYPE_CHECKING:
     from gwbench.data.dataset import StrainSplits
@@ -79,6 +80,7 @@ def read_header(path: Path) -> StoreHeader:
         DamagedStoreError: no data file of this layout version, incomplete, or truncated.
         UserError: the file is missing or may not be read.
     """
+    _check_that_it_ends(path)
     with _reading(path), _open(path) as file:
         return header_of(file, path)
 
@@ -93,6 +95,7 @@ def open_store(path: Path) -> StrainSplits:
     from gwbench.data.dataset import Split, StrainSplits
 
     path = path.absolute()
+    _check_that_it_ends(path)
     splits = {}
     with _reading(path), _open(path) as file:
         header = header_of(file, path)
@@ -161,6 +164,26 @@ def _reading(path: Path) -> Iterator[None]:
                 f"Cannot read {path}: {os.strerror(error.errno)}. Mend its permissions or its disk."
             ) from error
         raise damaged(path, "is no HDF5 file, or is truncated or damaged") from error
+
+
+def _check_that_it_ends(path: Path) -> None:
+    """Look at a file in the process that reads files: the HDF5 library spins or crashes on some damaged ones.
+
+    Whatever else is wrong with it, its reader says.
+    """
+    if path.is_file() and os.access(path, os.R_OK):
+        modules = ("h5py", "gwbench.data.store.structure")
+        try:
+            read_in_process(_look_at, path, what="data file", kind="HDF5 file", modules=modules)
+        except UserError as error:
+            raise DamagedStoreError(f"{error} Remove it and run again to make it anew.") from None
+
+
+def _look_at(path: Path) -> None:
+    with suppress(Exception), _open(path) as file:
+        header_of(file, path)
+        for name in SPLITS:
+            StoredSplit.of(file[name])
 
 
 def _open(path: Path) -> Any:
