@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import warnings
@@ -29,8 +30,10 @@ class DirectCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Called by Lightning."""
-        torch.save(checkpoint, path)
+        """Called by Lightning. A full disk is an `OSError` here, and would be torch's own error if torch wrote."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).write_bytes(content.getbuffer())
 
 
 def weight_groups(module: nn.Module, weight_decay: float, **settings: Any) -> list[dict[str, Any]]:

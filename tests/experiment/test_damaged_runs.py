@@ -154,7 +154,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "record nested": (lambda folder: (folder / RECORD).write_text('{"a":' * 100_000), "nested"),
     "record of text": (lambda folder: (folder / RECORD).write_text('"text"'), "no record"),
     "record without epochs": (record(lambda document: document["training"].update(loss=[], collapse=[])), "epoch"),
-    "record without monitor": (record(lambda document: document["training"].update(collapse=[{}, {}])), "epoch"),
+    "record without monitor": (record(lambda document: document["training"].update(collapse=[{}])), "epoch"),
     "record of another width": (
         record(lambda document: document["spec"]["encoder"]["parameters"].update(width=8)), "weights.safetensors"),
     "record of an absurd width": (

@@ -30,10 +30,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, Path]
     kept = tmp_path_factory.mktemp("kept") / "second.ckpt"
     save = torch.save
 
-    def keep(content: Any, path: Any, *rest: Any, **options: Any) -> None:
-        save(content, path, *rest, **options)
+    def keep(content: Any, file: Any, *rest: Any, **options: Any) -> None:
+        save(content, file, *rest, **options)
         if isinstance(content, dict) and content.get("epoch") == 1:
-            shutil.copy(path, kept)
+            kept.write_bytes(file.getvalue())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "save", keep)
