@@ -101,13 +101,13 @@ def read_run(run: str | Path) -> RunFiles:
     """
     path = Path(run)
     path = path / RECORD if path.is_dir() else path
+    advice = "Give the folder of a run."
     try:
         record = load_scored(path).record
+        advice = "Run its command again with --rerun."
         return RunFiles(record) if record.status != "ok" else _read(record, path.parent)
     except UnusableError as error:
-        raise UserError(
-            f"{path.parent} holds no run that can be reported: {error}. Give the folder of a run."
-        ) from None
+        raise UserError(f"{path.parent} holds no run that can be reported: {error}. {advice}") from None
 
 
 def _read(record: RunRecord, folder: Path) -> RunFiles:
