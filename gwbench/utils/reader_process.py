@@ -33,7 +33,13 @@ MEMORY, TIMES_FILE = 2048 * MIB, 40
 
 
 def read_in_process(
-    function: Callable[..., Result], path: Path, *arguments: Any, what: str, kind: str, modules: Sequence[str] = ()
+    function: Callable[..., Result],
+    path: Path,
+    *arguments: Any,
+    what: str,
+    kind: str,
+    modules: Sequence[str] = (),
+    once: bool = False,
 ) -> Result:
     """Call `function(path, *arguments)` in the process that reads files.
 
@@ -44,6 +50,7 @@ def read_in_process(
         what: what the file should be, for messages, such as "strain file".
         kind: its format, such as "HDF5 file".
         modules: slow imports of `function`, whose time does not count.
+        once: whether the process ends then, instead of waiting for the next file.
 
     Raises:
         UserError: the file is missing or no plain file, or `function` raised anything or crashed, ran longer or took
@@ -54,6 +61,8 @@ def read_in_process(
     task = (Path.cwd(), function, (path, *arguments), tuple(modules), budget)
     with _LOCK:
         kind_of_answer, value = _asked(task)
+        if once:
+            _forget()
     if kind_of_answer == "done":
         return value  # type: ignore[no-any-return]
     if kind_of_answer == "mistake":
