@@ -1,7 +1,8 @@
 """A process that reads files which may be anything.
 
 C libraries that parse HDF5 and GWF crash on some damaged files and spin on others. They run in a process of their
-own, with a budget of processor time and memory. Its death is one message, and the next file gets a new process.
+own, with a budget of processor time and memory. Its death is one message, and the next file gets a new process. It
+reads one file after another, and ends soon after the last.
 """
 
 from __future__ import annotations
@@ -31,15 +32,12 @@ CPU_SECONDS, BYTES_PER_SECOND = 6, 4 * MIB
 MEMORY, TIMES_FILE = 2048 * MIB, 40
 """Bytes of memory for any file, and for every byte of it."""
 
+IDLE = 2.0
+"""Seconds that the process waits for a further file."""
+
 
 def read_in_process(
-    function: Callable[..., Result],
-    path: Path,
-    *arguments: Any,
-    what: str,
-    kind: str,
-    modules: Sequence[str] = (),
-    once: bool = False,
+    function: Callable[..., Result], path: Path, *arguments: Any, what: str, kind: str, modules: Sequence[str] = ()
 ) -> Result:
     """Call `function(path, *arguments)` in the process that reads files.
 
@@ -50,7 +48,6 @@ def read_in_process(
         what: what the file should be, for messages, such as "strain file".
         kind: its format, such as "HDF5 file".
         modules: slow imports of `function`, whose time does not count.
-        once: whether the process ends then, instead of waiting for the next file.
 
     Raises:
         UserError: the file is missing or no plain file, or `function` raised anything or crashed, ran longer or took
@@ -61,8 +58,6 @@ def read_in_process(
     task = (Path.cwd(), function, (path, *arguments), tuple(modules), budget)
     with _LOCK:
         kind_of_answer, value = _asked(task)
-        if once:
-            _forget()
     if kind_of_answer == "done":
         return value  # type: ignore[no-any-return]
     if kind_of_answer == "mistake":
@@ -75,9 +70,14 @@ _LOCK = threading.Lock()
 _READER: dict[int, WorkerProcess] = {}
 """The process that reads, by the number of the process that started it: a forked process has none."""
 
+_END: dict[int, threading.Timer] = {}
+"""What ends it when it has nothing to do."""
+
 
 def _asked(task: object) -> tuple[str, Any]:
     """The answer of the process that reads, which is started where there is none."""
+    if end := _END.pop(os.getpid(), None):
+        end.cancel()
     reader = _READER.get(os.getpid())
     if reader is None:
         try:
@@ -95,7 +95,17 @@ def _asked(task: object) -> tuple[str, Any]:
         raise
     if answer[0] == "died":
         _forget()
+    else:
+        end = _END[os.getpid()] = threading.Timer(IDLE, _end_idle)
+        end.daemon = True
+        end.start()
     return answer
+
+
+def _end_idle() -> None:
+    with _LOCK:
+        if _END.get(os.getpid()) is threading.current_thread():  # no file came in the meantime
+            _forget()
 
 
 def _forget() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gwbench.errors import UserError
@@ -76,6 +78,18 @@ def test_a_forked_process_reads_by_a_process_of_its_own(file: Path) -> None:
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(end, 10) == b"True"
+
+
+def test_the_process_ends_when_it_has_nothing_to_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_process, "IDLE", 0.1)
+    first = read(file, "process")
+    assert isinstance(first, tuple)
+    for _ in range(100):
+        if not psutil.pid_exists(first[0]):
+            break
+        time.sleep(0.1)
+    assert not psutil.pid_exists(first[0])
+    assert read(file, "content", 1) == b"strain"
 
 
 @pytest.mark.parametrize(

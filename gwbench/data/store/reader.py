@@ -174,7 +174,7 @@ def _check_that_it_ends(path: Path) -> None:
     if path.is_file() and os.access(path, os.R_OK):
         modules = ("h5py", "gwbench.data.store.structure")
         try:
-            read_in_process(_look_at, path, what="data file", kind="HDF5 file", modules=modules, once=True)
+            read_in_process(_look_at, path, what="data file", kind="HDF5 file", modules=modules)
         except UserError as error:
             raise DamagedStoreError(f"{error} Remove it and run again to make it anew.") from None
 

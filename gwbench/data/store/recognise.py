@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from gwbench.data.store.reader import open_store
+from gwbench.data.hdf5_files import SIGNATURE
+from gwbench.data.store.header import header_of
 from gwbench.utils.reader_process import read_in_process
 from gwbench.utils.untrusted_files import UnusableError, open_plain
-
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 GROUPS = {"train", "val", "test"}
 
@@ -30,7 +29,11 @@ def is_store(path: Path) -> bool:
     except (OSError, UnusableError):
         return False  # why it cannot be read, the reader of strain says
     answer: bool = read_in_process(
-        _is_store, path, what="dataset or strain file", kind="HDF5 file", modules=("gwbench.data.store.reader",)
+        _is_store,
+        path,
+        what="dataset or strain file",
+        kind="HDF5 file",
+        modules=("h5py", "gwbench.data.store.structure"),
     )
     return answer
 
@@ -42,10 +45,10 @@ def _is_store(path: Path) -> bool:
         with h5py.File(path, "r", locking=False) as file:
             if "gwbench_layout" not in file.attrs and not set(islice(file, MEMBERS)) >= GROUPS:
                 return False
+            header_of(file, path)
+            return True
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         return False  # why it cannot be read, the reader of strain says
-    open_store(path)
-    return True
 
 
 __all__ = ["is_store"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gwbench.data.dataset import Array
+from gwbench.data.hdf5_files import SIGNATURE
 from gwbench.data.strain_files.finding import find_strain_files as find_strain_files
 from gwbench.data.strain_files.frames import frame_detectors, read_frame
 from gwbench.data.strain_files.quality import NO_MASK
@@ -27,7 +28,6 @@ Ranges = tuple[tuple[int, int], ...]
 Reader = Callable[[Path, Sequence[str]], list[Recording]]
 DetectorReader = Callable[[Path, Sequence[str]], list[str | None]]
 
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 FORMATS: tuple[tuple[bytes, tuple[str, ...], Reader, DetectorReader], ...] = (
     (b"IGWD\0", ("gwf",), read_frame, frame_detectors),
@@ -166,7 +166,7 @@ def _readers(path: Path) -> tuple[Reader, DetectorReader]:
     begin = b""
     with suppress(OSError, UnusableError), open_plain(path.resolve()) as file:
         begin = file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
-    if begin.startswith(HDF5_SIGNATURE):
+    if begin.startswith(SIGNATURE):
         return read_hdf5, hdf5_detectors
     ending = path.name.lower().removesuffix(".gz").rpartition(".")[2]
     by_content = [format_ for format_ in FORMATS if begin.startswith(format_[0])]
