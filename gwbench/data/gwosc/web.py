@@ -162,14 +162,12 @@ class Web:
         """An answer whose body is still to be read."""
         self._adapter.max_retries = retry
         try:
-            response = self._session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+            response = self._answer(url, headers)
         except UserError:
             raise
         except requests.exceptions.SSLError as error:
             raise retry.refused(f"its certificate is not accepted ({error!s})") from error
         except requests.RequestException as error:
-            if error.response is not None:
-                error.response.close()
             if isinstance(error, requests.ConnectionError):
                 raise retry.exhausted(_problem(_cause(error))) from error
             raise retry.refused(str(error)) from error
@@ -179,6 +177,20 @@ class Web:
             response.close()
             raise retry.exhausted(f"the server answers {status(response)}")
         return response
+
+    def _answer(self, url: str, headers: Mapping[str, str] | None) -> requests.Response:
+        """As the session gives it; where it fails, no connection stays open, nor those of redirects on the way."""
+        seen: list[requests.Response] = []
+
+        def note(response: requests.Response, **_: Any) -> None:
+            seen.append(response)
+
+        try:
+            return self._session.get(url, headers=headers, stream=True, timeout=TIMEOUT, hooks={"response": note})
+        except BaseException:
+            for response in seen:
+                response.close()
+            raise
 
 
 def _read_body(response: requests.Response) -> None:
