@@ -80,8 +80,7 @@ def read_header(path: Path) -> StoreHeader:
         DamagedStoreError: no data file of this layout version, incomplete, or truncated.
         UserError: the file is missing or may not be read.
     """
-    _check_that_it_ends(path)
-    with _reading(path), _open(path) as file:
+    with _opened(path) as file:
         return header_of(file, path)
 
 
@@ -95,9 +94,8 @@ def open_store(path: Path) -> StrainSplits:
     from gwbench.data.dataset import Split, StrainSplits
 
     path = path.absolute()
-    _check_that_it_ends(path)
     splits = {}
-    with _reading(path), _open(path) as file:
+    with _opened(path) as file:
         header = header_of(file, path)
         for name in SPLITS:
             stored = StoredSplit.of(file[name])
@@ -137,7 +135,7 @@ def verify_store(path: Path, progress: Progress) -> Verification:
         DamagedStoreError: no data file of this layout version, incomplete, truncated or unreadable.
         UserError: the file is missing or may not be read.
     """
-    with _reading(path), _open(path) as file:
+    with _opened(path) as file:
         header = header_of(file, path)
         splits = {name: _direct(file, name) for name in SPLITS}
         computed = content_hash(splits, header.detectors, header.sample_rate, header.margin, progress)
@@ -149,6 +147,14 @@ def _direct(file: Any, split: str) -> StoredSplit:
     stored = StoredSplit.of(file[split])
     rows = StrainRows(file.id.get_vfd_handle(), first_byte(stored.strain), stored.strain.shape)
     return replace(stored, strain=rows)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, open for reading, after a look that it can be read at all; raises as `_reading`."""
+    _check_that_it_ends(path)
+    with _reading(path), _open(path) as file:
+        yield file
 
 
 @contextmanager

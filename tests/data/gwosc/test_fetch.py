@@ -7,7 +7,6 @@ import json
 import resource
 import socket
 import tracemalloc
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -36,22 +35,6 @@ class Told(Progress):
 
     def say(self, message: str) -> None:
         self.lines.append(message)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GwoscServer]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    v2.JSON_CACHE.clear()  # a port may come again
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that would have been waited."""
-    waited: list[float] = []
-    monkeypatch.setattr("gwbench.data.gwosc.web.sleep", waited.append)
-    return waited
 
 
 def bring(server: GwoscServer, folder: Path, target: str = "GW150914", **options: Any) -> Fetched:

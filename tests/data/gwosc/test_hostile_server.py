@@ -7,7 +7,6 @@ import gzip
 import itertools
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,16 @@ import pytest
 from gwbench.data.gwosc.fetch import fetch
 from gwbench.errors import UserError
 from tests.conftest import Heard
-from tests.data.gwosc.gwosc_server import GwoscServer, Trouble, serving, strain_file
+from tests.data.gwosc.gwosc_server import GwoscServer, Trouble, strain_file
 
 H1 = "H-H1_GWOSC_4KHZ_R1-1126257415-4096.hdf5"
 EVENT, FILES, LIST = r"event-versions/GW150914$", "strain-files", r"event-versions\?"
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GwoscServer]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    with serving() as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that would have been waited."""
-    waited: list[float] = []
-    monkeypatch.setattr("gwbench.data.gwosc.web.sleep", waited.append)
-    monkeypatch.setattr("tenacity.nap.time.sleep", waited.append)
-    return waited
+def pauses_of_the_client(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> None:
+    """What gwosc's client would have waited joins the others."""
+    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
 
 
 def page(results: list[Any], following: str | None, pages: int = 1) -> bytes:
