@@ -20,6 +20,7 @@ from gwbench.contracts import (
     SignalSource,
     StrainInfo,
 )
+from gwbench.utils.printable import few
 
 SAMPLE_RATE = 2048.0
 WINDOW = 4096
@@ -112,4 +113,4 @@ def unreached(module: nn.Module) -> str:
         return p.grad is None or not p.grad.isfinite().all() or (p.ndim > 1 and not p.grad.any())
 
     names = [name for name, p in module.named_parameters() if p.requires_grad and missed(p)]
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return few(names, 4)

@@ -11,6 +11,7 @@ from gwbench.data.strain_files.known_events import EventCheck, catalogues
 from gwbench.data.strain_files.resample import PASSBAND
 from gwbench.data.strain_files.tracked_psd import PIECE, sensitivity
 from gwbench.simulation.injections import SLIDE, Injections
+from gwbench.utils.printable import few
 
 DAY, YEAR = 86_400.0, 31_557_600.0
 """Seconds; a year is Julian."""
@@ -115,8 +116,7 @@ def check_notes(check: EventCheck | None) -> list[str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(escaped(name) for name in names[:NAMED])
-    return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
+    return few([escaped(name) for name in names], NAMED)
 
 
 def background_seconds(seconds: Sequence[float]) -> float:

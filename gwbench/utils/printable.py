@@ -1,9 +1,10 @@
-"""Text from outside made harmless for a terminal: nothing in it moves a cursor, changes a colour or hides a letter."""
+"""Text for a terminal: from outside, nothing moves a cursor, changes a colour or hides a letter; lists are short."""
 
 from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Sequence
 
 LONGEST = 300
 """Characters of a text that are shown."""
@@ -37,6 +38,12 @@ def printable_json(text: str) -> str:
     if all(line.isprintable() for line in text.split("\n")):
         return text
     return "".join(c if c == "\n" or _visible(c) == c else json.dumps(c)[1:-1] for c in text)
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """The first of some names, and how many more there are; empty for none."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _shown(text: str) -> str:

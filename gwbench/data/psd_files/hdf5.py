@@ -16,7 +16,7 @@ from gwbench.data.psd_files.columns import as_columns, is_frequency
 from gwbench.data.psd_files.numpy_files import SPACINGS, STARTS, structured
 from gwbench.data.psd_files.spectra import Candidate, Spectrum, chosen, detector_in
 from gwbench.errors import UserError
-from gwbench.utils.printable import printable
+from gwbench.utils.printable import few, printable
 
 if TYPE_CHECKING:
     import h5py
@@ -160,14 +160,12 @@ def _detector(name: str, dataset: h5py.Dataset) -> str | None:
 
 
 def _nothing(tree: Tree, found: Iterable[Found]) -> str:
-    flat = [_absolute(each)[0] for each in found if _is_flat(each.dataset)]
-    listed = ", ".join(f"{printable(name, 80)} (without delta_f)" for name in flat[:6])
-    more = f" and {len(flat) - 6} more" if len(flat) > 6 else ""
+    flat = [f"{printable(_absolute(each)[0], 80)} (without delta_f)" for each in found if _is_flat(each.dataset)]
     refused = "".join(f" {printable(name, 80)} {printable(why)}." for name, why in list(tree.refused.items())[:6])
     return (
         f"The PSD file {tree.path}: expected a one-dimensional float dataset with the attribute delta_f (or dx) in Hz, "
         "one beside a dataset of frequencies, or one [N, 2] of frequency and PSD; found "
-        f"{listed + more or 'no such dataset'}.{refused} {ADVICE}"
+        f"{few(flat, 6) or 'no such dataset'}.{refused} {ADVICE}"
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gwbench.data.detectors import SITES
 from gwbench.errors import UserError
-from gwbench.utils.printable import printable
+from gwbench.utils.printable import few, printable
 
 Float = NDArray[np.float64]
 
@@ -159,9 +159,7 @@ def _equal(one: Spectrum, other: Spectrum) -> bool:
 
 
 def _listed(candidates: Sequence[Candidate]) -> str:
-    names = ", ".join(candidate.shown for candidate in candidates[:LISTED])
-    more = len(candidates) - LISTED
-    return f"{names} and {more} more" if more > 0 else names
+    return few([candidate.shown for candidate in candidates], LISTED)
 
 
 __all__ = ["Candidate", "Float", "Spectrum", "chosen", "detector_in", "detectors_in"]

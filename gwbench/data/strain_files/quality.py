@@ -19,6 +19,7 @@ from gwbench.data.strain_files.recording import (
     QUALITY_BITS,
 )
 from gwbench.errors import UserError
+from gwbench.utils.printable import few
 
 NO_MASK = "none"
 """The setting by which no mask is applied."""
@@ -74,9 +75,7 @@ def quality_note(applied: Iterable[tuple[str, Sequence[str]]]) -> str:
             without[file] = None
     text = f"Left out are gaps and what does not pass {'; '.join(names)}." if names else ""
     if without:
-        listed = ", ".join(list(without)[:LISTED]) + (
-            f" and {len(without) - LISTED} more" if len(without) > LISTED else ""
-        )
+        listed = few(list(without), LISTED)
         text += f" No data-quality mask was applied to {listed}: gaps alone are left out there."
     return text.strip()
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from gwbench.data.dataset import Array
 from gwbench.errors import UserError
+from gwbench.utils.printable import few
 
 DATA_QUALITY = ("DATA", *(f"{search}_CAT{level}" for search in ("CBC", "CBCHIGH") for level in (1, 2, 3)))
 """Bits of GWOSC's DQmask that a good second has set; until 2010, CBC was split into CBCHIGH and CBCLOW."""
@@ -114,10 +115,9 @@ def one_channel(path: Path, known: Sequence[str], present: Sequence[str], asked:
     chosen = [name for name in asked if name in present] if asked else list(known)
     if len(chosen) == 1:
         return chosen[0]
-    listed = ", ".join(sorted(present)[:LISTED]) or "no channel"
-    more = f" and {len(present) - LISTED} more" if len(present) > LISTED else ""
+    listed = few(sorted(present), LISTED) or "no channel"
     which = f"of the channels asked for ({', '.join(asked)})" if asked else "channel that is known as strain"
     raise UserError(
         f"The strain file {path} has {'more than one' if chosen else 'none' if asked else 'no'} {which}. It holds "
-        f"{listed}{more}. Name one of them with dataset.channel."
+        f"{listed}. Name one of them with dataset.channel."
     )

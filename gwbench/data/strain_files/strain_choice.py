@@ -11,6 +11,7 @@ from gwbench.data.strain_files.hdf5_facts import Facts
 from gwbench.data.strain_files.hdf5_time_axis import TIMES
 from gwbench.data.strain_files.recording import LISTED
 from gwbench.errors import UserError
+from gwbench.utils.printable import few
 
 GWOSC = re.compile(r"(.*/)?strain/Strain")
 """Where GWOSC's files hold their strain."""
@@ -70,8 +71,7 @@ def only(path: Path, series: Sequence[Facts], detectors: Sequence[str]) -> list[
 def listed(series: Sequence[Facts]) -> str:
     """The names of some series, for a message."""
     names = sorted(one.found.names[0] for one in series)
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return (", ".join(names[:LISTED]) or "no channel") + more
+    return few(names, LISTED) or "no channel"
 
 
 def _gwosc(series: Sequence[Facts]) -> list[Facts]:

@@ -12,6 +12,7 @@ import numpy as np
 from gwbench.data.dataset import Array
 from gwbench.data.strain_files.copies import Whitened, alike, copied
 from gwbench.data.strain_files.reading import Ranges, StrainFile, ranges
+from gwbench.utils.printable import few
 
 APART = 100.0
 """Seconds between two series of unknown time: more than a PSD is measured across."""
@@ -68,7 +69,7 @@ def arranged(series: Sequence[StrainFile]) -> Timeline:
     if unknown:
         names = sorted({file.path.name for file in unknown})
         notes.append(
-            f"The GPS time of {len(unknown)} series is unknown ({_listed(names)}): they lie one after another from "
+            f"The GPS time of {len(unknown)} series is unknown ({few(names, LISTED)}): they lie one after another from "
             f"{min(file.place for file in unknown):g} s on, and known events in them are not left out."
         )
     return Timeline(placed, notes, copies)
@@ -76,7 +77,7 @@ def arranged(series: Sequence[StrainFile]) -> Timeline:
 
 def unknown_times(series: Sequence[StrainFile]) -> str:
     """The names of the files whose time is unknown."""
-    return _listed(sorted({file.path.name for file in series if file.gps_start is None}))
+    return few(sorted({file.path.name for file in series if file.gps_start is None}), LISTED)
 
 
 class _Compared:
@@ -196,10 +197,6 @@ def _placed(series: Sequence[StrainFile]) -> list[StrainFile]:
     edges = [begin, *(begin + float(total) for total in np.cumsum(lengths))]
     places = {place: edge for place, (edge, _) in zip(unknown, pairwise(edges), strict=True)}
     return [replace(file, place=places[place]) if place in places else file for place, file in enumerate(series)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
 __all__ = ["Timeline", "arranged", "unknown_times"]
