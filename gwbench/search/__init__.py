@@ -1,0 +1,1 @@
+"""A trained encoder listens to continuous strain: triggers, false alarms, reach."""
