@@ -89,7 +89,7 @@ def module_of(name: str) -> str:
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     lines = config["options.entry_points"][f"gwbench.{kind}s"].strip().splitlines()
-    targets = dict(tuple(map(str.strip, line.split("=", 1))) for line in lines)
+    targets = {entry.strip(): target.strip() for entry, _, target in (line.partition("=") for line in lines)}
     return targets[plugin].partition(":")[0]
 
 
