@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,10 @@ ENCODER = {key: value for key, value in TINY.items() if not key.startswith("trai
 RUNS: dict[str, dict[str, Any]] = {
     "pre-trained": {"settings": TINY | TINY_OBJECTIVE, "precision": "fp32"},
     "network": {
-        "settings": TINY | TINY_OBJECTIVE,
+        "settings": ENCODER | {"baseline.epochs": 1},
         "precision": "fp32",
-        "encoder": "cnn1d",
-        "pairing": "network",
-        "augmentations": ["amplitude-scale"],
+        "baseline": "supervised",
+        "encoder_groups": "network",
     },
     "fine-tune": {
         "settings": TINY | TINY_OBJECTIVE | {"baseline.epochs": 1},
@@ -42,17 +40,17 @@ RUNS: dict[str, dict[str, Any]] = {
         "baseline": "fine-tune",
     },
     "supervised": {"settings": ENCODER | {"baseline.epochs": 1}, "precision": "fp32", "baseline": "supervised"},
-    "supervised-all": {"settings": ENCODER | {"baseline.epochs": 1}, "precision": "fp32", "baseline": "supervised-all"},
     "random-init": {"settings": ENCODER, "baseline": "random-init"},
     "band-power": {"settings": DATA, "baseline": "band-power"},
     "matched-filter": {"settings": DATA | {"baseline.draws": 100}, "baseline": "matched-filter"},
 }
-DECOMPOSED = ("pre-trained", "fine-tune", "supervised", "supervised-all", "random-init")
+DECOMPOSED = ("pre-trained", "fine-tune", "supervised", "random-init")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], RunRecord]:
-    out, made, data = tmp_path_factory.mktemp("runs"), {}, DataCache()  # noqa: F841
+    out = tmp_path_factory.mktemp("runs")
+    made: dict[str, RunRecord] = {}
 
     def get(name: str) -> RunRecord:
         if name not in made:
@@ -153,7 +151,7 @@ def test_the_matched_filter_finds_a_template_in_other_noise_after_a_refit(
     """With noise 8 times louder the run's own scorer is refused; refitted, SNR^2 falls by 64, as it must."""
     own = gwbench.load_scorer(folder(runs("matched-filter")))
     strain = splits.test.strain[:]
-    with pytest.raises(UserError, match="variance of 6[0-9]"):
+    with pytest.raises(UserError, match=r"variance of 6[0-9]"):
         own.score(8 * strain)
     other = own.refit(8 * splits.train.strain[:64]).score(8 * strain)
     np.testing.assert_allclose(other.whitened_variance, 1.0, atol=0.1)
@@ -195,12 +193,10 @@ def test_wrong_shapes_and_gaps_are_refused(runs: Callable[[str], RunRecord], spl
     scorer = gwbench.load_scorer(folder(runs("random-init")))
     with pytest.raises(UserError, match="is not"):
         scorer.score(splits.test.strain[:2, :2])
-    strain = splits.test.strain[: 300 % len(splits.test)].copy()
+    strain = splits.test.strain[:32].copy()
     strain[17, 0, 5] = np.nan
     with pytest.raises(UserError, match=r"windows 17"):
         scorer.score(strain)
-    other = replace(splits, margin=splits.margin)
-    assert other.margin == scorer.conditioner.margin
 
 
 # --- plugins of one's own -----------------------------------------------------------------------------------
@@ -339,7 +335,7 @@ def test_a_failed_run_scores_nothing(copy: Callable[[str], Path]) -> None:
     document = json.loads((there / RECORD).read_text())
     document.update(status="failed", reason="of that")
     (there / RECORD).write_text(json.dumps(document))
-    with pytest.raises(UserError, match="failed.*of that"):
+    with pytest.raises(UserError, match=r"failed.*of that"):
         gwbench.load_scorer(there)
 
 
