@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gwbench._version import __version__
+from gwbench.utils.namesake import warn_of_namesake
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -42,6 +43,7 @@ class _MovedModules:
 
 
 sys.meta_path.append(_MovedModules)
+warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = ["RunRecord", "__version__", "load_encoder", "read_record", "register", "run"]
 
