@@ -68,11 +68,15 @@ class PieceReader:
 
     Args:
         channels, quality: as of `read_strain_series`.
+
+    Attributes:
+        cpu_seconds: processor time of the process that reads files, as far as it served this reader.
     """
 
     def __init__(self, channels: Sequence[str] = (), quality: Sequence[str] = ()) -> None:
         self._channels, self._quality = tuple(channels), tuple(quality)
         self._whole: OrderedDict[Path, list[Recording]] = OrderedDict()
+        self.cpu_seconds = 0.0
 
     def headers(self, path: Path) -> list[SeriesHeader]:
         """What a file holds. Raises `UserError` as `read_strain_series`."""
@@ -80,21 +84,25 @@ class PieceReader:
             found: list[tuple[str, int, Recording]] = read_in_process(
                 headers_in, path, self._channels, what="strain file", kind="HDF5 file", modules=("h5py",)
             )
-            series = [
-                (name, samples, without_masks(said) if self._quality == (NO_MASK,) else said)
-                for name, samples, said in found
+            unmasked = self._quality == (NO_MASK,)
+            return [
+                SeriesHeader(path, name, place, samples, without_masks(said) if unmasked else said)
+                for place, (name, samples, said) in enumerate(found)
             ]
-        else:
-            series = [("", len(one.strain), replace(one, strain=np.empty(0))) for one in self._recordings(path)]
-        return [SeriesHeader(path, name, place, *rest) for place, (name, *rest) in enumerate(series)]
+        return [
+            SeriesHeader(path, "", place, len(one.strain), replace(one, strain=np.empty(0)))
+            for place, one in enumerate(self._recordings(path))
+        ]
 
     def read(self, header: SeriesHeader, start: int, stop: int) -> Array:
         """Samples [stop - start] of a series, float64. Raises `UserError` where the file cannot be read any more."""
         if not header.name:
             return self._recordings(header.path)[header.place].strain[start:stop]
-        samples: Array = read_in_process(
+        samples: Array
+        samples, seconds = read_in_process(
             samples_in, header.path, header.name, start, stop, what="strain file", kind="HDF5 file", modules=("h5py",)
         )
+        self.cpu_seconds += seconds
         return samples
 
     def good_ranges(self, header: SeriesHeader) -> Iterator[Ranges]:

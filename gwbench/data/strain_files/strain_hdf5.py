@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -86,13 +87,19 @@ def headers_in(path: Path, channels: Sequence[str]) -> list[tuple[str, int, Reco
         return [(one.found.names[0], int(one.found.dataset.size), _header(one)) for one in series]
 
 
-def samples_in(path: Path, name: str, start: int, stop: int) -> Array:
-    """Some samples [stop - start] of a series, as float64. Raises `UserError` where it is not there any more."""
+def samples_in(path: Path, name: str, start: int, stop: int) -> tuple[Array, float]:
+    """Some samples [stop - start] of a series, as float64, and the processor seconds that this took.
+
+    Raises:
+        UserError: it is not there any more.
+    """
+    begun = time.process_time()
     with _printable(), Tree(path, "strain file") as tree:
         found = tree.find(name)
         if len(found) != 1 or not _is_series(found[0]) or found[0].dataset.size < stop:
             raise UserError(f"The strain file {path} has changed while it was read: {name} is not what it was.")
-        return np.asarray(tree.read_part(found[0].dataset, start, stop), dtype=np.float64)
+        samples = np.asarray(tree.read_part(found[0].dataset, start, stop), dtype=np.float64)
+    return samples, time.process_time() - begun
 
 
 def _recording(facts: Facts) -> Recording:
