@@ -64,7 +64,8 @@ class SlideEvents:
     def touched(self, windows: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """[E]: whether an event has one of some windows [R] in any detector."""
         positions = len(windows)
-        return np.any([windows[(self.places - turn) % positions] for turn in self.shift], axis=0)
+        hit: NDArray[np.bool_] = np.any([windows[(self.places - turn) % positions] for turn in self.shift], axis=0)
+        return hit
 
     def livetime(self, usable: NDArray[np.bool_]) -> float:
         """Seconds of the slide in which all detectors have usable windows [R]."""
@@ -149,7 +150,8 @@ def loud_zero_lag(
         counts = louder[np.searchsorted(ascending, loudness, side="left")]
         loud = (counts + 1) * foreground < LOUD * livetime
         if not np.any(loud & ~chosen):
-            return times[chosen]
+            removed: NDArray[np.float64] = times[chosen]
+            return removed
         chosen |= loud
 
 

@@ -91,7 +91,8 @@ def local_maxima(score: Floats, threshold: float, steps: int) -> NDArray[np.intp
     line[places] = score[loud]
     running = _running_maximum(line, steps)
     here = score[loud]
-    return loud[(here > running[places - steps]) & (here >= running[places + 1])]
+    kept: NDArray[np.intp] = loud[(here > running[places - steps]) & (here >= running[places + 1])]
+    return kept
 
 
 def _running_maximum(line: NDArray[np.float64], length: int) -> NDArray[np.float64]:
