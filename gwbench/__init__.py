@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.runner import run
     from gwbench.registry import register
+    from gwbench.search.predict.predictor import predict
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -43,11 +44,12 @@ class _MovedModules:
 
 sys.meta_path.append(_MovedModules)
 
-__all__ = ["RunRecord", "__version__", "load_encoder", "read_record", "register", "run"]
+__all__ = ["RunRecord", "__version__", "load_encoder", "predict", "read_record", "register", "run"]
 
 _HOMES = {
     "RunRecord": "gwbench.experiment.record",
     "load_encoder": "gwbench.experiment.checkpoint",
+    "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
     "run": "gwbench.experiment.runner",
