@@ -86,10 +86,15 @@ def _ampersands(columns: list[Column], text: Callable[[Column], str]) -> str:
     return " & ".join(latex(text(column)) for column in columns) + r" \\"
 
 
+def method_fields(board: Leaderboard) -> list[dict[str, Any]]:
+    """One dictionary a method, with the same names in each: full numbers, None or 0 where there is none."""
+    fractions = sorted({cell.label_fraction for table in board.tables for row in table.rows for cell in row.cells})
+    return [_fields(board, table, row, fractions) for table in board.tables for row in table.rows]
+
+
 def as_csv(board: Leaderboard) -> str:
     """One line a method, for programs: full numbers, empty where there is none."""
-    fractions = sorted({cell.label_fraction for table in board.tables for row in table.rows for cell in row.cells})
-    rows = [_fields(board, table, row, fractions) for table in board.tables for row in table.rows]
+    rows = method_fields(board)
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
