@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import weakref
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -106,7 +107,7 @@ class NpzRows(WindowSource):
 
     def __init__(self, path: Path, name: str) -> None:
         self.title, self._path, self._name = str(path), path, name
-        self._open: tuple[zipfile.ZipFile, IO[bytes]] | None = None
+        self._open: tuple[BinaryIO, zipfile.ZipFile, IO[bytes]] | None = None
         try:
             self._member = self._chosen()
         except (*DAMAGE, UnusableError) as error:
@@ -159,11 +160,13 @@ class NpzRows(WindowSource):
         """Bytes of the array's rows, which are read in order; going back begins anew."""
         if self._open is None or start < self._next:
             self._close()
-            archive = zipfile.ZipFile(open_plain(self._path.resolve()))
+            stream = open_plain(self._path.resolve())
+            weakref.finalize(self, stream.close)
+            archive = zipfile.ZipFile(stream)
             member = archive.open(self._member)
-            self._open, self._next = (archive, member), 0
+            self._open, self._next = (stream, archive, member), 0
             member.read(self._header.start)
-        member = self._open[1]
+        member = self._open[2]
         while self._next < start:
             got = member.read(min(SKIPPED, start - self._next))
             if not got:
@@ -174,13 +177,9 @@ class NpzRows(WindowSource):
         return content
 
     def _close(self) -> None:
-        if self._open is not None:
-            stream = self._open[0].fp
-            self._open[1].close()
-            self._open[0].close()
-            if stream is not None:
-                stream.close()
-            self._open = None
+        for each in reversed(self._open or ()):
+            each.close()
+        self._open = None
 
 
 def windows_of(shape: Sequence[int], dtype: np.dtype[Any], path: Path) -> tuple[int, tuple[int, int]]:
