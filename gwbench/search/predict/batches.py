@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from gwbench.experiment.scorer import RunScorer
     from gwbench.utils.progress import Progress
 
-FAR = 2.0
-"""Whitened strain whose variance is larger or smaller than it should be by this factor is warned about."""
-
 
 class ScoredBatch(NamedTuple):
     """Some consecutive windows: their ids, rows [n] of `partial.row_type`, and why some are damaged, by id."""
@@ -71,43 +68,25 @@ def score_batches(
         sources: of the windows.
         progress: shows a bar, and a warning where whitened strain is far from white.
         begin: how many windows are done already.
+
+    Raises:
+        UserError: the whitened strain is so far from white that its scores would mean nothing.
     """
     for note in (note for source in sources for note in source.notes):
         progress.say(note)
-    total, warned = sum(map(len, sources)), False
+    total, looked = sum(map(len, sources)), False
     with progress.task("Score windows", total - begin, "windows") as task:
         for source, batch in ahead(_read, _parts(sources, begin)):
             rows = np.zeros(len(batch.ids), batches.row_type)
             for name in ("score", "probability", "variance"):
                 rows[name] = np.nan
             rows[batch.whole] = scored = batches(source, batch.strain)
-            if not warned and len(scored) and (warning := variance_warning(mean_variance(batches.detectors, [scored]))):
-                progress.say(warning)
-                warned = True
+            if len(scored) and not looked:
+                looked = True
+                if warning := batches.warning(batches.variance(scored["variance"])):
+                    progress.say(warning)
             yield ScoredBatch(batch.ids, rows, {batch.ids[place]: why for place, why in batch.damaged.items()})
             task.advance(len(batch.ids))
-
-
-def variance_warning(variance: Mapping[str, float]) -> str:
-    """What to say of the variance of whitened strain, by detector; empty where it is as it should be."""
-    odd = {name: value for name, value in variance.items() if not 1 / FAR <= value <= FAR}
-    if not odd:
-        return ""
-    named = ", ".join(f"{value:.3g} in {name}" for name, value in odd.items())
-    return (
-        f"The whitened strain has a variance of {named} instead of 1: the noise is not what it is whitened by, and the "
-        "scores mean little. --conditioning refitted measures the noise of these windows."
-    )
-
-
-def mean_variance(detectors: Sequence[str], blocks: Iterable[Array]) -> dict[str, float]:
-    """Mean over windows of the variance of whitened strain, by detector; damaged windows do not count."""
-    total, count = np.zeros(len(detectors)), 0
-    for rows in blocks:
-        known = rows["variance"][~np.isnan(rows["score"])]
-        total += known.sum(axis=0, dtype=np.float64)
-        count += len(known)
-    return dict(zip(detectors, (total / max(count, 1)).tolist(), strict=True)) if count else {}
 
 
 def refuse_if_all_damaged(damaged: Mapping[str, str], windows: int) -> None:

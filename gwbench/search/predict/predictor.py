@@ -10,7 +10,7 @@ import numpy as np
 
 from gwbench.data.store.layout import SPLITS
 from gwbench.search.predict import outputs
-from gwbench.search.predict.batches import loaded, mean_variance, refuse_if_all_damaged, score_batches, sources_of
+from gwbench.search.predict.batches import loaded, refuse_if_all_damaged, score_batches, sources_of
 from gwbench.search.predict.prediction import Conditioned, Prediction
 from gwbench.search.predict.scoring import BatchScorer
 from gwbench.utils.progress import Progress
@@ -65,7 +65,7 @@ def predict(
         embedding=rows["embedding"].copy() if batches.width else None,
         damaged=damaged,
         conditioning=conditioning,
-        whitened_variance=mean_variance(batches.detectors, [rows]),
+        whitened_variance=batches.variance(rows["variance"][~np.isnan(rows["score"])]),
     )
 
 

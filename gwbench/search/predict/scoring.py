@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from gwbench.errors import UserError
 from gwbench.nn.detector_encoder import frozen_embedding
 from gwbench.nn.encoder_scorer import EncoderScorer
 from gwbench.preprocessing.conditioning import fit_to_strain
+from gwbench.preprocessing.whitened_variance import median_variance, variance_warning, window_variance
 from gwbench.search.predict.cutting import WindowCut, WindowShape, cut_for, margin_of
 from gwbench.search.predict.partial import row_type
 from gwbench.search.windows.source import WindowSource
@@ -82,8 +83,29 @@ class BatchScorer:
                 scores = self._scorer(conditioned)
         rows["score"] = scores.double().cpu().numpy()
         rows["probability"] = self.run.calibration.probability(rows["score"])
-        rows["variance"] = conditioned.double().var(dim=2).cpu().numpy()
+        rows["variance"] = window_variance(conditioned).cpu().numpy()
         return rows
+
+    def variance(self, variances: Array) -> dict[str, float]:
+        """The variance of whitened strain by detector, from that of windows [N, D]; empty without a window."""
+        if not len(variances):
+            return {}
+        values = self.run.relative(median_variance(torch.from_numpy(variances)))
+        return dict(zip(self.detectors, np.asarray(values).tolist(), strict=True))
+
+    def warning(self, variance: Mapping[str, float]) -> str:
+        """What is to be said of a variance; empty where nothing is.
+
+        Raises:
+            UserError: scores of such strain would mean nothing.
+        """
+        refitted = self.conditioning == "refitted"
+        advice = "" if refitted else " `--conditioning refitted` measures it on these windows."
+        try:
+            said = variance_warning([*variance.values()], [*variance], refitted=refitted)
+        except UserError as error:
+            raise UserError(f"{error}{advice}") from None
+        return f"{said}{advice}" if said else ""
 
 
 def _shape_of(conditioner: Conditioner) -> WindowShape:

@@ -17,11 +17,9 @@ from gwbench.errors import UserError
 from gwbench.search.predict import outputs
 from gwbench.search.predict.batches import (
     loaded,
-    mean_variance,
     refuse_if_all_damaged,
     score_batches,
     sources_of,
-    variance_warning,
 )
 from gwbench.search.predict.cutting import titles
 from gwbench.search.predict.partial import PartialRows
@@ -119,13 +117,17 @@ def _finish(
     """
     damaged, windows = partial.damaged(), len(partial)
     refuse_if_all_damaged(damaged, windows)
-    variance = mean_variance(batches.detectors, partial.blocks())
+    known = [rows["variance"][~np.isnan(rows["score"])] for rows in partial.blocks()]
+    variance = batches.variance(np.concatenate(known))
+    try:
+        warning = batches.warning(variance)
+    except UserError as error:  # the first windows were as they should be: others may be of use
+        warning = str(error)
     record, run = batches.run.record, batches.run
     facts = {"gwbench": __version__, "run_id": record.run_id, "title": run.title, "conditioning": batches.conditioning}
     with atomic(output) as path:
         blocks = _with_ids(sources, partial.blocks())
         outputs.write_scores(path, output.suffix, blocks, windows=windows, width=batches.width, facts=facts)
-    warning = variance_warning(variance)
     result = PredictionRecord(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         gwbench=__version__,

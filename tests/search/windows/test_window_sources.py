@@ -200,7 +200,7 @@ def test_what_is_no_file_of_windows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no file of windows"):
         opened(tmp_path / "text.txt")
     np.savez(tmp_path / "two.npz", a=windows_of(2), b=windows_of(2))
-    with pytest.raises(UserError, match="holds 2 arrays: a.npy, b.npy"):
+    with pytest.raises(UserError, match=r"holds 2 arrays: a\.npy, b\.npy"):
         opened(tmp_path / "two.npz")
     with h5py.File(tmp_path / "long.hdf5", "w") as file:
         file.create_group("H1")["1126259446"] = np.ones(4096)
