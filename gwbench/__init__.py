@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
+    from gwbench.search.predict.predictor import predict
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -53,6 +54,7 @@ __all__ = [
     "leaderboard",
     "load_encoder",
     "load_scorer",
+    "predict",
     "read_record",
     "register",
     "run",
@@ -63,6 +65,7 @@ _HOMES = {
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",
+    "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
     "run": "gwbench.experiment.runner",
