@@ -173,9 +173,7 @@ def _variance(strain: Tensor, window: int) -> Array:
 def missing_blocks(job: ScanJob) -> list[ScanBlock]:
     """The blocks without a whole file."""
     detectors = len(job.tracks)
-    return [
-        block for block in job.plan.blocks if BlockScores.read(job.file(block), block.windows, detectors) is None
-    ]
+    return [block for block in job.plan.blocks if BlockScores.read(job.file(block), block.windows, detectors) is None]
 
 
 def read_blocks(job: ScanJob, blocks: Sequence[ScanBlock]) -> list[BlockScores]:
