@@ -46,7 +46,9 @@ def find_event(name: str, files: Sequence[Path], host: str, progress: Progress) 
         return KnownEvent(name=name, gps=Gwosc(host, Web(progress)).gps(name))
     except UserError as error:
         names = [event.name for event in listed]
-        raise UserError(f"gwbench's catalogues do not know the event {name!r}.{did_you_mean(name, names)} {error}") from None
+        raise UserError(
+            f"gwbench's catalogues do not know the event {name!r}.{did_you_mean(name, names)} {error}"
+        ) from None
 
 
 def fetch_event(
@@ -69,9 +71,7 @@ def fetch_event(
     return [file.path for file in fetch(name, detectors, duration=duration, host=host, progress=progress).files]
 
 
-def rank_event(
-    event: KnownEvent, triggers: Sequence[RankedTrigger], background: Background | None
-) -> SearchedEvent:
+def rank_event(event: KnownEvent, triggers: Sequence[RankedTrigger], background: Background | None) -> SearchedEvent:
     """Where an event ranks: by the loudest trigger near it.
 
     Args:
@@ -89,9 +89,7 @@ def rank_event(
 
 def _catalogued() -> list[KnownEvent]:
     return [
-        KnownEvent(name=name, gps=gps)
-        for catalogue in catalogues().catalogues
-        for name, gps, *_ in catalogue.events
+        KnownEvent(name=name, gps=gps) for catalogue in catalogues().catalogues for name, gps, *_ in catalogue.events
     ]
 
 

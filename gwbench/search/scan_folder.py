@@ -90,7 +90,9 @@ def held_folder(root: Path, words: str, scores: Mapping[str, Any], search: Mappi
         path.mkdir(parents=True, exist_ok=True)
         release = acquire(path / ".lock")
     except HeldError as held:
-        raise UserError(f"Another process is carrying out this scan in {path}{held}. Wait for it, or stop it.") from None
+        raise UserError(
+            f"Another process is carrying out this scan in {path}{held}. Wait for it, or stop it."
+        ) from None
     except OSError as error:
         raise unwritable(path, error) from error
     try:

@@ -91,9 +91,7 @@ def search_record(
     assert settings.threshold is not None
     background = scan_background(job, run, series, settings, progress)
     found = [
-        trigger
-        for one in series
-        for trigger in cluster(one, settings.threshold, settings.cluster_window, settings.var)
+        trigger for one in series for trigger in cluster(one, settings.threshold, settings.cluster_window, settings.var)
     ]
     triggers = ranked(found, background, run.calibration.probability)
     shape, plan = job.plan.shape, job.plan

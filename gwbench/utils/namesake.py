@@ -5,7 +5,6 @@ Whichever of the two was installed last has replaced files of the other, so that
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from pathlib import Path
@@ -22,7 +21,7 @@ ADVICE = (
 def namesake_in(folder: Path) -> bool:
     """Whether the other package is installed in a folder of packages."""
     try:
-        return any(INSTALLED.fullmatch(name) for name in os.listdir(folder))
+        return any(INSTALLED.fullmatch(entry.name) for entry in folder.iterdir())
     except OSError:
         return False
 
