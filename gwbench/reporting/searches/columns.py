@@ -93,7 +93,9 @@ def searches_passed_over(ranking: SearchRanking) -> list[str]:
     """What could not be read or ranked: each with its reason."""
     lines = []
     if ranking.skipped:
-        lines.append(f"{len(ranking.skipped)} of {len(ranking.skipped) + ranking.records} search records were passed over:")
+        lines.append(
+            f"{len(ranking.skipped)} of {len(ranking.skipped) + ranking.records} search records were passed over:"
+        )
         lines += [f"{each.path}: {each.reason}" for each in ranking.skipped]
     return lines
 
