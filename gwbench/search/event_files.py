@@ -70,9 +70,7 @@ def read_events(path: Path) -> EventFile:
     columns = read_columns(path, COLUMNS, (), WHAT)
     events = EventList(**columns)
     if (events.var < 0).any():
-        raise UserError(
-            f"The {WHAT} {path}: var, in seconds, is negative in {int((events.var < 0).sum()):,} rows."
-        )
+        raise UserError(f"The {WHAT} {path}: var, in seconds, is negative in {int((events.var < 0).sum()):,} rows.")
     return EventFile(path, events)
 
 
