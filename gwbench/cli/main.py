@@ -18,6 +18,7 @@ from gwbench.utils.subprocesses import respect_quota
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",
+    "predict": "Score windows of strain by a finished run, as for the challenge's submission.",
     "suite": "Run a benchmark described in YAML: the runs that are missing.",
     "leaderboard": "Rank the methods of finished runs.",
     "report": "Write an HTML page about a run: its results and how they were made.",

@@ -110,7 +110,9 @@ def _timed(headers: Sequence[SeriesHeader]) -> list[SeriesHeader]:
         )
     note = "its GPS time is unknown: times are seconds from its start."
     return [
-        replace(header, said=replace(header.said, gps_start=0.0, notes=(*header.said.notes, f"{header.path.name}: {note}")))
+        replace(
+            header, said=replace(header.said, gps_start=0.0, notes=(*header.said.notes, f"{header.path.name}: {note}"))
+        )
         if header.said.gps_start is None
         else header
         for header in headers
@@ -169,9 +171,7 @@ def _spans(headers: Sequence[SeriesHeader], reader: PieceReader, progress: Progr
     return sorted(spans, key=lambda span: (span.start / span.header.sample_rate, str(span.header.path)))
 
 
-def _bad_seconds(
-    detectors: Sequence[str], headers: Sequence[SeriesHeader], spans: Sequence[NativeSpan]
-) -> list[str]:
+def _bad_seconds(detectors: Sequence[str], headers: Sequence[SeriesHeader], spans: Sequence[NativeSpan]) -> list[str]:
     """Sentences on the seconds of each detector that are gaps or of bad quality."""
     sentences = []
     for detector in detectors:
