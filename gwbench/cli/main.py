@@ -24,6 +24,7 @@ VERBS = {
     "leaderboard": "Rank the methods of finished runs.",
     "report": "Write an HTML page about a run: its results and how they were made.",
     "compare": "Test two runs against each other and show what differs.",
+    "search": "Evaluate searches of continuous strain, gwbench's own and anybody's.",
     "list": "List plugins.",
     "show": "Show one plugin: what it does, its parameters and its paper.",
     "new": "Write a working plugin and its test, to start your own from.",
