@@ -49,7 +49,7 @@ def test_a_slid_pair_is_never_of_one_window() -> None:
         seen.append((a, b))
         return torch.zeros(a.shape[:-1])
 
-    judge.log_odds = log_odds  # type: ignore[method-assign]
+    judge.log_odds = log_odds
     a = embeddings(1)
     drawn = set()
     with torch.random.fork_rng():

@@ -100,7 +100,7 @@ def slid_by(judge: Coincidence, slides: int = 1) -> Tensor:
         seen.append(each)
         return loudness(each)
 
-    judge.log_odds = lambda embedding: embedding[:, 0]  # type: ignore[method-assign]
+    judge.log_odds = lambda embedding: embedding[:, 0]
     a = numbered()
     judge(a, View(a.samples.repeat(slides, 1, 1), a.detectors.repeat(slides, 1)), encode)
     return seen[-1].samples[len(a.samples) :, :, 0]
