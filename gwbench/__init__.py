@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gwbench._version import __version__
+from gwbench.utils.namesake import warn_of_namesake
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.runner import run
+    from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
+    from gwbench.reporting.leaderboard.ranking import rank as leaderboard
+    from gwbench.search.predict.predictor import predict
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -42,12 +46,26 @@ class _MovedModules:
 
 
 sys.meta_path.append(_MovedModules)
+warn_of_namesake(Path(__file__).resolve().parent.parent)
 
-__all__ = ["RunRecord", "__version__", "load_encoder", "read_record", "register", "run"]
+__all__ = [
+    "RunRecord",
+    "__version__",
+    "leaderboard",
+    "load_encoder",
+    "load_scorer",
+    "predict",
+    "read_record",
+    "register",
+    "run",
+]
 
 _HOMES = {
     "RunRecord": "gwbench.experiment.record",
+    "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
+    "load_scorer": "gwbench.experiment.scorer",
+    "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
     "run": "gwbench.experiment.runner",
@@ -60,7 +78,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'gwbench' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(module), attribute or name)
 
 
 def __dir__() -> list[str]:

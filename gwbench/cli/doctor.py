@@ -8,6 +8,7 @@ import click
 
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
+from gwbench.utils.namesake import ADVICE
 from gwbench.utils.printable import printable_lines
 
 
@@ -23,10 +24,7 @@ def doctor() -> None:
     problems = []
     names = {package.metadata["Name"].lower() for package in distributions() if package.metadata["Name"]}
     if "gwbench" in names:
-        problems.append(
-            "The package 'gwbench' (Fisher matrices) is installed beside 'gwbench-ssl' and has the same import name. "
-            "Keep them in separate environments: pip uninstall gwbench, then reinstall gwbench-ssl."
-        )
+        problems.append(ADVICE)
     for package, version in environment.packages().items():
         echo(f"{package:<18} {version}")
     device = environment.resolve_device("auto")

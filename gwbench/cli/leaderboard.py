@@ -18,6 +18,7 @@ from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.escape import plain
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, RANKING
 from gwbench.reporting.leaderboard.sorting import SORTS
+from gwbench.reporting.suffixes import SUFFIXES, format_of
 from gwbench.utils.files import atomic
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from gwbench.reporting.leaderboard.columns import Column
     from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable
-
-FORMATS = {"terminal": "", "md": ".md", "csv": ".csv", "json": ".json", "latex": ".tex", "html": ".html"}
-"""Every format, with the file ending that selects it."""
 
 SOME_SKIPPED = 1
 """Exit code where some records could not be read."""
@@ -43,8 +41,8 @@ def _one_of(names: Iterable[str]) -> str:
 
 @verb(spellings={"--out": "--output"})
 @click.argument("runs", nargs=-1, required=True, type=UserPath())
-@click.option("--format", "form", type=click.Choice(list(FORMATS)),
-              help="Format of the output.  [default: by the file ending of --output, else terminal]")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(list(SUFFIXES)),
+              help="Format of the output.  [default: by the suffix of --output, else terminal]")  # fmt: skip
 @click.option("--metric", default=DEFAULT_METRIC, show_default=True, help=f"Rank by {_one_of(RANKING)}.")
 @click.option("--sort", "by", default="rank", show_default=True, help=f"Order rows by {_one_of(SORTS)}.")
 @click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows together that share a plugin of this kind.")
@@ -75,14 +73,14 @@ def leaderboard(
     gwbench leaderboard runs --output leaderboard.md
     gwbench leaderboard runs --output leaderboard.html
     """  # noqa: D301 - click reads the control character
-    from gwbench.reporting.formats import FORMATS as WRITERS
+    from gwbench.reporting.formats import FORMATS
     from gwbench.reporting.leaderboard.build import build
     from gwbench.reporting.leaderboard.columns import passed_over
     from gwbench.reporting.leaderboard.rows import Options
 
+    form = form or (format_of(output) if output else "terminal")
     board = build(runs, Options(metric, by, group_by, label_fraction))
-    form = form or next((name for name, end in FORMATS.items() if output and output.suffix == end), "terminal")
-    text = _terminal(board) if form == "terminal" else WRITERS[form](board)
+    text = _terminal(board) if form == "terminal" else FORMATS[form](board)
     if output:
         with atomic(output) as path:
             path.write_text(click.unstyle(text) if form == "terminal" else text, encoding="utf-8")

@@ -12,11 +12,13 @@ import click
 from gwbench._version import __version__
 from gwbench.cli import streams
 from gwbench.errors import UserError, did_you_mean
+from gwbench.utils.namesake import ADVICE
 from gwbench.utils.printable import printable_lines
 from gwbench.utils.subprocesses import respect_quota
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",
+    "predict": "Score windows of strain by a finished run, as for the challenge's submission.",
     "suite": "Run a benchmark described in YAML: the runs that are missing.",
     "leaderboard": "Rank the methods of finished runs.",
     "report": "Write an HTML page about a run: its results and how they were made.",
@@ -74,6 +76,9 @@ def main() -> None:
     streams.take_standard_output()
     os.environ["MPLBACKEND"] = "agg"  # a notebook's own may not be installed here; a verb draws into files alone
     respect_quota()
+    if "_HOMES" not in vars(sys.modules["gwbench"]):  # the other package's file lies where ours was
+        _say(f"Error: {ADVICE}")
+        sys.exit(USER_MISTAKE)
     try:
         code = _run()
         streams.finish()

@@ -13,6 +13,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Metrics
 from gwbench.evaluation.statistics import Interval
+from gwbench.experiment.record_html import as_table, in_short
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.files import atomic
 from gwbench.utils.models import FrozenModel
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 CONDITIONER = "conditioner.npz"
+SCORER = "scorer.safetensors"
 PREDICTIONS = "predictions.npz"
 DIAGNOSTICS = "diagnostics.npz"
 SUPERSEDED = "record.superseded.json"
@@ -147,6 +149,14 @@ class RunRecord(FrozenModel):
             fields.pop("task_metrics", None)
         return fields
 
+    def __repr__(self) -> str:
+        """The method, the data and the outcome on one line."""
+        return f"<RunRecord {in_short(self)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return as_table(self)
+
     @property
     def auc(self) -> float:
         """ROC-AUC of the test split; raises `UserError` where the run failed, or its task has none."""
@@ -157,7 +167,7 @@ class RunRecord(FrozenModel):
         return self.metrics.auc.value
 
     @property
-    def validation_auc(self) -> float | None:
+    def val_auc(self) -> float | None:
         """ROC-AUC of the validation split, by which settings are chosen; None where the method tells none."""
         for name in ("val_auc", "probe_val_auc"):
             value = self.details.get(name)

@@ -255,6 +255,7 @@ def _execute(
     with progress.task("Load libraries", 1) as step:
         from gwbench.experiment.checkpoint import save_encoder
         from gwbench.experiment.context import ExperimentContext
+        from gwbench.experiment.keep_scorer import keep_scorer
         from gwbench.experiment.pretrain_step import pretrained_encoder
 
         task = spec.build_task()
@@ -281,6 +282,7 @@ def _execute(
             phase.windows = judged
             scores = context.probe(context.encoder)
         save_encoder(folder, pretrained.encoder, context.conditioner)
+    keep_scorer(folder, scores, context, recorder.run_id)
 
     metrics = task.metrics(test, scores)
     write_predictions(folder, test, scores, None if task.ranks_signals else task.targets(test))

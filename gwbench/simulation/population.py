@@ -6,12 +6,12 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pydantic
 from numpy.typing import NDArray
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.simulation.binaries import (
@@ -23,6 +23,7 @@ from gwbench.simulation.binaries import (
     SortedMasses,
     Spins,
 )
+from gwbench.simulation.chirp_distance import ChirpDistance
 from gwbench.simulation.cosmology import ComovingVolume
 from gwbench.simulation.priors import Model, uniform
 from gwbench.utils.printable import printable
@@ -65,12 +66,14 @@ class Population(Model):
     frame: Literal["source", "detector"]
     masses: Masses
     spins: Spins
-    distance: ComovingVolume | None = None
+    distance: Annotated[ComovingVolume | ChirpDistance, Field(discriminator="model")] | None = None
 
     @model_validator(mode="after")
     def _can_redshift(self) -> Population:
         if self.frame == "source" and self.distance is None:
             raise ValueError("masses in the source frame need a distance: add one, or give frame = 'detector'")
+        if self.frame == "source" and isinstance(self.distance, ChirpDistance):
+            raise ValueError("a chirp distance says nothing of redshifts: give frame = 'detector'")
         return self
 
     @property
@@ -80,7 +83,7 @@ class Population(Model):
 
     @property
     def has_distance(self) -> bool:
-        """True where samples have redshifts and distances."""
+        """True where samples have distances."""
         return self.distance is not None
 
     @property
@@ -92,7 +95,9 @@ class Population(Model):
     def largest_mass(self) -> float:
         """Solar masses, of a component in the detector frame: none is drawn above it."""
         highest = self.masses.limits[1]
-        return highest * (1 + self.distance.z_max) if self.frame == "source" and self.distance else highest
+        if self.frame == "source" and isinstance(self.distance, ComovingVolume):
+            return highest * (1 + self.distance.z_max)
+        return highest
 
     @property
     def largest_aligned_spin(self) -> float:
@@ -110,8 +115,9 @@ class Population(Model):
         Returns:
             float64 [n] each: `mass_1` >= `mass_2` (solar masses, detector frame), `spin_1z`, `spin_2z` and, where it
             precesses, `spin_1x`, `spin_1y`, `spin_2x`, `spin_2y` (dimensionless, z along the orbital angular momentum),
-            `ra`, `dec`, `inclination`, `polarization`, `phase` (radians) and, where it has distances, `redshift`,
-            `luminosity_distance` (Mpc), `mass_1_source`, `mass_2_source` (solar masses).
+            `ra`, `dec`, `inclination`, `polarization`, `phase` (radians) and, where it has distances,
+            `luminosity_distance` (Mpc), with `chirp_distance` (Mpc) or with `redshift`, `mass_1_source`,
+            `mass_2_source` (solar masses).
         """
         mass_1, mass_2 = self.masses.sample(rng, n)
         parameters = {"mass_1": mass_1, "mass_2": mass_2, **self.spins.sample(rng, n)}
@@ -122,7 +128,9 @@ class Population(Model):
             "polarization": rng.uniform(0, np.pi, n),
             "phase": rng.uniform(0, 2 * np.pi, n),
         }
-        if self.distance is not None:
+        if isinstance(self.distance, ChirpDistance):
+            parameters |= self.distance.sample(rng, mass_1, mass_2)
+        elif self.distance is not None:
             redshift, luminosity_distance = self.distance.sample(rng, n)
             source, detector = (1.0, 1 + redshift) if self.frame == "source" else (1 / (1 + redshift), 1.0)
             parameters |= {

@@ -27,7 +27,7 @@ CHUNK_SAMPLES = 1 << 21
 """Samples of the signals in hand at a time, of each detector: fewer signals where they are long, which would else take
 gigabytes."""
 
-OF_DISTANCE = ("redshift", "mass_1_source", "mass_2_source")
+OF_DISTANCE = ("redshift", "mass_1_source", "mass_2_source", "chirp_distance")
 """Parameters that follow from the population's distance."""
 
 MOST_TRIES = 1000

@@ -16,7 +16,8 @@ from gwbench import seeds
 from gwbench.contracts import Array, DataContext, Dataset, Layout, Split, StrainSplits
 from gwbench.data.folder_walk import LeftOut
 from gwbench.data.label_csv import read_labels
-from gwbench.data.store.npy_folder import FolderWindows, NpyFolder, Scan, require_even, scan
+from gwbench.data.store.joined_folders import JoinedFolders
+from gwbench.data.store.npy_folder import FolderWindows, NpyFolder, Scan, WindowFiles, require_even, scan
 from gwbench.data.store.npy_window import file_bytes
 from gwbench.errors import UserError
 from gwbench.registry import register
@@ -29,14 +30,18 @@ SAMPLE_RATE = 2048.0
 WINDOW = (len(DETECTORS), 4096)
 
 LABELS = "training_labels.csv"
-STRAIN = "train"
+STRAIN, UNLABELLED = "train", "test"
 
 SAMPLED = 64
 """About so many files, evenly spaced in order of id, count with their content in the fingerprint."""
 
 
 class _Folder(NamedTuple):
-    """What a folder holds: files in order of id, labels [N] with -1 for a file without one."""
+    """What a folder holds: files in order of id, labels [N] with -1 for a file without one.
+
+    `test` and `test_files` are those of test/, where they are asked for; `twice` counts its files whose id train/ has,
+    too, which are left out.
+    """
 
     strain: Path
     files: Scan
@@ -44,12 +49,15 @@ class _Folder(NamedTuple):
     without_file: int
     labels_digest: str
     left_out: LeftOut
+    test: Path | None = None
+    test_files: Scan | None = None
+    twice: int = 0
 
 
 class _Parts(NamedTuple):
     """The files of every split and their labels."""
 
-    strain: dict[str, NpyFolder]
+    strain: dict[str, WindowFiles]
     labels: dict[str, Array]
     digest: str
 
@@ -74,6 +82,9 @@ class G2Net(Dataset):
     file keeps its split when more files arrive. Files without a label join the training split and serve pre-training
     only; ids without a file are counted in the notes, and what is left out of the folder is named there.
 
+    With `test_folder`, the files of the challenge's `test/` beside `train/`, which have no labels, join the training
+    split: pre-training then has 786,000 windows instead of 560,000, and everything else stays as it is.
+
     `gwbench data import g2net DIR` copies the strain into the store, as float32 and without the files that are
     damaged, which it counts and names; runs with the same settings use the store from then on. Without an import
     the files are read where they lie, and a damaged one stops the run; the content hash then covers ids, labels,
@@ -83,7 +94,8 @@ class G2Net(Dataset):
         path: the folder. Symbolic links in it are followed.
         val_fraction: share of the labelled files in the validation split.
         test_fraction: share of the labelled files in the test split.
-        limit: use this many files only, drawn by the data seed.
+        limit: use this many files only, drawn by the data seed; of either folder with `test_folder`.
+        test_folder: whether the files of test/ join the training split, without labels.
     """
 
     places: ClassVar = ("path",)
@@ -95,6 +107,7 @@ class G2Net(Dataset):
         val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1,
         test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1,
         limit: Annotated[int, Field(gt=0)] | None = None,
+        test_folder: bool = False,
     ) -> None:
         if val_fraction + test_fraction >= 1:
             raise UserError(
@@ -103,18 +116,16 @@ class G2Net(Dataset):
             )
         self.path, self.limit = path, limit
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
+        self.test_folder = test_folder
         self._scanned: _Folder | None = None
 
     def fingerprint(self) -> Mapping[str, str]:
         """Digests of the labels file, of the names and sizes of the strain files, and of a sample of them."""
         folder = self._scan(Progress())
-        ids, odd = folder.files.ids, folder.files.odd
-        files = hashlib.sha256(f"{file_bytes(WINDOW)} {ids.dtype} {sorted(odd.items())} ".encode())
-        files.update(ids.tobytes() + _widths(folder.files.narrow))
-        for name in map(bytes.decode, ids[:: max(1, len(ids) // SAMPLED)].tolist()):
-            path = folder.files.places.path(folder.strain, name)
-            files.update(b"odd" if name in odd else _digest(path).encode())
-        return {LABELS: folder.labels_digest, STRAIN: files.hexdigest()}
+        digests = {LABELS: folder.labels_digest, STRAIN: _sampled_digest(folder.strain, folder.files)}
+        if folder.test and folder.test_files:
+            digests[UNLABELLED] = _sampled_digest(folder.test, folder.test_files)
+        return digests
 
     def load(self, context: DataContext) -> StrainSplits:
         """Split the files, and open them in the store or where they lie.
@@ -153,7 +164,8 @@ class G2Net(Dataset):
             names = [name.decode() for name in files.ids.tolist()]
             labels = np.fromiter((known.get(name, -1) for name in names), dtype=np.int8, count=len(names))
             without = len(known) - sum(name in known for name in names)
-            self._scanned = _Folder(strain, files, labels, without, file_digest(labels_file), left_out)
+            found = _Folder(strain, files, labels, without, file_digest(labels_file), left_out)
+            self._scanned = _with_test(found, progress) if self.test_folder else found
         return self._scanned
 
     def _assign(self, folder: _Folder, seed: int) -> _Parts:
@@ -164,8 +176,7 @@ class G2Net(Dataset):
         """
         ids, labels = folder.files.ids, folder.labels
         salt = f"{seeds.integer(seed, 'data')} ".encode()
-        digests = (hashlib.blake2b(salt + name, digest_size=16).digest() for name in ids.tolist())
-        draws = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
+        draws = _draws(salt, ids)
         chosen = np.sort(np.argsort(draws[:, 1], kind="stable")[: self.limit])
         place, labelled = draws[chosen, 0] / 2.0**64, labels[chosen] >= 0
         test = labelled & (place < self.test_fraction)
@@ -183,7 +194,19 @@ class G2Net(Dataset):
             digest.update(f"{name} {file_bytes(WINDOW)} {ids.dtype} {len(positions)}\n".encode())
             digest.update(ids[positions].tobytes() + parts.labels[name].tobytes())
             digest.update(_widths(folder.files.narrow[positions]))
+        if folder.test and folder.test_files:
+            self._join(parts, folder.test, folder.test_files, salt, digest)
         return parts._replace(digest=digest.hexdigest())
+
+    def _join(self, parts: _Parts, test: Path, files: Scan, salt: bytes, digest: hashlib._Hash) -> None:
+        """Have the files of test/ follow those of the training split."""
+        drawn = np.sort(np.argsort(_draws(salt, files.ids)[:, 1], kind="stable")[: self.limit])
+        ids = files.ids[drawn]
+        train = parts.strain["train"]
+        assert isinstance(train, NpyFolder)
+        parts.strain["train"] = JoinedFolders([train, NpyFolder(test, ids, WINDOW, files.places)])
+        parts.labels["train"] = np.concatenate([parts.labels["train"], np.full(len(ids), -1, dtype=np.int8)])
+        digest.update(f"{UNLABELLED} {ids.dtype} {len(ids)}\n".encode() + ids.tobytes() + _widths(files.narrow[drawn]))
 
     def _notes(self, folder: _Folder, train: Array) -> tuple[str, ...]:
         notes = ["Splits are a hash of file name and seed; the SNR of signals is not known."]
@@ -191,6 +214,12 @@ class G2Net(Dataset):
             notes.append(f"{self.limit} of {len(folder.labels)} files were drawn (dataset.limit).")
         if unlabelled := int((train < 0).sum()):
             notes.append(f"{unlabelled} files without a label serve pre-training only.")
+        if folder.test_files:
+            count = len(folder.test_files.ids)
+            drawn = min(count, self.limit or count)
+            notes.append(f"Of these, {drawn} are of {UNLABELLED}/ (dataset.test_folder).")
+        if folder.twice:
+            notes.append(f"{folder.twice} files of {UNLABELLED}/ are left out, as {STRAIN}/ has files of their ids.")
         if folder.without_file:
             notes.append(f"{folder.without_file} ids of {LABELS} have no file and are left out.")
         if folder.files.narrow.any():
@@ -205,6 +234,8 @@ def _stream(folder: _Folder, parts: _Parts, notes: tuple[str, ...]) -> StrainSpl
         UserError: some are not of the expected size.
     """
     require_even(folder.strain, folder.files, WINDOW)
+    if folder.test and folder.test_files:
+        require_even(folder.test, folder.test_files, WINDOW)
     splits = {
         name: Split(strain, parts.labels[name], np.full(len(parts.labels[name]), np.nan, dtype=np.float32))
         for name, strain in parts.strain.items()
@@ -218,6 +249,48 @@ def _stream(folder: _Folder, parts: _Parts, notes: tuple[str, ...]) -> StrainSpl
         content_hash=parts.digest,
         notes=(*notes, streamed),
     )
+
+
+def _with_test(folder: _Folder, progress: Progress) -> _Folder:
+    """The folder with the files of test/, which lies beside train/.
+
+    Raises:
+        UserError: it is not there, or holds no file.
+    """
+    above = folder.strain.parent
+    beside = above / UNLABELLED
+    if above.name == STRAIN and _lacking(beside, "a folder"):
+        beside = above.parent / UNLABELLED
+    if reason := _lacking(beside, "a folder"):
+        raise UserError(
+            f"dataset.test_folder=true needs the folder {beside} ({reason}). Unpack the challenge's test files there, "
+            "or leave dataset.test_folder out."
+        )
+    again = beside / UNLABELLED  # some programs unpack test.zip into a folder of its name
+    test = beside if _lacking(again, "a folder") else again
+    files = scan(test, WINDOW, progress, folder.left_out)
+    known = np.isin(files.ids, folder.files.ids)
+    kept = files._replace(ids=files.ids[~known], narrow=files.narrow[~known])
+    if not len(kept.ids):
+        raise UserError(f"There is no file a/b/c/abc*.npy of its own in {test}. Leave dataset.test_folder out.")
+    return folder._replace(test=test, test_files=kept, twice=int(known.sum()))
+
+
+def _draws(salt: bytes, ids: Array) -> Array:
+    """[N, 2] whole numbers below 2**64, even and independent, of every id."""
+    digests = (hashlib.blake2b(salt + name, digest_size=16).digest() for name in ids.tolist())
+    draws: Array = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
+    return draws
+
+
+def _sampled_digest(root: Path, found: Scan) -> str:
+    """Of the names and sizes of files, and of the content of a sample of them."""
+    ids, odd = found.ids, found.odd
+    files = hashlib.sha256(f"{file_bytes(WINDOW)} {ids.dtype} {sorted(odd.items())} ".encode())
+    files.update(ids.tobytes() + _widths(found.narrow))
+    for name in map(bytes.decode, ids[:: max(1, len(ids) // SAMPLED)].tolist()):
+        files.update(b"odd" if name in odd else _digest(found.places.path(root, name)).encode())
+    return files.hexdigest()
 
 
 def _inside(root: Path) -> tuple[Path, Path]:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
+import textwrap
 import time
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 from rich.console import Console
 
-from gwbench.utils.progress import Progress, TerminalProgress, default
+from gwbench.utils.progress import LoggedProgress, TerminalProgress, default
 
 NOTE = "epoch 3/5 loss 372.2 rank 145"
 
@@ -43,7 +47,37 @@ def test_work_that_fails_does_not_say_that_it_is_done() -> None:
     assert "done" not in stream.getvalue()
 
 
-def test_the_default_off_a_terminal_is_silent() -> None:
-    assert type(default()) is Progress
+def test_the_default_off_a_terminal_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    assert type(default()) is LoggedProgress
     with default().task("Embed", 2) as task:
         task.advance()
+    default().say("A record cannot be read.")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_logger_that_is_configured_gets_what_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="gwbench"), default().task("Embed", 2048, "windows") as task:
+        task.advance(2048)
+        default().say("A record cannot be read.")
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said[:2] == [("INFO", "Embed: 2,048 windows"), ("WARNING", "A record cannot be read.")]
+    assert re.fullmatch(r"Embed: done, \d+\.\d s", said[2][1])
+
+
+def test_a_notebook_shows_one_bar_for_each_piece_of_work() -> None:
+    cell = """
+        import time
+        from gwbench.utils.progress import default
+        with default().task("Embed <all>", 4, "windows") as task:
+            for part in range(4):
+                time.sleep(0.3)
+                task.advance(1, "loss 0.5")
+        default().say("2 < 3")
+    """
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(cell))])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    bar, line = notebook.cells[0].outputs
+    assert 'value="1.0000"' in bar["data"]["text/html"]
+    assert "Embed &lt;all&gt;: 100 %" in bar["data"]["text/html"]
+    assert re.search(r"Embed <all>: 100 %, \d s, .*loss 0.5", bar["data"]["text/plain"])
+    assert line["data"]["text/html"] == "<div>2 &lt; 3</div>"

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -216,6 +216,26 @@ class NpyFolder:
         return str(self._ids[position].decode())
 
 
+class WindowFiles(Protocol):
+    """Windows in files of their own: a `NpyFolder`, or several as one."""
+
+    shape: tuple[int, int, int]
+
+    def __getitem__(self, index: slice | Array, /) -> Array: ...
+
+    def read(self, position: int) -> Array:
+        """The window [D, T] at a position; raises as `read_window`."""
+        ...
+
+    def path(self, position: int) -> Path:
+        """The file at a position."""
+        ...
+
+    def name(self, position: int) -> str:
+        """The id at a position."""
+        ...
+
+
 class FolderWindows:
     """Windows that are copied from folders of files; a `contracts.Windows`. Bad files are left out.
 
@@ -224,7 +244,7 @@ class FolderWindows:
         labels: [N] of every split.
     """
 
-    def __init__(self, folders: Mapping[str, NpyFolder], labels: Mapping[str, Array]) -> None:
+    def __init__(self, folders: Mapping[str, WindowFiles], labels: Mapping[str, Array]) -> None:
         self._folders, self._labels = folders, labels
 
     def block(self, rng: np.random.Generator, split: str, start: int, n: int) -> Block:

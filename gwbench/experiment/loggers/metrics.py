@@ -29,8 +29,8 @@ def metrics_of(record: RunRecord) -> dict[str, float]:
     """What came of a run: its figures on the test split, with their intervals, and the seconds that it took."""
     figures = _of_scores(record.metrics) if record.metrics else _of_task(record.task_metrics or {})
     result = {f"test/{name}": value for name, value in figures.items()}
-    if record.validation_auc is not None:
-        result["validation/auc"] = record.validation_auc
+    if record.val_auc is not None:
+        result["validation/auc"] = record.val_auc
     seconds = {name: phase.seconds for name, phase in record.phases.items()}
     result |= {f"seconds/{name}": value for name, value in seconds.items()}
     return result | {"seconds/total": sum(seconds.values())}

@@ -168,7 +168,7 @@ _SPECS = (
     MetricSpec(
         "validation-auc",
         "validation AUC",
-        lambda record: record.validation_auc,
+        lambda record: record.val_auc,
         larger_is_better=True,
         note=lambda _: "choose settings by this one",
     ),

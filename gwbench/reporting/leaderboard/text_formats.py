@@ -29,16 +29,16 @@ DIGITS = 10
 
 def as_json(board: Leaderboard) -> str:
     """The whole structure; text outside ASCII is escaped, so that it moves no cursor."""
-    return json.dumps(_rounded(board.model_dump(mode="json")), indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(rounded(board.model_dump(mode="json")), indent=2, ensure_ascii=True) + "\n"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """A value of JSON with its numbers to `DIGITS`."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list) else value
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list) else value
 
 
 def as_markdown(board: Leaderboard) -> str:
@@ -86,15 +86,20 @@ def _ampersands(columns: list[Column], text: Callable[[Column], str]) -> str:
     return " & ".join(latex(text(column)) for column in columns) + r" \\"
 
 
+def method_fields(board: Leaderboard) -> list[dict[str, Any]]:
+    """One dictionary a method, with the same names in each: full numbers, None or 0 where there is none."""
+    fractions = sorted({cell.label_fraction for table in board.tables for row in table.rows for cell in row.cells})
+    return [_fields(board, table, row, fractions) for table in board.tables for row in table.rows]
+
+
 def as_csv(board: Leaderboard) -> str:
     """One line a method, for programs: full numbers, empty where there is none."""
-    fractions = sorted({cell.label_fraction for table in board.tables for row in table.rows for cell in row.cells})
-    rows = [_fields(board, table, row, fractions) for table in board.tables for row in table.rows]
+    rows = method_fields(board)
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: csv_text(x) if isinstance(x, str) else _rounded(x) for name, x in row.items()})
+        writer.writerow({name: csv_text(x) if isinstance(x, str) else rounded(x) for name, x in row.items()})
     return stream.getvalue()
 
 

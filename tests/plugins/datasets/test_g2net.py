@@ -642,3 +642,81 @@ def test_bad_folders_are_named(tmp_path: Path) -> None:
     refused("leave nothing to train on", path=str(tmp_path), val_fraction=0.5, test_fraction=0.5)
     np.save(place(tmp_path, "abd1").with_name("abc1.npy"), strain_of(0))
     refused("out of place", path=str(tmp_path))
+
+
+# --- the challenge's test/ folder ---
+
+
+def with_test_folder(root: Path, numbers: range, inner: str = "test") -> Path:
+    """The folder, and these files in its test/."""
+    for number in numbers:
+        name = name_of(number)
+        folder = root / inner / name[0] / name[1] / name[2]
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / f"{name}.npy", strain_of(number))
+    return root
+
+
+@pytest.mark.parametrize("inner", ["test", "test/test"])
+def test_the_test_folder_joins_the_training_split_without_labels(tmp_path: Path, inner: str) -> None:
+    root = with_test_folder(make(tmp_path / "all"), range(100, 130), inner)
+    plain, joined = load(root), load(root, test_folder=True)
+    for name in ("val", "test"):
+        np.testing.assert_array_equal(joined[name].strain[:], plain[name].strain[:])
+        np.testing.assert_array_equal(joined[name].label, plain[name].label)
+    count = len(plain.train)
+    assert joined.train.strain.shape == (count + 30, 3, 4096)
+    np.testing.assert_array_equal(joined.train.strain[:count], plain.train.strain[:])
+    np.testing.assert_array_equal(joined.train.label, [*plain.train.label, *[-1] * 30])
+    new = {window.tobytes() for window in joined.train.strain[count:]}
+    assert new == {strain_of(number).astype(np.float32).tobytes() for number in range(100, 130)}
+    mixed = np.array([count + 3, 0, count])  # any order, over both folders
+    np.testing.assert_array_equal(joined.train.strain[mixed][1], plain.train.strain[:1][0])
+    np.testing.assert_array_equal(joined.train.strain[mixed], joined.train.strain[:][mixed])
+    assert joined.content_hash != plain.content_hash
+    assert "Of these, 30 are of test/ (dataset.test_folder)." in joined.notes
+
+
+def test_without_the_test_folder_it_changes_nothing(tmp_path: Path) -> None:
+    before = load(make(tmp_path / "all"))
+    fingerprint = G2Net(path=str(tmp_path / "all")).fingerprint()
+    with_test_folder(tmp_path / "all", range(100, 130))
+    after = load(tmp_path / "all")
+    assert (after.content_hash, after.notes) == (before.content_hash, before.notes)
+    assert G2Net(path=str(tmp_path / "all")).fingerprint() == fingerprint
+    assert set(G2Net(path=str(tmp_path / "all"), test_folder=True).fingerprint()) == {*fingerprint, "test"}
+
+
+def test_files_that_train_has_too_are_left_out_of_the_test_folder(tmp_path: Path) -> None:
+    root = with_test_folder(make(tmp_path / "all"), range(50, 70))  # train/ has 0 to 59
+    joined = load(root, test_folder=True)
+    assert len(joined.train) + len(joined.val) + len(joined.test) == 70
+    assert "10 files of test/ are left out, as train/ has files of their ids." in joined.notes
+
+
+def test_the_limit_holds_for_either_folder(tmp_path: Path) -> None:
+    root = with_test_folder(make(tmp_path / "all"), range(100, 130))
+    plain, joined = load(root, limit=40), load(root, limit=40, test_folder=True)
+    assert len(joined.train) == len(plain.train) + 30
+
+
+def test_the_test_folder_is_stored_with_the_others(tmp_path: Path) -> None:
+    root = with_test_folder(make(tmp_path / "all"), range(100, 130))
+    with place(root, name_of(3)).open("r+b") as file:
+        file.truncate(1000)
+    damaged = next((root / "test").rglob("*.npy"))
+    damaged.write_bytes(b"nothing")
+    context = Context(materialise=True)
+    splits = G2Net(path=str(root), test_folder=True).load(context)
+    assert len(splits.train) + len(splits.val) + len(splits.test) == 88
+    assert (splits.train.label < 0).sum() == 29
+    assert any(damaged.name in reason for reason in context.left_out["train"].values())
+
+
+def test_a_test_folder_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+    root = make(tmp_path / "all")
+    with pytest.raises(UserError, match=r"dataset\.test_folder=true needs the folder .*test \(No such file"):
+        load(root, test_folder=True)
+    (root / "test").mkdir()
+    with pytest.raises(UserError, match="no file a/b/c/abc"):
+        load(root, test_folder=True)
