@@ -19,6 +19,7 @@ from gwbench.utils.subprocesses import respect_quota
 VERBS = {
     "run": "Pre-train, probe and record one method.",
     "suite": "Run a benchmark described in YAML: the runs that are missing.",
+    "runs": "List, show and remove runs.",
     "leaderboard": "Rank the methods of finished runs.",
     "report": "Write an HTML page about a run: its results and how they were made.",
     "compare": "Test two runs against each other and show what differs.",

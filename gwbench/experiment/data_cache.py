@@ -97,13 +97,13 @@ class DataCache:
             timer.windows = sum(kept) if fresh else 0
         return data
 
-    def context(self, spec: RunSpec, progress: Progress) -> RunDataContext:
+    def context(self, spec: RunSpec, progress: Progress, kind: type[RunDataContext] = RunDataContext) -> RunDataContext:
         """What a run hands its dataset."""
         plugin, fingerprint = REGISTRY.get("dataset", spec.dataset.name), self.fingerprint(spec)
         recipes = recipes_of(plugin, spec.dataset.parameters, spec.data_seed, fingerprint)
         if spec.limit is not None:
             recipes = [{**recipe, "limit": spec.limit} for recipe in recipes]
-        context = RunDataContext.of(recipes, root=self._cache, workers=self._workers, progress=progress)
+        context = kind.of(recipes, root=self._cache, workers=self._workers, progress=progress)
         context.limit = spec.limit
         return context
 
@@ -151,10 +151,14 @@ class DataCache:
         )
         folder = CacheDir(self._cache).root
         strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in splits.sizes}
-        for name in _read_often(spec, self._many):
+        for name in read_often(spec, many=self._many):
             strain[name].keep(progress, folder, splits.content_hash)
         self._conditioned = key, ConditionedData(splits, conditioner, strain, folder)
         return self._conditioned[1], True
+
+    def dataset(self, spec: RunSpec) -> Dataset:
+        """The dataset of a run, constructed once."""
+        return self._dataset(spec)[0]
 
     def _dataset(self, spec: RunSpec) -> tuple[Dataset, dict[str, str]]:
         key = spec.dataset.model_dump_json()
@@ -185,7 +189,7 @@ def recipes_of(
     ]
 
 
-def _read_often(spec: RunSpec, many: bool) -> list[str]:
+def read_often(spec: RunSpec, *, many: bool) -> list[str]:
     """The splits that are conditioned once, in the order in which they get the memory."""
     often = []
     if spec.trains:
