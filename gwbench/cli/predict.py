@@ -82,7 +82,7 @@ def predict(
     else:
         damaged = predictor.print_scores(results(), run, inputs, **asked)
     if damaged:
-        asked["progress"].say(f"{len(damaged):,} windows could not be read:")
+        asked["progress"].say(f"{len(damaged):,} window{'' if len(damaged) == 1 else 's'} could not be read:")
         for reason in [*damaged.values()][:SHOWN]:
             asked["progress"].say(reason)
         if len(damaged) > SHOWN:

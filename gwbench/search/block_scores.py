@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +13,24 @@ import torch
 from torch import Tensor
 
 from gwbench.data.strain_files.pieces import PieceReader
+from gwbench.errors import UserError
 from gwbench.search.detector_track import DetectorTrack
 from gwbench.search.scan_plan import ScanBlock, ScanPlan
 from gwbench.search.stretch_conditioning import StretchConditioning
-from gwbench.search.window_scores import score_windows, window_scores
+from gwbench.search.stretch_scorer import StretchScorer
+from gwbench.search.window_scores import score_windows
 from gwbench.utils.files import atomic
 from gwbench.utils.untrusted_arrays import read_npz
 from gwbench.utils.untrusted_files import UnusableError
 
 if TYPE_CHECKING:
+    from gwbench.contracts import Scorer
     from gwbench.data.dataset import Array
     from gwbench.experiment.scorer import RunScorer
+    from gwbench.preprocessing.conditioning import Conditioner
+
+StretchScores = Callable[[Tensor], "tuple[Array, Array | None]"]
+"""From conditioned strain [D, L] to the scores [n] of its windows and their parts [D, n]."""
 
 Advance = Callable[[float], None]
 """Is told of seconds of strain that have been searched."""
@@ -39,6 +46,7 @@ class ScanJob:
         channels, quality: as of `read_strain_series`.
         refit: whether the conditioner is fitted to the strain.
         folder: of the blocks' files.
+        keep_strain: whether the conditioned strain of a block is kept beside its scores, to be scored again.
     """
 
     plan: ScanPlan
@@ -47,10 +55,15 @@ class ScanJob:
     quality: tuple[str, ...]
     refit: bool
     folder: Path
+    keep_strain: bool = False
 
     def file(self, block: ScanBlock) -> Path:
         """Where the scores of a block are kept."""
         return self.folder / f"{block.number:06d}.npz"
+
+    def strain_file(self, block: ScanBlock) -> Path:
+        """Where the conditioned strain of a block is kept, [D, L] float32."""
+        return self.folder / f"{block.number:06d}.npy"
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ class BlockScorer:
         self._job, self._run = job, run
         self._reader = PieceReader(job.channels, job.quality)
         self._strain = StretchConditioning(job.plan, run.conditioner, self._read, refit=job.refit)
-        self._device = next(iter(run.scorer.state_dict().values()), torch.empty(0)).device
+        self._along: tuple[Scorer, StretchScorer] | None = None
         self._slides = run.conditioner.window_step == 1
 
     def score(self, block: ScanBlock, advance: Advance) -> BlockScores:
@@ -121,8 +134,9 @@ class BlockScorer:
         """
         begun, read = time.process_time(), self._reader.cpu_seconds
         scores, parts, variance = [], [], []
+        self._kept: list[Array] = []
         with torch.inference_mode():
-            for score, part, power in self._along(block) if self._slides else self._one_by_one(block):
+            for score, part, power in self._slid(block) if self._slides else self._one_by_one(block):
                 scores.append(score)
                 if part is not None:
                     parts.append(part)
@@ -135,21 +149,37 @@ class BlockScorer:
             np.concatenate(variance, axis=1),
             time.process_time() - begun + self._reader.cpu_seconds - read,
         )
+        if self._job.keep_strain:
+            with atomic(self._job.strain_file(block)) as temporary, temporary.open("wb") as stream:
+                np.save(stream, np.concatenate(self._kept, axis=1))
         result.write(self._job.file(block))
         return result
 
-    def _along(self, block: ScanBlock) -> Iterator[tuple[Array, Array | None, Array]]:
+    def conditioner_of(self, piece: int) -> Conditioner:
+        """The conditioner of a piece of the plan."""
+        return self._strain.conditioner_of(piece)
+
+    def along(self, conditioner: Conditioner) -> StretchScores:
+        """What scores the windows of strain that a conditioner has conditioned."""
+        scorer = self._run.scorer.refitted(conditioner).eval() if self._job.refit else self._run.scorer
+        if self._along is None or self._along[0] is not scorer:
+            shape = self._job.plan.shape
+            self._along = scorer, StretchScorer(scorer, shape.window, shape.step)
+        return self._along[1].scores
+
+    def _slid(self, block: ScanBlock) -> Iterator[tuple[Array, Array | None, Array]]:
         """Scores, parts and variances of a block, whose windows are cut out of conditioned strain."""
-        shape, scorer = self._job.plan.shape, self._run.scorer
+        shape = self._job.plan.shape
         first = block.first * shape.step
         stop = first + (block.windows - 1) * shape.step + shape.window
-        rest = torch.empty(len(self._job.tracks), 0)
+        rest = torch.empty(len(self._job.tracks), 0, device=self._run.conditioner.device)
         for conditioner, part in self._strain.stretches(block.segment, first, stop):
+            if self._job.keep_strain:
+                self._kept.append(part.cpu().numpy())
             strain = torch.cat([rest, part], 1)
             count = (strain.shape[1] - shape.window) // shape.step + 1
             if count > 0:
-                own = scorer.refitted(conditioner) if self._job.refit else scorer
-                score, parts = window_scores(own, strain.to(self._device), shape.window, shape.step)
+                score, parts = self.along(conditioner)(strain)
                 yield score, parts, _variance(part, shape.window)
                 strain = strain[:, count * shape.step :]
             rest = strain
@@ -157,7 +187,7 @@ class BlockScorer:
     def _one_by_one(self, block: ScanBlock) -> Iterator[tuple[Array, Array | None, Array]]:
         """Scores, parts and variances of a block, whose windows are conditioned one by one."""
         for windows in self._strain.windows(block.segment, block.first, block.windows):
-            score, parts = score_windows(self._run.scorer, windows.to(self._device))
+            score, parts = score_windows(self._run.scorer, windows)
             yield score, parts, windows.square().mean(2).T.cpu().numpy()
 
     def _read(self, start: int, stop: int) -> Array:
@@ -173,15 +203,27 @@ def _variance(strain: Tensor, window: int) -> Array:
 def missing_blocks(job: ScanJob) -> list[ScanBlock]:
     """The blocks without a whole file."""
     detectors = len(job.tracks)
-    return [block for block in job.plan.blocks if BlockScores.read(job.file(block), block.windows, detectors) is None]
+    return [
+        block
+        for block in job.plan.blocks
+        if BlockScores.read(job.file(block), block.windows, detectors) is None
+        or (job.keep_strain and not job.strain_file(block).exists())
+    ]
 
 
-def read_blocks(job: ScanJob, blocks: Sequence[ScanBlock]) -> list[BlockScores]:
-    """The scores of some blocks that are done."""
-    found = [BlockScores.read(job.file(block), block.windows, len(job.tracks)) for block in blocks]
-    if any(scores is None for scores in found):
-        raise UnusableError("a file of scores has gone while it was needed")
-    return [scores for scores in found if scores is not None]
+def read_blocks(job: ScanJob) -> list[BlockScores]:
+    """The scores of all blocks, which are done.
+
+    Raises:
+        UserError: a file has gone, or was changed.
+    """
+    found = []
+    for block in job.plan.blocks:
+        scores = BlockScores.read(job.file(block), block.windows, len(job.tracks))
+        if scores is None:
+            raise UserError(f"{job.file(block)} has gone or was changed. Give the same command again.")
+        found.append(scores)
+    return found
 
 
 __all__ = ["Advance", "BlockScorer", "BlockScores", "ScanJob", "missing_blocks", "read_blocks"]

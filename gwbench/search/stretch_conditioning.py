@@ -57,7 +57,7 @@ class StretchConditioning:
         begin, end = segment.start + edge + first, segment.start + edge + stop
         half = round(FADE / 2 * self._plan.shape.rate)
         borders = [*segment.cuts, segment.stop]
-        waiting = torch.empty(len(self._run.detectors), 0)
+        waiting = torch.empty(len(self._run.detectors), 0, device=self._run.device)
         for place, piece in enumerate(segment.pieces):
             inner = (place > 0, place + 1 < len(segment.pieces))
             low = max(begin, borders[place] - half * inner[0])
@@ -66,9 +66,9 @@ class StretchConditioning:
                 continue
             part = self._conditioned(piece, low, high)
             if inner[0]:
-                part *= _ramp(low, high, borders[place], half)
+                part *= _ramp(low, high, borders[place], half).to(part)
             if inner[1]:
-                part *= 1 - _ramp(low, high, borders[place + 1], half)
+                part *= 1 - _ramp(low, high, borders[place + 1], half).to(part)
             overlap = waiting.shape[1]
             part[:, :overlap] += waiting
             # What the next piece still adds to.
@@ -76,9 +76,9 @@ class StretchConditioning:
             done = max(min(done, high - low), 0)
             waiting = part[:, done:]
             if done:
-                yield self._of(piece), part[:, :done]
+                yield self.conditioner_of(piece), part[:, :done]
         if waiting.shape[1]:
-            yield self._of(segment.pieces[-1]), waiting
+            yield self.conditioner_of(segment.pieces[-1]), waiting
 
     def windows(self, number: int, first: int, count: int) -> Iterator[Tensor]:
         """Conditioned windows [B, D, T] one by one, for conditioning that has no long form.
@@ -99,7 +99,7 @@ class StretchConditioning:
     def _conditioned(self, piece: int, start: int, stop: int) -> Tensor:
         """[D, stop - start] with one piece's conditioner."""
         edge = self._plan.shape.edge
-        conditioner = self._of(piece)
+        conditioner = self.conditioner_of(piece)
         strain = self._read(start - edge, stop + edge)
         # Conditioners keep a response for every length: a few lengths serve all pieces.
         unit = round(LENGTHS * self._plan.shape.rate)
@@ -107,7 +107,7 @@ class StretchConditioning:
         rows = [conditioner.condition_segment(row, place) for place, row in enumerate(strain)]
         return torch.stack(rows)[:, : stop - start]
 
-    def _of(self, piece: int) -> Conditioner:
+    def conditioner_of(self, piece: int) -> Conditioner:
         """The conditioner of a piece."""
         if not self._refit:
             return self._run

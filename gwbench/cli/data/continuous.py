@@ -103,7 +103,8 @@ def continuous(
     try:
         settings = ContinuousSettings(noise=kinds, detectors=names, **chosen)
     except pydantic.ValidationError as error:
-        raise UserError(f"gwbench data make continuous: {reason(error)}.") from None
+        option = str(error.errors()[0]["loc"][0]).replace("_", "-")
+        raise UserError(f"--{option}: {reason(error)}.") from None
     made = make_continuous(
         settings,
         None if out is None else out.absolute(),

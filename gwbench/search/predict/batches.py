@@ -78,7 +78,7 @@ def score_batches(
     with progress.task("Score windows", total - begin, "windows") as task:
         for source, batch in ahead(_read, _parts(sources, begin)):
             rows = np.zeros(len(batch.ids), batches.row_type)
-            for name in ("score", "probability", "variance"):
+            for name in batches.row_type.names or ():
                 rows[name] = np.nan
             rows[batch.whole] = scored = batches(source, batch.strain)
             if len(scored) and not looked:

@@ -91,7 +91,7 @@ def _submission(path: Path, blocks: Blocks, windows: int, width: int, facts: Map
 def _hdf5(path: Path, blocks: Blocks, windows: int, width: int, facts: Mapping[str, str]) -> None:
     import h5py
 
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:  # `atomic` holds the file
         file.attrs.update(facts)
         names = file.create_dataset("id", (windows,), h5py.string_dtype())
         columns = {name: file.create_dataset(name, (windows,), "<f8") for name in ("score", "probability")}

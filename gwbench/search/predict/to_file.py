@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +64,8 @@ def predict_to_file(
     batches = BatchScorer(scorer, sources, conditioning, embedding=outputs.has_embedding(output))
     key = _key(batches, sources, output.suffix.lower())
     known = read_prediction_record(output)
-    if known is not None and known.key == key and output.is_file() and file_digest(output) == known.sha256:
+    done = known is not None and known.key == key and output.is_file() and file_digest(output) == known.sha256
+    if known is not None and done and not _any_mended(sources, known.damaged):
         progress.say(f"{output} is there already, of the same run and windows.")
         return known
     partial = PartialRows(output, key, batches.row_type)
@@ -80,6 +81,15 @@ def predict_to_file(
     finally:
         partial.close(remove=whole)
     return record
+
+
+def _any_mended(sources: Sequence[WindowSource], damaged: Mapping[str, str]) -> bool:
+    """Whether a window can be read now that could not be read before."""
+    for source in sources if damaged else ():
+        for place, name in enumerate(source.ids(0, len(source))):
+            if name in damaged and not source.read(place, place + 1).damaged:
+                return True
+    return False
 
 
 def _refuse_twice(sources: Sequence[WindowSource]) -> None:
