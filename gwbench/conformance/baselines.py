@@ -25,14 +25,12 @@ from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.spec import RunSpec
 from gwbench.nn.detector_encoder import DetectorEncoder, parse_groups
 from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
+from gwbench.registry import ALL_LABELS_TAG
 from gwbench.simulation.signals import SignalModel
 from gwbench.simulation.strain import Simulation
 from gwbench.utils.progress import Progress
 
 SIZES = {"train": 96, "val": 48, "test": 48}
-
-ALL_LABELS_TAG = "all-labels"
-"""The tag of a baseline that uses every label of the training split."""
 
 
 @check("baseline")

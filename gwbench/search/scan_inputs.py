@@ -15,6 +15,7 @@ from gwbench.errors import UserError
 from gwbench.search.event_strain import fetch_event, find_event
 from gwbench.search.scan_executors import RunSource
 from gwbench.search.scan_plan import WindowShape
+from gwbench.search.stretch_scorer import shared_step
 from gwbench.utils.files import file_digest
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def load_run(run: str | Path | RunScorer, plugins: Sequence[str], device: str) -
 
 
 def files_of(
-    strain: Places, event: str | None, duration: float | None, detectors: Sequence[str], host: str, progress: Progress
+    strain: Places, event: str | None, duration: float | None, host: str, detectors: Sequence[str], progress: Progress
 ) -> ScanInputs:
     """The strain files, those of an event fetched where none are given.
 
@@ -122,7 +123,7 @@ def window_shape(run: RunScorer, stride: float, progress: Progress) -> WindowSha
             f"--stride {stride:g}: expected seconds from one sample, {1 / rate:.3g}, to one window, "
             f"{run.window / rate:g}."
         )
-    step = max(1, round(stride * rate))
+    step = shared_step(run, stride) if conditioner.window_step == 1 else max(1, round(stride * rate))
     if abs(step / rate - stride) > 1e-9:
         progress.say(f"Windows slide by {step} samples, {step / rate:.6g} s.")
     edge = getattr(conditioner, "reach", 0) if conditioner.window_step == 1 else conditioner.margin

@@ -166,7 +166,7 @@ def _searched_run(run: RunScorer) -> SearchedRun:
 
 
 def _environment(run: RunScorer) -> Environment:
-    from gwbench import __version__
+    from gwbench._version import __version__
     from gwbench.experiment import environment
     from gwbench.experiment.record import Environment
 
