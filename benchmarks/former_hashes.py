@@ -4,6 +4,9 @@
 
 reads the plugins' sources as they were committed at COMMIT, and writes for each the hash of its bytes, which its
 records hold, and the hash of what that source did. A test makes the list again from the commits that it names.
+
+It also lists the plugins whose code has changed since and whose scores have not: `SAME_SCORES` names the commits, and
+another test has the code as it was there and as it is score the same windows, and finds the same numbers.
 """
 
 from __future__ import annotations
@@ -32,13 +35,24 @@ RENAMED: dict[str, dict[str, str]] = {
 They are names of gwbench's helpers that a plugin uses, or a plugin's own; nothing but the name was changed.
 """
 
+SAME_SCORES: dict[str, tuple[str, ...]] = {
+    # since then they also keep what they score with, so that a finished run can score new strain
+    "baseline band-power": ("5583e9926e08e64e2f2e4cc252157c32af942d47",),
+    "baseline matched-filter": ("5583e9926e08e64e2f2e4cc252157c32af942d47",),
+}
+"""By kind and name: commits at which a plugin's code was another and gave the very scores that it gives today.
+
+A plugin that is changed after this list was made is another method again, until the list is made anew.
+"""
+
 
 @click.command()
 @click.argument("commits", nargs=-1, required=True)
 def main(commits: tuple[str, ...]) -> None:
     """List the plugins of COMMITS."""
     full = [_git("rev-parse", commit).decode().strip() for commit in commits]
-    LEDGER.write_text(json.dumps({"commits": full, "plugins": ledger(full)}, indent=1, sort_keys=True) + "\n")
+    listed = {"commits": full, "plugins": ledger(full), "same_scores": same_scores()}
+    LEDGER.write_text(json.dumps(listed, indent=1, sort_keys=True) + "\n")
 
 
 def ledger(commits: list[str]) -> dict[str, dict[str, str]]:
@@ -57,6 +71,26 @@ def ledger(commits: list[str]) -> dict[str, dict[str, str]]:
                 kind = group.removeprefix("gwbench.").removesuffix("s")
                 found.setdefault(f"{kind} {name}", {})[old] = meaning
     return found
+
+
+def same_scores() -> dict[str, dict[str, str]]:
+    """By kind and name of a plugin: the hash of what it does today, by that of earlier code with the same scores."""
+    found: dict[str, dict[str, str]] = {}
+    for name, commits in SAME_SCORES.items():
+        module = module_of(name)
+        today = code_hash((ROOT / f"{module.removeprefix('gwbench.').replace('.', '/')}.py").read_bytes())
+        found[name] = {hashes(commit, module)[1]: today for commit in commits}
+    return found
+
+
+def module_of(name: str) -> str:
+    """The module of a plugin, by kind and name, which builds on no other plugin."""
+    kind, _, plugin = name.partition(" ")
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = config["options.entry_points"][f"gwbench.{kind}s"].strip().splitlines()
+    targets = {entry.strip(): target.strip() for entry, _, target in (line.partition("=") for line in lines)}
+    return targets[plugin].partition(":")[0]
 
 
 def hashes(commit: str, module: str) -> tuple[str, str]:

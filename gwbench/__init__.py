@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.runner import run
+    from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
+    from gwbench.search.predict.predictor import predict
+    from gwbench.search.scan import scan
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -46,15 +49,29 @@ class _MovedModules:
 sys.meta_path.append(_MovedModules)
 warn_of_namesake(Path(__file__).resolve().parent.parent)
 
-__all__ = ["RunRecord", "__version__", "leaderboard", "load_encoder", "read_record", "register", "run"]
+__all__ = [
+    "RunRecord",
+    "__version__",
+    "leaderboard",
+    "load_encoder",
+    "load_scorer",
+    "predict",
+    "read_record",
+    "register",
+    "run",
+    "scan",
+]
 
 _HOMES = {
     "RunRecord": "gwbench.experiment.record",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
+    "load_scorer": "gwbench.experiment.scorer",
+    "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
     "run": "gwbench.experiment.runner",
+    "scan": "gwbench.search.scan",
 }
 
 

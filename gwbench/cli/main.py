@@ -18,11 +18,14 @@ from gwbench.utils.subprocesses import respect_quota
 
 VERBS = {
     "run": "Pre-train, probe and record one method.",
+    "predict": "Score windows of strain by a finished run, as for the challenge's submission.",
+    "scan": "Search continuous strain with a finished run: triggers and their false-alarm rates.",
     "suite": "Run a benchmark described in YAML: the runs that are missing.",
     "runs": "List, show and remove runs.",
     "leaderboard": "Rank the methods of finished runs.",
     "report": "Write an HTML page about a run: its results and how they were made.",
     "compare": "Test two runs against each other and show what differs.",
+    "search": "Evaluate searches of continuous strain, gwbench's own and anybody's.",
     "list": "List plugins.",
     "show": "Show one plugin, or the settings of training, evaluation or conditioning.",
     "new": "Write a working plugin and its test, to start your own from.",

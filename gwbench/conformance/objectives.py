@@ -43,7 +43,7 @@ def smallest_batch(subject: Subject) -> str:
     """The loss is finite for the smallest batch that it declares."""
     least = subject.target.min_batch
     trial = Trial(subject)
-    loss = trial.loss(pairs(least))
+    loss = trial.loss(trial.pairs(least))
     require(bool(torch.isfinite(loss)), f"the loss of {least} pairs is {loss.item()}")
     return f"{loss.item():.4g} for {least} pairs"
 
@@ -71,7 +71,7 @@ def aligned(subject: Subject) -> str:
     trial.train(STEPS)
     losses = []
     for number in range(COMPARED):
-        a, b = pairs(BATCH, seed=1000 + number)
+        a, b = trial.pairs(BATCH, seed=1000 + number)
         shuffled = View(b.samples.roll(1, 0), b.detectors.roll(1, 0))
         losses.append((trial.peek((a, b)), trial.peek((a, shuffled))))
     means = [sum(column) / COMPARED for column in zip(*losses, strict=True)]
@@ -114,7 +114,7 @@ def resumes(subject: Subject) -> str:
 def input_kept(subject: Subject) -> str:
     """Does not change the views."""
     trial = Trial(subject)
-    views = copy.deepcopy(pairs(BATCH))
+    views = copy.deepcopy(trial.pairs(BATCH))
     before = [(view.samples.clone(), view.detectors.clone()) for view in views]
     trial.loss(views)
     for view, (samples, detectors) in zip(views, before, strict=True):
@@ -187,30 +187,47 @@ def pairs(batch: int, seed: int = 0) -> tuple[View, View]:
     return a, b
 
 
+@lru_cache(maxsize=2 * STEPS)
+def slid_pairs(batch: int, seed: int = 0) -> tuple[View, View]:
+    """Toy signals of the network in independent noise, and the same slid between detectors, [batch, D, WINDOW] each."""
+    generator = torch.Generator().manual_seed(seed)
+    signals = 2 * Chirps(len(DETECTORS), WINDOW).draw(batch, generator)
+    strain = signals + torch.randn(signals.shape, generator=generator)
+    slid = torch.stack([strain[:, d].roll(d, 0) for d in range(len(DETECTORS))], dim=1)
+    index = torch.arange(len(DETECTORS)).expand(batch, len(DETECTORS))
+    return View(strain, index), View(slid, index)
+
+
 class Trial:
     """An objective in training with a toy encoder.
 
     Raises:
-        UserError: the objective refuses views of one detector, or the width of the embedding.
+        NotApplicable: the objective refuses views of one detector, and of the network too.
+        UserError: the objective refuses the width of the embedding.
     """
 
     def __init__(self, subject: Subject, *, encoder: type[Encoder] = Spectral, seed: int = 0) -> None:
-        if reason := combination(subject.target, network=False):
+        self.network = bool(combination(subject.target, network=False))
+        if self.network and (reason := combination(subject.target, network=True)):
             raise NotApplicable(reason)
         self.device = subject.device
         with seeds.torch_global(seed, "init"):
-            shape = InputShape(1, WINDOW, SAMPLE_RATE)
+            shape = InputShape(len(DETECTORS) if self.network else 1, WINDOW, SAMPLE_RATE)
             everyone = [list(range(len(DETECTORS)))]
-            self.encoder = DetectorEncoder(lambda: encoder(shape), everyone).to(self.device)
+            self.encoder = DetectorEncoder(lambda: encoder(shape), everyone, network=self.network).to(self.device)
             self.objective: Objective = subject.build(EMBED_DIM).to(self.device)
             self.objective.attach(self.encoder)
         self.objective.to(self.device).train()
         self.encoder.train()
         self.step = 0
 
+    def pairs(self, batch: int, seed: int = 0) -> tuple[View, View]:
+        """Toy views of one detector; or of the network, where the objective refuses those."""
+        return slid_pairs(batch, seed) if self.network else pairs(batch, seed)
+
     def loss(self, views: tuple[View, View] | None = None) -> Tensor:
         """The loss of views, or of a batch that belongs to the step; random numbers belong to the step too."""
-        views = views or pairs(BATCH, seed=self.step)
+        views = views or self.pairs(BATCH, seed=self.step)
         moved = [View(view.samples.to(self.device), view.detectors.to(self.device)) for view in views]
         with seeds.torch_global(0, "noise", self.step):
             loss: Tensor = self.objective(*moved, self.encoder)

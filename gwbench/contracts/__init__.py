@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from gwbench.contracts.scorer import Scorer
 from gwbench.contracts.values import (
     Embedded,
     Encode,
@@ -211,6 +212,9 @@ class Task(PluginContract, ABC):
             test: [N_test, F] embeddings of the test split, without targets.
             settings: of the run.
 
+        Returns:
+            The predictions; with the fitted probe as `head`, the run's encoder can score new strain.
+
         Raises:
             UserError: the windows have too few targets, or an embedding is not finite.
         """
@@ -260,6 +264,21 @@ class Baseline(PluginContract, ABC):
     def scores(self, context: RunContext) -> Scores:
         """Scores of the test split; labels are used at `context.labelled` and in the validation split only."""
 
+    def load_scorer(self, state: Mapping[str, Tensor], conditioner: StrainConditioner) -> Scorer | None:
+        """The scorer of a finished run, made of what that kept; None where `scores` gives none.
+
+        A baseline whose `Scores.scorer` is an encoder with a linear head (`gwbench.nn.encoder_scorer`) needs none: the
+        core loads it.
+
+        Args:
+            state: the scorer's `state_dict`, finite numbers from a file that may be another's.
+            conditioner: the run's.
+
+        Raises:
+            ValueError: the tensors are not those of such a scorer.
+        """
+        return None
+
 
 __all__ = [
     "Array",
@@ -284,6 +303,7 @@ __all__ = [
     "PluginContract",
     "ProbeSettings",
     "RunContext",
+    "Scorer",
     "Scores",
     "SignalSettings",
     "SignalSource",

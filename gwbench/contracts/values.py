@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gwbench.data.dataset import Array, NoiseSource, SignalSettings, SignalSource, StrainSplits
 
 if TYPE_CHECKING:
+    from gwbench.contracts.scorer import Scorer
     from gwbench.utils.progress import Progress
 
 
@@ -115,6 +116,10 @@ class Scores:
         neighbours: [N_test] scores of the nearest neighbours, where there are embeddings.
         embeddings: test embeddings [N_test, F], where there are any.
         parameters: trainable parameters of the method's network; 0 without one.
+        val: [N_val] scores of the validation split, NaN for windows that were not scored; the core scores them where
+            there are none.
+        head: a task's fitted probe, `gwbench.nn.linear_head.LinearHead`; with the encoder it becomes the `scorer`.
+        scorer: what scores new strain as the test split was scored; kept with the run.
     """
 
     test: Array
@@ -122,6 +127,9 @@ class Scores:
     neighbours: Array | None = None
     embeddings: Array | None = None
     parameters: int = 0
+    val: Array | None = field(default=None, repr=False, compare=False)
+    head: nn.Module | None = field(default=None, repr=False, compare=False)
+    scorer: Scorer | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,10 @@ class StrainConditioner(Protocol):
 
     def __call__(self, strain: Tensor | Array) -> Tensor:
         """Conditioned strain [n, D, T] of strain [n, D, T + 2 margin]."""
+        ...
+
+    def noise_power(self) -> Tensor | None:
+        """[D, T // 2 + 1] mean |rfft|^2 of conditioned windows of noise alone; None where no PSD was measured."""
         ...
 
 

@@ -168,15 +168,25 @@ class Tree:
                 f"The {self.what} {self.path}: {dataset.name} holds {size:,} values, where at most {most:,} fit. "
                 "It is damaged, or made to do harm."
             )
-        declared, stored = size * dataset.dtype.itemsize, self._stored(dataset, 0)
-        self._declared += declared
+        self._check_stored(dataset, size)
+        return dataset[()]
+
+    def read_part(self, dataset: h5py.Dataset, start: int, stop: int) -> Any:
+        """Values `start` to `stop` of a dataset that has one axis longer than 1. Raises `UserError` as `read`."""
+        self._check_stored(dataset, stop - start)
+        longest = max(range(dataset.ndim), key=lambda axis: dataset.shape[axis])
+        return dataset[tuple(slice(start, stop) if axis == longest else 0 for axis in range(dataset.ndim))]
+
+    def _check_stored(self, dataset: h5py.Dataset, values: int) -> None:
+        """Refuse a dataset of more than can be stored, or to read more values than a file of this size may give."""
+        declared, stored = int(dataset.size or 0) * dataset.dtype.itemsize, self._stored(dataset, 0)
+        self._declared += values * dataset.dtype.itemsize
         limit = MOST + TIMES_FILE * self.path.stat().st_size
         if declared > FACTOR * stored + SLACK or self._declared > limit:
             raise UserError(
                 f"The {self.what} {self.path}: {dataset.name} declares {declared / 2**20:,.0f} MiB, of which "
                 f"{stored / 2**20:,.3f} MiB are stored. It is damaged, or made to do harm."
             )
-        return dataset[()]
 
     def _step(
         self, group: h5py.Group, name: str, around: tuple[h5py.Group, ...], links: int

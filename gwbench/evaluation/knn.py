@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gwbench.evaluation.linear_probe import Standardiser, labelled_part, require_finite
+from gwbench.evaluation.linear_probe import labelled_part, require_finite
+from gwbench.evaluation.standardiser import Standardiser
 
 if TYPE_CHECKING:
     import torch

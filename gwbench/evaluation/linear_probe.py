@@ -15,7 +15,7 @@ its interval.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gwbench.errors import UserError
+from gwbench.evaluation.standardiser import Standardiser, row_blocks
 from gwbench.evaluation.statistics import auc
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
+
+    from gwbench.nn.linear_head import LinearHead
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -40,13 +43,6 @@ MAX_EXTENSIONS = 3
 MAX_ITERATIONS = 1000
 GRADIENT_TOLERANCE = 1e-5
 """On the largest component of the gradient of the mean loss; what float32 resolves."""
-
-FARTHEST = 1e6
-"""Standard deviations at which a standardised feature is cut off, so that one which hardly varies in the labelled
-training part and does elsewhere cannot overflow. Training windows never get there: they lie within sqrt(n)."""
-
-BLOCK_BYTES = 64 * 2**20
-"""Size of a block of embeddings in float64."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +72,9 @@ class ProbeResult:
         chosen: the fit that gave the scores.
         path: every fit, strongest regularisation first.
         n_train: labelled windows that were fitted.
+        standardiser: of the embeddings, fitted to these windows.
+        weight: [F] of standardised features.
+        intercept: added to their weighted sum.
     """
 
     test_scores: Floats
@@ -83,6 +82,9 @@ class ProbeResult:
     chosen: ProbeFit
     path: tuple[ProbeFit, ...]
     n_train: int
+    standardiser: Standardiser
+    weight: Floats
+    intercept: float
 
     @property
     def strength(self) -> float:
@@ -94,39 +96,14 @@ class ProbeResult:
         """ROC-AUC on validation by strength."""
         return {fit.strength: fit.val_auc for fit in self.path}
 
+    def head(self) -> LinearHead:
+        """The probe as a module, [B, F] -> [B]: what scores new embeddings as the test split was scored."""
+        import torch
 
-@dataclass(frozen=True)
-class Standardiser:
-    """Takes every feature to zero mean and unit standard deviation; a constant feature to zero.
+        from gwbench.nn.linear_head import LinearHead
 
-    Attributes:
-        mean: [F].
-        inverse_std: [F]; 0 where a feature is constant up to its rounding.
-    """
-
-    mean: Floats
-    inverse_std: Floats
-
-    @classmethod
-    def fit(cls, x: Array) -> Standardiser:
-        """Measure embeddings [N, F]."""
-        mean = sum(block.sum(axis=0) for _, block in _blocks(x)) / len(x)
-        std = np.sqrt(sum(((block - mean) ** 2).sum(axis=0) for _, block in _blocks(x)) / len(x))
-        rounding = float(np.finfo(x.dtype).eps) if np.issubdtype(x.dtype, np.floating) else 0.0
-        varies = std > 4.0 * rounding * np.abs(mean)
-        return cls(mean, np.divide(1.0, std, out=np.zeros_like(std), where=varies))
-
-    def blocks(self, x: Array) -> Iterator[tuple[slice, Floats]]:
-        """Standardised embeddings, float64, a bounded number of rows at a time, with the rows they are."""
-        for rows, block in _blocks(x):
-            yield rows, np.clip((block - self.mean) * self.inverse_std, -FARTHEST, FARTHEST)
-
-    def transform(self, x: Array) -> NDArray[np.float32]:
-        """Standardised embeddings [N, F] as float32."""
-        out = np.empty(x.shape, dtype=np.float32)
-        for rows, block in self.blocks(x):
-            out[rows] = block
-        return out
+        values = (self.standardiser.mean, self.standardiser.inverse_std, self.weight, np.asarray(self.intercept))
+        return LinearHead(*map(torch.from_numpy, values))
 
 
 def linear_probe(
@@ -170,6 +147,9 @@ def linear_probe(
         chosen=chosen.fit,
         path=tuple(candidate.fit for candidate in candidates),
         n_train=len(seen),
+        standardiser=standardiser,
+        weight=chosen.weight,
+        intercept=chosen.intercept,
     )
 
 
@@ -229,7 +209,7 @@ def labelled_part(x: Array, y: Array, split: str) -> tuple[Array, NDArray[np.boo
 
 def require_finite(x: Array, split: str) -> None:
     """Raise `UserError` where an embedding [N, F] of a split holds NaN or infinity."""
-    bad = sum(int(np.count_nonzero(~np.isfinite(block).all(axis=1))) for _, block in _blocks(x))
+    bad = sum(int(np.count_nonzero(~np.isfinite(block).all(axis=1))) for _, block in row_blocks(x))
     if bad:
         raise UserError(
             f"{bad} of {len(x)} {split} embeddings hold NaN or infinity: the encoder diverged. "
@@ -316,14 +296,6 @@ def _decision(x: Array, standardiser: Standardiser, weight: Floats, intercept: f
     for rows, block in standardiser.blocks(x):
         out[rows] = block @ weight + intercept
     return out
-
-
-def _blocks(x: Array) -> Iterator[tuple[slice, Floats]]:
-    """The rows of [N, F] as float64, a bounded number at a time."""
-    step = max(1, BLOCK_BYTES // (8 * max(1, x.shape[1])))
-    for start in range(0, len(x), step):
-        rows = slice(start, min(start + step, len(x)))
-        yield rows, x[rows].astype(np.float64)
 
 
 def _checked_grid(strengths: Sequence[float]) -> tuple[float, ...]:

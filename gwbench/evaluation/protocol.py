@@ -10,6 +10,8 @@ import numpy as np
 from gwbench.contracts import Array, Embedded, ProbeSettings, Scores, StrainSplits, Task
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.nn.detector_encoder import embed_in_chunks
+from gwbench.nn.encoder_scorer import EncoderScorer
+from gwbench.nn.linear_head import LinearHead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +78,12 @@ class Protocol:
         settings = ProbeSettings(self.seed, self.neighbours, device, progress)
         scores = self.task.fit_predict(train, val, embeddings["test"], settings)
         parameters = sum(parameter.numel() for parameter in encoder.parameters())
-        return replace(scores, embeddings=embeddings["test"], parameters=parameters)
+        scores = replace(scores, embeddings=embeddings["test"], parameters=parameters)
+        if scores.head is None:
+            return scores
+        if not isinstance(scores.head, LinearHead):
+            raise TypeError(f"a task's head is a gwbench.nn.linear_head.LinearHead, not {type(scores.head).__name__}")
+        return replace(scores, scorer=EncoderScorer(encoder, scores.head.to(device)))
 
 
 def _embed(encoder: DetectorEncoder, strain: ConditionedStrain, index: Array, device: str, task: Any) -> Array:

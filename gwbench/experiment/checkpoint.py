@@ -1,13 +1,14 @@
-"""A run's encoder after the run: saved with its conditioning, loaded to embed new strain."""
+"""A run's encoder after the run: saved with its conditioning, loaded to embed and score new strain."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load, save
+from torch import Tensor
 
 from gwbench.contracts import Array, InputShape
 from gwbench.errors import UserError
@@ -21,6 +22,7 @@ from gwbench.utils.untrusted_files import UnusableError, open_plain
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
+    from gwbench.experiment.scorer import RunScorer, WindowScores
     from gwbench.experiment.spec import RunSpec
     from gwbench.preprocessing.conditioning import Conditioner
 
@@ -36,27 +38,50 @@ class FrozenEncoder:
 
     Attributes:
         encoder: the network; `encoder.embed` takes conditioned strain.
-        conditioner: the run's; fitted on its training split.
+        conditioner: the run's, fitted on its training split; it may be replaced by one that `conditioner.refit(strain)`
+            measures on other strain.
+        folder: of the run.
     """
 
-    def __init__(self, encoder: DetectorEncoder, conditioner: Conditioner) -> None:
+    def __init__(self, encoder: DetectorEncoder, conditioner: Conditioner, folder: Path) -> None:
         self.encoder = encoder.eval()
         self.conditioner = conditioner
+        self.folder = folder
+        self._scorer: RunScorer | None = None
 
     def __call__(self, strain: Array) -> Array:
         """Embeddings [N, F] float32 of strain [N, D, T + 2 margin], in strain units, in the run's detector order."""
         conditioner = self.conditioner
-        expected = (len(conditioner.detectors), conditioner.window + 2 * conditioner.margin)
-        if strain.ndim != 3 or strain.shape[1:] != expected:
-            raise UserError(
-                f"Strain of shape {strain.shape} is not [N, {expected[0]}, {expected[1]}]: "
-                f"{', '.join(conditioner.detectors)}; {conditioner.window} samples and a margin of "
-                f"{conditioner.margin} on either side, for whitening."
-            )
+        require_windows(strain, conditioner)
         embeddings = embed_in_chunks(
             self.encoder, len(strain), lambda part: conditioner(strain[part]), chunk=EMBED_CHUNK
         )
         return embeddings.numpy()
+
+    def score(self, strain: Array) -> WindowScores:
+        """Log-odds and probability of "signal" by the run's probe, of strain as `__call__` takes it.
+
+        Raises:
+            UserError: the run has kept no probe, or as `RunScorer.score`.
+        """
+        from gwbench.experiment.scorer import scorer_of
+
+        if self._scorer is None:
+            self._scorer = scorer_of(self.folder, self.encoder)
+        if self._scorer.conditioner is not self.conditioner:
+            self._scorer = self._scorer.with_conditioner(self.conditioner)
+        return self._scorer.score(strain)
+
+
+def require_windows(strain: Array, conditioner: Conditioner) -> None:
+    """Raise `UserError` unless strain is [N, D, T + 2 margin]."""
+    expected = (len(conditioner.detectors), conditioner.window + 2 * conditioner.margin)
+    if strain.ndim != 3 or strain.shape[1:] != expected:
+        raise UserError(
+            f"Strain of shape {strain.shape} is not [N, {expected[0]}, {expected[1]}]: "
+            f"{', '.join(conditioner.detectors)}; {conditioner.window} samples and a margin of "
+            f"{conditioner.margin} on either side, for whitening."
+        )
 
 
 def build_encoder(spec: RunSpec, detectors: Sequence[str], window: int, sample_rate: float) -> DetectorEncoder:
@@ -87,10 +112,11 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
 
         encoder = gwbench.load_encoder("runs/...")
         embeddings = encoder(strain)  # [N, D, T + 2 margin] -> [N, F]
+        encoder.score(strain).log_odds  # [N], by the run's probe
 
     Args:
         folder: of the run.
-        plugins: files or modules that register the plugins it used, if gwbench does not know them.
+        plugins: the file or module that registers the encoder, if gwbench does not know it; others are not needed.
 
     Raises:
         UserError: the folder holds no finished pre-training, or one of its files is damaged.
@@ -101,30 +127,37 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
     run = record.read_record(folder)
     if run.training is None or run.data is None:
         raise UserError(f"The run in {folder} pre-trained no encoder: {run.reason or 'it is a baseline'}.")
-    conditioner = _conditioner(folder, run)
-    try:
-        run.spec.plugins()
-    except UserError as error:
-        raise UserError(
-            f"The run in {folder}: {error} If it used plugins of yours, name them: load_encoder(..., plugins=[...])."
-        ) from None
-    encoder = _untrained(folder, run, conditioner)
+    conditioner = load_conditioner(folder, run)
+    return FrozenEncoder(pretrained_encoder(folder, run, conditioner), conditioner, folder)
+
+
+def pretrained_encoder(folder: Path, run: RunRecord, conditioner: Conditioner) -> DetectorEncoder:
+    """The encoder whose weights are in the run's file of weights."""
+    encoder = untrained_encoder(folder, run, conditioner)
     problem = _restore(folder / record.WEIGHTS, encoder)
     if problem:
         raise _no_encoder(folder, f"{record.WEIGHTS}: {problem}")
-    return FrozenEncoder(encoder, conditioner)
+    return encoder
 
 
-def _conditioner(folder: Path, run: RunRecord) -> Conditioner:
+def load_conditioner(folder: Path, run: RunRecord) -> Conditioner:
+    """The conditioner in a run's folder."""
     assert run.data
     try:
-        return read_conditioner(_target(folder / record.CONDITIONER), run.spec.conditioning, run.data)
+        return read_conditioner(target(folder / record.CONDITIONER), run.spec.conditioning, run.data)
     except UnusableError as error:
         raise _no_encoder(folder, f"{record.CONDITIONER}: {printable(error)}") from None
 
 
-def _untrained(folder: Path, run: RunRecord, conditioner: Conditioner) -> DetectorEncoder:
+def untrained_encoder(folder: Path, run: RunRecord, conditioner: Conditioner) -> DetectorEncoder:
     """The record's encoder before its weights are read; the global generator is left as it was."""
+    try:
+        if run.spec.encoder:
+            REGISTRY.get("encoder", run.spec.encoder.name)
+    except UserError as error:
+        raise UserError(
+            f"The run in {folder}: {error} If its encoder is of yours, name the file: load_encoder(..., plugins=[...])."
+        ) from None
     try:
         with torch.random.fork_rng(devices=[]):
             return build_encoder(run.spec, conditioner.detectors, conditioner.window, conditioner.sample_rate)
@@ -139,12 +172,18 @@ def _restore(path: Path, encoder: DetectorEncoder) -> str:
     wanted = encoder.state_dict()
     expected = sum(value.numel() * value.element_size() for value in wanted.values())
     try:
-        with open_plain(_target(path), expected + HEADER + 256 * len(wanted)) as stream:
+        with open_plain(target(path), expected + HEADER + 256 * len(wanted)) as stream:
             weights = load(stream.read())
     except UnusableError as error:
         return printable(error)
     except Exception as error:  # whatever a header that does not parse makes of safetensors
         return f"it is damaged ({printable(error)})"
+    return put_weights(encoder, weights)
+
+
+def put_weights(encoder: DetectorEncoder, weights: Mapping[str, Tensor]) -> str:
+    """Give the encoder weights from a file; why that cannot be, in which case the encoder may have been changed."""
+    wanted = encoder.state_dict()
     for name in sorted(wanted.keys() | weights.keys()):
         own, other = wanted.get(name), weights.get(name)
         if own is None or other is None:
@@ -160,7 +199,7 @@ def _restore(path: Path, encoder: DetectorEncoder) -> str:
     return ""
 
 
-def _target(path: Path) -> Path:
+def target(path: Path) -> Path:
     """What a file of the run's folder leads to: people keep large files elsewhere."""
     try:
         return path.resolve()

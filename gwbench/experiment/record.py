@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RECORD = "record.json"
 WEIGHTS = "weights.safetensors"
 CONDITIONER = "conditioner.npz"
+SCORER = "scorer.safetensors"
 PREDICTIONS = "predictions.npz"
 DIAGNOSTICS = "diagnostics.npz"
 SUPERSEDED = "record.superseded.json"

@@ -50,6 +50,11 @@ class RunRecorder:
         self._pretrained: Pretrained | None = None
         self._phases: dict[str, record.Phase] = {}
 
+    @property
+    def run_id(self) -> str:
+        """The run's identity."""
+        return self._spec.run_id(self._fingerprint)
+
     @contextmanager
     def phase(self, name: str) -> Iterator[PhaseMeter]:
         """Time a phase, and its throughput where it says how many windows it worked on."""
@@ -121,7 +126,7 @@ class RunRecorder:
 
     def _write(self, **fields: Any) -> RunRecord:
         result = RunRecord(
-            run_id=self._spec.run_id(self._fingerprint),
+            run_id=self.run_id,
             protocol=PROTOCOL,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=self._spec.command(),

@@ -138,8 +138,8 @@ def remove_checkpoints(folder: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what a killed process had half written; the caller holds the folder."""
-    names = (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.PREDICTIONS, record.DIAGNOSTICS)
-    sweep_files(folder, names, held=True)
+    files = (record.WEIGHTS, record.CONDITIONER, record.SCORER, record.PREDICTIONS, record.DIAGNOSTICS)
+    sweep_files(folder, (record.RECORD, *files), held=True)
     sweep_files(folder / CHECKPOINTS, ("last.ckpt",), held=True)
 
 

@@ -296,6 +296,7 @@ def _execute(
     with progress.task("Load libraries", 1) as step:
         from gwbench.experiment.checkpoint import save_encoder
         from gwbench.experiment.context import ExperimentContext
+        from gwbench.experiment.keep_scorer import keep_scorer
         from gwbench.experiment.preflight import check_run
         from gwbench.experiment.pretrain_step import pretrained_encoder
 
@@ -323,6 +324,7 @@ def _execute(
             phase.windows = judged
             scores = context.probe(context.encoder)
         save_encoder(folder, pretrained.encoder, context.conditioner)
+    keep_scorer(folder, scores, context, recorder.run_id)
 
     metrics = task.metrics(test, scores)
     write_predictions(folder, test, scores, None if task.ranks_signals else task.targets(test))

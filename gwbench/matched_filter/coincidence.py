@@ -85,8 +85,14 @@ def loudest(strain: Tensor, templates: Tensor, lags: Sequence[int], samples: int
         return scores
     threads = torch.get_num_threads()
     parts = zip(scores.tensor_split(threads), strain.tensor_split(threads), strict=True)
+    inference = torch.is_inference_mode_enabled()  # a mode of the thread, without which its tensors cannot be written
+
+    def search(out: Tensor, part: Tensor) -> None:
+        with torch.inference_mode(inference):
+            _loudest(out, part, templates, lags, samples, CPU_CHUNK)
+
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        running = [pool.submit(_loudest, out, part, templates, lags, samples, CPU_CHUNK) for out, part in parts]
+        running = [pool.submit(search, out, part) for out, part in parts]
     torch.set_num_threads(threads)
     for future in running:
         future.result()

@@ -12,7 +12,7 @@ from torch import Tensor
 from gwbench.errors import UserError
 
 if TYPE_CHECKING:
-    from gwbench.contracts import RunContext
+    from gwbench.contracts import RunContext, StrainConditioner
 
 LEAST_WINDOWS, MOST_WINDOWS = 16, 1024
 """Labelled noise windows that the noise's power is measured on."""
@@ -36,14 +36,33 @@ class InnerProduct:
 
     def __init__(self, noise: Tensor, *, sample_rate: float, band: tuple[float, float]) -> None:
         self.samples = noise.shape[-1]
-        bins = self.samples / sample_rate
-        self.first, last = math.ceil(band[0] * bins), min(math.floor(band[1] * bins), self.samples // 2 - 1)
+        self.first, last = _bins(self.samples, sample_rate, band)
         width = 2 * math.ceil(SMOOTH_OVER / len(noise) / 2) - 1
         # The median hardly feels glitches; that of an exponential variate is ln 2 of its mean.
         power = torch.fft.rfft(noise).abs().square().median(dim=0).values / math.log(2)
         padded = torch.nn.functional.pad(power[None, :, self.first : last + 1], (width // 2, width // 2), "replicate")
         self.power = torch.nn.functional.avg_pool1d(padded, width, stride=1)[0]
         """[D, F] in the units of |rfft|^2."""
+
+    @classmethod
+    def of_power(cls, power: Tensor, conditioner: StrainConditioner) -> InnerProduct:
+        """That of windows as a conditioner gives them, in noise of a power that was measured before.
+
+        Args:
+            power: [D, F] above 0, in the units of |rfft|^2, of the bins in the conditioner's band.
+            conditioner: tells the windows' length and the band.
+
+        Raises:
+            ValueError: the power is not that of such windows.
+        """
+        settings = conditioner.settings
+        first, last = _bins(conditioner.window, conditioner.sample_rate, (settings.low, settings.high))
+        expected = (len(conditioner.detectors), last + 1 - first)
+        if power.shape != expected or not (power > 0).all():
+            raise ValueError(f"the noise's power {list(power.shape)} is not positive of shape {list(expected)}")
+        inner = cls.__new__(cls)
+        inner.samples, inner.first, inner.power = conditioner.window, first, power
+        return inner
 
     @classmethod
     def of(cls, context: RunContext) -> InnerProduct:
@@ -70,6 +89,12 @@ class InnerProduct:
         bins = slice(self.first, self.first + self.power.shape[-1])
         spectrum: Tensor = torch.fft.rfft(strain)[..., bins]
         return spectrum * (2 / self.power).sqrt()
+
+
+def _bins(samples: int, sample_rate: float, band: tuple[float, float]) -> tuple[int, int]:
+    """The first and the last bin of a window's rfft within a band in Hz; never the Nyquist bin."""
+    bins = samples / sample_rate
+    return math.ceil(band[0] * bins), min(math.floor(band[1] * bins), samples // 2 - 1)
 
 
 __all__ = ["InnerProduct"]

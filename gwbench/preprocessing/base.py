@@ -37,7 +37,10 @@ class Conditioner(nn.Module, ABC):
         sample_rate: Hz.
         window: T, samples of a conditioned window.
         margin: samples it consumes on either side of a window.
+        refitted: whether it was measured on another stretch of strain than the training split (`refit`).
     """
+
+    refitted: bool = False
 
     def __init__(
         self, settings: Conditioning, detectors: Sequence[str], sample_rate: float, window: int, margin: int
@@ -106,6 +109,25 @@ class Conditioner(nn.Module, ABC):
         Returns:
             [M] float32, such that `.unfold(0, window, window_step)` are conditioned windows.
         """
+
+    def refit(self, strain: Array) -> Conditioner:
+        """A conditioner of the same settings and windows that is measured on other strain; this one stays as it is.
+
+        Args:
+            strain: [D, L] in strain units, a continuous stretch of at least a window and its margins; or windows
+                [N, D, T + 2 margin].
+
+        Raises:
+            UserError: the strain has another shape, is too short, holds NaN or infinite values, or has no noise in the
+                band.
+        """
+        from gwbench.preprocessing.refit import refitted
+
+        return refitted(self, strain)
+
+    def noise_power(self) -> Tensor | None:
+        """[D, T // 2 + 1] mean |rfft|^2 of conditioned windows of noise alone; None where no PSD was measured."""
+        return None
 
     def state(self) -> dict[str, Array]:
         """What `from_state` needs, as numeric arrays fit for npz: the settings, and the `state_dict`."""

@@ -21,7 +21,7 @@ from gwbench.preprocessing.base import ROWS, Conditioner, float32_tensor
 from gwbench.preprocessing.settings import Conditioning
 
 if TYPE_CHECKING:
-    from gwbench.data.dataset import Array, Split
+    from gwbench.data.dataset import Array, Split, StrainReader
 
 MIN_REACH, MAX_REACH = 0.25, 1.0
 """Seconds the whitening filter looks to either side: the margin, within these bounds."""
@@ -88,6 +88,19 @@ class Whitening(Conditioner):
         """The filtered segment [L - 2 reach]."""
         scaled = self._scaled(segment)
         return self._filter(scaled[None], detector)[0, self.reach : len(scaled) - self.reach]
+
+    def noise_power(self) -> Tensor:
+        """That of noise with the PSD that was measured: what the filter makes of it.
+
+        A one-sided PSD of P(f) gives |rfft|^2 of T samples a mean of P(f) T rate / 2.
+        """
+        length = 1 << (8 * self.window - 1).bit_length()
+        response = np.fft.rfft(self.kernel.cpu().numpy(), n=length)
+        grid, bins = np.fft.rfftfreq(length), np.fft.rfftfreq(self.window)
+        frequencies, psd = self.frequencies.cpu().numpy() / self.sample_rate, self.psd.cpu().numpy() * SCALE**2
+        gain = [np.interp(bins, grid, np.abs(each) ** 2) for each in response]
+        power = [g * np.interp(bins, frequencies, p) for g, p in zip(gain, psd, strict=True)]
+        return float32_tensor(np.stack(power) * (self.window * self.sample_rate / 2)).to(self.device)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
@@ -234,7 +247,26 @@ def fit_conditioner(
         UserError: the band does not fit the sample rate, a window is too short, the training strain holds NaN
             or infinite values, or a detector's strain has no noise in the band.
     """
-    strain = train.strain
+    return fit_to_strain(
+        train.strain,
+        sample_rate=sample_rate,
+        margin=margin,
+        detectors=detectors,
+        settings=settings,
+        max_windows=max_windows,
+    )
+
+
+def fit_to_strain(
+    strain: StrainReader,
+    *,
+    sample_rate: float,
+    margin: int,
+    detectors: Sequence[str],
+    settings: Conditioning,
+    max_windows: int = 512,
+) -> Conditioner:
+    """As `fit_conditioner`, from windows [N, D, T + 2 margin] alone."""
     samples = strain.shape[-1]
     window = samples - 2 * margin
     require_fit(settings, sample_rate, window, margin)

@@ -7,6 +7,10 @@ of a run's identity by itself. So a file may be moved, documented and typed with
 Older records hold the hash of the file's bytes instead. `former_hashes.json` lists the hashes of that kind under which
 results were published, each with the hash of what that source did (`benchmarks/former_hashes.py` makes it from the
 commits at that time). Where it is what the plugin does today, the old hash stands for the same plugin.
+
+The list also names code that has changed and gives the same scores ("same_scores"): a plugin that does more than it
+did, such as keeping what it fitted, and ranks every window as before. It stands for the same plugin too, as long as the
+plugin stays as it was when that was tested.
 """
 
 from __future__ import annotations
@@ -65,20 +69,24 @@ def former_hashes(
         file_hash: SHA-256 of its file as it is.
         others: of every plugin that it builds on, the former hashes.
     """
-    published = {old for old, meaning in _ledger().get(f"{kind} {name}", {}).items() if meaning == current}
+    plugin = f"{kind} {name}"
+    earlier = {old for old, today in _ledger("same_scores").get(plugin, {}).items() if today == current}
+    published = {old for old, meaning in _ledger().get(plugin, {}).items() if meaning in {current, *earlier}} | earlier
     combinations = itertools.islice(itertools.product(*others), _COMBINATIONS)
     return frozenset(published | {joined_hash(file_hash, each) for each in combinations})
 
 
 def same_code(kind: str, name: str, recorded: str) -> str:
-    """The hash of what the recorded source did, where that is known; otherwise the hash as recorded."""
-    return _ledger().get(f"{kind} {name}", {}).get(recorded, recorded)
+    """The hash of what the recorded source did, or later code with its scores, where known; otherwise as recorded."""
+    plugin = f"{kind} {name}"
+    meaning = _ledger().get(plugin, {}).get(recorded, recorded)
+    return _ledger("same_scores").get(plugin, {}).get(meaning, meaning)
 
 
 @cache
-def _ledger() -> dict[str, dict[str, str]]:
-    plugins: dict[str, dict[str, str]] = json.loads(LEDGER.read_text())["plugins"]
-    return plugins
+def _ledger(part: str = "plugins") -> dict[str, dict[str, str]]:
+    listed: dict[str, dict[str, str]] = json.loads(LEDGER.read_text())[part]
+    return listed
 
 
 class _Reduction:

@@ -17,16 +17,19 @@ class ReachPoint(FrozenModel):
 
     Attributes:
         far: false alarms a month of 30 days.
-        threshold: the score that an injection's trigger must be above; None where the background says nothing of it.
+        threshold: the score that an injection's trigger must be above; None where the background has no more events
+            than this rate allows, so that every trigger counts.
+        events: of the background above the threshold; None where it was not written.
         volume, volume_error: Mpc^3, and its standard deviation.
         distance: Mpc, of the ball that has this volume.
-        distance_error: Mpc; half of what one standard deviation of the volume either way makes.
+        distance_error: Mpc; the volume's, to first order: distance volume_error / (3 volume).
         found: injections with a trigger above the threshold.
         injections: those that count.
     """
 
     far: Annotated[float, Field(gt=0)]
     threshold: float | None
+    events: Count | None = None
     volume: NonNegative
     volume_error: NonNegative
     distance: NonNegative
@@ -41,7 +44,7 @@ class FoundShare(FrozenModel):
     Attributes:
         far: false alarms a month of 30 days.
         by: "snr" (optimal network SNR), "chirp_mass" (solar masses) or "distance" (Mpc).
-        low, high: the bin; `low` belongs to it.
+        low, high: the bin; `low` belongs to it, and so does `high` of the last bin.
         found, injections: in it.
         share, share_low, share_high: found by injections, and its 95 % interval (Clopper-Pearson).
     """

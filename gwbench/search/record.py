@@ -159,6 +159,22 @@ class SearchResources(FrozenModel):
     cpu_seconds_per_hour: NonNegative
 
 
+class SearchedEvent(FrozenModel):
+    """A known event in the strain that was searched.
+
+    Attributes:
+        name: such as GW150914.
+        time: GPS s of its coalescence.
+        rank: of the loudest trigger near it; None where there is none.
+        louder_in_background: events of the background that are as loud or louder; None without a background.
+    """
+
+    name: str
+    time: float
+    rank: Annotated[int, Field(ge=1)] | None = None
+    louder_in_background: Count | None = None
+
+
 class SearchRecord(FrozenModel):
     """One search.
 
@@ -172,6 +188,7 @@ class SearchRecord(FrozenModel):
         triggers: loudest first.
         reach: sensitive distance at false-alarm rates, loosest first; None without injections.
         found: found shares of the injections by SNR, chirp mass and distance.
+        event: the known event that was looked for, where one was.
         folder: where the record was read; it is not written.
     """
 
@@ -192,6 +209,7 @@ class SearchRecord(FrozenModel):
     found: tuple[FoundShare, ...] | None = None
     injections: InjectionsUsed | None = None
     resources: SearchResources | None = None
+    event: SearchedEvent | None = None
     folder: str | None = None
 
     @model_serializer(mode="wrap")
@@ -267,8 +285,8 @@ def _check(record: SearchRecord) -> None:
         counts, thresholds = background.counts, background.thresholds
         if len(counts) != len(thresholds) or not (_rises(thresholds) and _rises(counts[::-1])):
             raise UnusableError("its background's counts do not fall with the threshold")
-    for point in record.reach or ():
-        if point.found > point.injections:
+    for counted in (*(record.reach or ()), *(record.found or ())):
+        if counted.found > counted.injections:
             raise UnusableError("it finds more injections than there are")
 
 

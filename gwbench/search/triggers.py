@@ -82,16 +82,25 @@ def local_maxima(score: Floats, threshold: float, steps: int) -> NDArray[np.intp
         threshold: the scores found are above it.
         steps: positions either way.
     """
+    loud = np.flatnonzero(score > threshold)  # NaN is not, and nothing quieter surpasses a trigger
+    if not steps or not len(loud):
+        return loud
+    # Gaps between loud scores are shortened to what keeps their neighbours out of reach: most of a series is quiet.
+    places = np.concatenate([[0], np.cumsum(np.minimum(np.diff(loud), steps + 1))]) + steps
+    line = np.full(places[-1] + steps + 1, -np.inf)
+    line[places] = score[loud]
+    running = _running_maximum(line, steps)
+    here = score[loud]
+    kept: NDArray[np.intp] = loud[(here > running[places - steps]) & (here >= running[places + 1])]
+    return kept
+
+
+def _running_maximum(line: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """At every position the maximum of a number of values from there on; of those that there are at the end."""
     from scipy.ndimage import maximum_filter1d
 
-    score = np.where(np.isnan(score), -np.inf, score)
-    if not steps or not len(score):
-        return np.flatnonzero(score > threshold)
-    padded = np.concatenate([np.full(steps, -np.inf, score.dtype), score, np.full(steps, -np.inf, score.dtype)])
-    # running[k] is the largest of padded[k : k + steps]; the padding keeps every use of it inside
-    running = maximum_filter1d(padded, steps, origin=-(steps // 2), mode="nearest")
-    before, after = running[: len(score)], running[steps + 1 : steps + 1 + len(score)]
-    return np.flatnonzero((score > threshold) & (score > before) & (score >= after))
+    found: NDArray[np.float64] = maximum_filter1d(line, length, origin=-(length // 2), mode="constant", cval=-np.inf)
+    return found
 
 
 def steps_within(seconds: float, step: float) -> int:

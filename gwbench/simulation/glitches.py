@@ -197,8 +197,12 @@ class SimulatedGlitches:
         rows: Int,
         detectors: Sequence[str],
         sample_rate: float,
+        margin: int = 0,
     ) -> dict[str, Float]:
         """Add glitches to some windows, in place; see `Glitches.apply`.
+
+        Args:
+            margin: samples at either end of `noise` that glitches reach into, and in which none has its centre.
 
         Returns:
             For each detector, such as H1, [n]: `glitches_H1`, how many were added, and of the loudest of them (NaN
@@ -214,13 +218,13 @@ class SimulatedGlitches:
                 f"Glitches at a sample rate of {sample_rate:g} Hz: expected {MIN_RATE:g} Hz or more. Raise it, or "
                 "leave the glitches out."
             )
-        n, channels, samples = noise.shape
+        n, channels, samples = *noise.shape[:2], noise.shape[2] - 2 * margin
         counts = rng.poisson(self.rate * samples / sample_rate, (n, channels))
         window, channel = (np.repeat(index, counts.ravel()) for index in np.indices(counts.shape).reshape(2, -1))
         total = len(window)
         kind = rng.integers(len(self.kinds), size=total)
         snr = self._draw_snr(rng, total)
-        centre = rng.integers(samples, size=total)
+        centre = rng.integers(samples, size=total) + margin
         for number, name in enumerate(self.kinds):
             some = np.flatnonzero(kind == number)
             for start in range(0, len(some), CHUNK):

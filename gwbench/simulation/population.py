@@ -95,8 +95,9 @@ class Population(Model):
     def largest_mass(self) -> float:
         """Solar masses, of a component in the detector frame: none is drawn above it."""
         highest = self.masses.limits[1]
-        redshifted = self.frame == "source" and isinstance(self.distance, ComovingVolume)
-        return highest * (1 + self.distance.z_max) if redshifted else highest
+        if self.frame == "source" and isinstance(self.distance, ComovingVolume):
+            return highest * (1 + self.distance.z_max)
+        return highest
 
     @property
     def largest_aligned_spin(self) -> float:

@@ -21,9 +21,12 @@ from torch.nn import functional as F
 from gwbench import seeds
 from gwbench.contracts import Array, RunContext, Scores, View
 from gwbench.dataloading.prefetch import ahead
-from gwbench.evaluation.linear_probe import Standardiser, labelled_rows, linear_probe
+from gwbench.evaluation.linear_probe import labelled_rows, linear_probe
+from gwbench.evaluation.standardiser import Standardiser
 from gwbench.evaluation.statistics import auc
 from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks
+from gwbench.nn.encoder_scorer import EncoderScorer
+from gwbench.nn.linear_head import LinearHead
 from gwbench.training.callbacks import MetricLogger, diverged
 from gwbench.training.front_end_cache import FrontEndCache
 from gwbench.training.pretrain import EpochBatches
@@ -137,6 +140,7 @@ def train_on_labels(
     classifier.to(context.device)  # Lightning may have brought it home
     with context.progress.task("Embed", len(context.splits.test), "windows") as task:
         embedding = _embed(context, encoder, "test", np.arange(len(context.splits.test)), task)
+    head = classifier.head
     return Scores(
         test=_log_odds(classifier, embedding),
         details={
@@ -148,6 +152,8 @@ def train_on_labels(
         },
         embeddings=embedding,
         parameters=sum(parameter.numel() for parameter in classifier.parameters()),
+        val=best.val_scores(),
+        scorer=EncoderScorer(encoder, LinearHead.plain(head.weight[0], head.bias[0]).to(context.device)),
     )
 
 
@@ -242,6 +248,7 @@ class BestEpoch(Callback):
         self._cache = _front_end_cache(context, len(context.splits.val))
         self._steps: list[Tensor] = []
         self._best: dict[str, Tensor] = {}
+        self._best_scores: Array = np.empty(0)
         self.loss: list[float] = []
         self.val_auc: list[float] = []
         self.epoch = 0
@@ -253,15 +260,22 @@ class BestEpoch(Callback):
         labels = self._job.splits.val.label[self._rows]
         embedding = _embed(self._job, self._classifier.encoder, "val", self._rows, front_end_cache=self._cache)
         labelled_rows(embedding, labels, "validation")  # both classes, and finite
-        val_auc = auc(labels, _log_odds(self._classifier, embedding))
+        scores = _log_odds(self._classifier, embedding)
+        val_auc = auc(labels, scores)
         if not self.val_auc or val_auc > self.val_auc[self.epoch]:
             self.epoch = len(self.val_auc)
-            self._best = copy.deepcopy(self._classifier.state_dict())
+            self._best, self._best_scores = copy.deepcopy(self._classifier.state_dict()), scores
         self.val_auc.append(val_auc)
 
     def last(self) -> dict[str, float]:
         """The figures of the last epoch."""
         return {"epoch_loss": self.loss[-1], "validation_auc": self.val_auc[-1]}
+
+    def val_scores(self) -> Array:
+        """The best epoch's scores of the validation split [N_val]; NaN for windows without a label."""
+        scores: Array = np.full(len(self._job.splits.val), np.nan)
+        scores[self._rows] = self._best_scores
+        return scores
 
     def restore(self) -> None:
         """Give the classifier the best epoch's weights."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from itertools import combinations, pairwise
 from typing import Annotated
 
@@ -10,9 +12,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gwbench.contracts import Array, Baseline, RunContext, Scores
+from gwbench.contracts import Array, Baseline, RunContext, Scores, StrainConditioner
 from gwbench.errors import UserError
 from gwbench.evaluation.linear_probe import linear_probe
+from gwbench.nn.feature_scorer import FeatureScorer
+from gwbench.nn.linear_head import LinearHead
 from gwbench.registry import register
 
 CHUNK = 256
@@ -115,7 +119,17 @@ class BandPower(Baseline):
             test=fitted.test_scores,
             details={"val_auc": fitted.chosen.val_auc, "probe_strength": fitted.strength},
             embeddings=x["test"],
+            val=fitted.val_scores,
+            scorer=self._scorer(fitted.head().to(context.device), splits.detectors, splits.sample_rate),
         )
+
+    def load_scorer(self, state: Mapping[str, Tensor], conditioner: StrainConditioner) -> FeatureScorer:
+        """The features and the fitted regression."""
+        head = LinearHead.of_state({name.removeprefix("head."): value for name, value in state.items()})
+        return self._scorer(head, conditioner.detectors, conditioner.sample_rate)
+
+    def _scorer(self, head: LinearHead, detectors: tuple[str, ...], sample_rate: float) -> FeatureScorer:
+        return FeatureScorer(partial(self.features, detectors=detectors, sample_rate=sample_rate), head)
 
     def features(self, strain: Tensor, detectors: tuple[str, ...], sample_rate: float) -> Tensor:
         """Features [B, F] of conditioned strain [B, D, T]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,11 +11,18 @@ from pydantic import Field
 from torch import Tensor
 
 from gwbench import seeds
-from gwbench.contracts import Baseline, RunContext, Scores
-from gwbench.matched_filter.coincidence import allowed_lags, loudest
+from gwbench.contracts import Baseline, RunContext, Scores, StrainConditioner
+from gwbench.matched_filter.bank_scorer import BankScorer
 from gwbench.matched_filter.inner_product import InnerProduct
 from gwbench.matched_filter.template_bank import fitting_factors, place, unit
-from gwbench.matched_filter.templates import drawn_like, drawn_uniform, known_shapes, network_vectors, template_vectors
+from gwbench.matched_filter.templates import (
+    SHAPE,
+    drawn_like,
+    drawn_uniform,
+    known_shapes,
+    network_vectors,
+    template_vectors,
+)
 from gwbench.registry import register
 
 ENOUGH = 16
@@ -79,20 +87,22 @@ class MatchedFilter(Baseline):
         """The score of every test window, and what the bank loses."""
         inner = InnerProduct.of(context)
         with context.progress.task("Place templates", 1) as task:
-            templates, share, details = self._bank(context, inner)
-            task.advance(note=f"{len(templates)} templates")
-        lags = allowed_lags(context.splits.detectors, context.splits.sample_rate)
+            scorer, details = self._bank(context, inner)
+            task.advance(note=f"{len(scorer.share)} templates")
         test = np.empty(len(context.splits.test), np.float32)
         with context.progress.task("Matched filter", len(test), "windows") as task:
             for start in range(0, len(test), BATCH):
-                strain = inner.vectors(context.conditioned("test", slice(start, start + BATCH)).to(context.device))
-                half = loudest(strain, templates, lags, context.splits.window) / 2
-                test[start : start + len(strain)] = torch.logsumexp(half + share.log(), dim=1).cpu().numpy()
+                strain = context.conditioned("test", slice(start, start + BATCH)).to(context.device)
+                test[start : start + len(strain)] = scorer(strain).cpu().numpy()
                 task.advance(len(strain))
-        return Scores(test=test, details=details)
+        return Scores(test=test, details=details, scorer=scorer)
 
-    def _bank(self, context: RunContext, inner: InnerProduct) -> tuple[Tensor, Tensor, dict[str, Any]]:
-        """Templates [P, D, F] of norm 1 in every detector, the share of the population [P] of each, and details."""
+    def load_scorer(self, state: Mapping[str, Tensor], conditioner: StrainConditioner) -> BankScorer:
+        """The bank, its templates made anew."""
+        return BankScorer.of_state(state, conditioner, approximant=self.approximant, f_low=self.f_low)
+
+    def _bank(self, context: RunContext, inner: InnerProduct) -> tuple[BankScorer, dict[str, Any]]:
+        """The bank with what each template stands for, and details."""
         train, val, samples = context.splits.train, context.splits.val, context.splits.window
         rng = seeds.numpy_generator(context.seed, "probe")
         known = known_shapes(train.parameters, context.labelled[train.label[context.labelled] == 1])
@@ -120,4 +130,13 @@ class MatchedFilter(Baseline):
             "fitting_factor_5_percent": float(np.quantile(found, 0.05)),
             "fitting_factor_minimal": float(found.min()),
         }
-        return unit(proposals[chosen]), torch.tensor(covered, device=context.device) / sum(covered), details
+        scorer = BankScorer(
+            torch.from_numpy(np.stack([drawn[name][chosen] for name in SHAPE])).to(context.device),
+            torch.tensor(covered, device=context.device) / sum(covered),
+            unit(proposals[chosen]),
+            inner,
+            context.conditioner,
+            approximant=self.approximant,
+            f_low=self.f_low,
+        )
+        return scorer, details

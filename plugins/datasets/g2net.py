@@ -215,8 +215,9 @@ class G2Net(Dataset):
         if unlabelled := int((train < 0).sum()):
             notes.append(f"{unlabelled} files without a label serve pre-training only.")
         if folder.test_files:
-            notes.append(f"Of these, {min(len(folder.test_files.ids), self.limit or len(folder.test_files.ids))} are of "
-                         f"{UNLABELLED}/ (dataset.test_folder).")  # fmt: skip
+            count = len(folder.test_files.ids)
+            drawn = min(count, self.limit or count)
+            notes.append(f"Of these, {drawn} are of {UNLABELLED}/ (dataset.test_folder).")
         if folder.twice:
             notes.append(f"{folder.twice} files of {UNLABELLED}/ are left out, as {STRAIN}/ has files of their ids.")
         if folder.without_file:

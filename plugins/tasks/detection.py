@@ -47,6 +47,8 @@ class Detection(Task):
                 "probe_path": [{"strength": fit.strength, "val_auc": fit.val_auc} for fit in probe.path],
             },
             neighbours=nearest,
+            val=probe.val_scores,
+            head=probe.head(),
         )
 
     def metrics(self, test: Split, scores: Scores) -> Metrics:

@@ -70,6 +70,7 @@ def imported_by(*words: str) -> set[str]:
         ("compare", "--help"),
         ("report", "--help"),
         ("data", "--help"),
+        ("data", "make", "continuous", "--help"),
         ("data", "list"),
     ],
     ids=" ".join,

@@ -26,10 +26,11 @@ STRAIN_TAGS = {"real", "files"}
 """The tags of a dataset that reads strain files."""
 
 
-class _SeveralDetectors(Verb):
+class SeveralDetectors(Verb):
     """Lets `--detectors` take several words; options of click take a fixed number."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments, with the words of `--detectors` joined."""
         joined: list[str] = []
         within = False  # whether the last word is a detector of the option
         for word in args:
@@ -42,7 +43,7 @@ class _SeveralDetectors(Verb):
         return super().parse_args(ctx, joined)
 
 
-@click.command(cls=_SeveralDetectors)
+@click.command(cls=SeveralDetectors)
 @click.argument("target", metavar="EVENT_OR_GPS")
 @click.option(
     "--detectors", default="H1,L1,V1", show_default=True, metavar="NAME...", help="Detectors, as H1 L1 V1 or H1,L1,V1."

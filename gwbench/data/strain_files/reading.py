@@ -117,20 +117,47 @@ def read_strain_series(path: str | Path, channels: Sequence[str] = (), quality: 
             meant or none of those asked for, no sample rate or no finite sample.
     """
     path = _existing(path)
-    read, _ = _readers(path)
-    recordings = read_frame(path, channels, quality) if read is read_frame else read(path, channels)
-    if tuple(quality) == (NO_MASK,):
-        recordings = [replace(recording, masks=(), quality=()) for recording in recordings]
+    recordings = read_recordings(path, channels, quality)
     if not any(np.isfinite(recording.strain).any() for recording in recordings):
         named = ", ".join(recording.channel for recording in recordings[:LISTED])
         raise UserError(f"The strain file {path} holds no finite sample in {named}. Use another file.")
     return [_with_good_ranges(path, recording) for recording in recordings]
 
 
-def _with_good_ranges(path: Path, recording: Recording) -> StrainFile:
-    good = np.isfinite(recording.strain) & (recording.strain != 0)
+def read_recordings(path: Path, channels: Sequence[str], quality: Sequence[str]) -> list[Recording]:
+    """Every series of a strain file as the file holds it. Raises `UserError` as `read_strain_series`."""
+    read, _ = _readers(path)
+    recordings = read_frame(path, channels, quality) if read is read_frame else read(path, channels)
+    return [without_masks(recording) for recording in recordings] if tuple(quality) == (NO_MASK,) else recordings
+
+
+def without_masks(recording: Recording) -> Recording:
+    """What `quality=none` leaves of a series: its masks are not applied."""
+    return replace(recording, masks=(), quality=())
+
+
+def is_read_in_pieces(path: Path) -> bool:
+    """Whether a file's format is one that need not be read as a whole: HDF5."""
+    return _readers(path)[0] is read_hdf5
+
+
+def good_samples(recording: Recording, strain: Array, first: int = 0) -> Array:
+    """[samples] bool: which samples of a series are data of good quality.
+
+    Args:
+        recording: what is said of the series.
+        strain: [samples] of it.
+        first: which sample of the series they begin with.
+    """
+    good: Array = np.isfinite(strain) & (strain != 0)
     for mask in recording.masks:
-        good &= mask.good(recording.gps_start or 0.0, recording.sample_rate, len(good))
+        start = (recording.gps_start or 0.0) + first / recording.sample_rate
+        good &= mask.good(start, recording.sample_rate, len(good))
+    return good
+
+
+def _with_good_ranges(path: Path, recording: Recording) -> StrainFile:
+    good = good_samples(recording, recording.strain)
     return StrainFile(
         recording.detector,
         recording.gps_start,

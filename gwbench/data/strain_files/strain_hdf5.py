@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from gwbench.data.dataset import Array
 from gwbench.data.hdf5_tree import Found, Tree
 from gwbench.data.strain_files.detector_names import KNOWN, detector_of_file
 from gwbench.data.strain_files.hdf5_facts import Facts
@@ -77,7 +80,35 @@ def _printable() -> Iterator[None]:
         raise UserError(printable(str(error), LONGEST)) from None
 
 
+def headers_in(path: Path, channels: Sequence[str]) -> list[tuple[str, int, Recording]]:
+    """Of every series its name in the file, its samples, and what `read_hdf5` gives without them."""
+    with _printable(), Tree(path, "strain file") as tree:
+        series = _series(tree, channels)
+        return [(one.found.names[0], int(one.found.dataset.size), _header(one)) for one in series]
+
+
+def samples_in(path: Path, name: str, start: int, stop: int) -> tuple[Array, float]:
+    """Some samples [stop - start] of a series, as float64, and the processor seconds that this took.
+
+    Raises:
+        UserError: it is not there any more.
+    """
+    begun = time.process_time()
+    with _printable(), Tree(path, "strain file") as tree:
+        found = tree.find(name)
+        if len(found) != 1 or not _is_series(found[0]) or found[0].dataset.size < stop:
+            raise UserError(f"The strain file {path} has changed while it was read: {name} is not what it was.")
+        samples = np.asarray(tree.read_part(found[0].dataset, start, stop), dtype=np.float64)
+    return samples, time.process_time() - begun
+
+
 def _recording(facts: Facts) -> Recording:
+    header = _header(facts)
+    return replace(header, strain=np.asarray(facts.tree.read(facts.found.dataset), dtype=np.float64).reshape(-1))
+
+
+def _header(facts: Facts) -> Recording:
+    """What is said of a series, without its samples."""
     tree, dataset = facts.tree, facts.found.dataset
     name = dataset.name
     rate, start = facts.sample_rate, facts.start
@@ -88,12 +119,12 @@ def _recording(facts: Facts) -> Recording:
             f"The strain file {tree.path} has no sample rate: {name} needs an attribute delta_t (or Xspacing or dx) "
             f"above 0, in seconds, or sample_rate, in Hz; found {facts.spacing_said}."
         )
-    strain = np.asarray(tree.read(dataset), dtype=np.float64).reshape(-1)
+    samples = int(dataset.size)
     if start is None:
-        start = _start_of_file(tree.path, len(strain) / rate)
-    masks, quality = masks_of(facts, start, len(strain))
+        start = _start_of_file(tree.path, samples / rate)
+    masks, quality = masks_of(facts, start, samples)
     detector, notes = _detector(facts)
-    return Recording(detector, start, rate, strain, masks, printable(name), quality, notes)
+    return Recording(detector, start, rate, np.empty(0), masks, printable(name), quality, notes)
 
 
 def _detector(facts: Facts) -> tuple[str | None, tuple[str, ...]]:
@@ -181,4 +212,4 @@ def _refused(tree: Tree) -> str:
     return "".join(f"{name} {why}. " for name, why in list(tree.refused.items())[:LISTED])
 
 
-__all__ = ["detectors_in", "hdf5_detectors", "read_hdf5", "recordings_in"]
+__all__ = ["detectors_in", "hdf5_detectors", "headers_in", "read_hdf5", "recordings_in", "samples_in"]

@@ -29,16 +29,16 @@ DIGITS = 10
 
 def as_json(board: Leaderboard) -> str:
     """The whole structure; text outside ASCII is escaped, so that it moves no cursor."""
-    return json.dumps(_rounded(board.model_dump(mode="json")), indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(rounded(board.model_dump(mode="json")), indent=2, ensure_ascii=True) + "\n"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """A value of JSON with its numbers to `DIGITS`."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list) else value
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list) else value
 
 
 def as_markdown(board: Leaderboard) -> str:
@@ -99,7 +99,7 @@ def as_csv(board: Leaderboard) -> str:
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: csv_text(x) if isinstance(x, str) else _rounded(x) for name, x in row.items()})
+        writer.writerow({name: csv_text(x) if isinstance(x, str) else rounded(x) for name, x in row.items()})
     return stream.getvalue()
 
 

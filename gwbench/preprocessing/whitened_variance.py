@@ -1,0 +1,60 @@
+"""Whether strain came out of the whitening as noise of unit variance: if not, scores of it mean nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gwbench.errors import UserError
+
+Floats = NDArray[np.float64]
+
+ODD = (0.5, 2.0)
+"""Variances beyond which whitened noise is warned about."""
+
+WRONG = (0.1, 10.0)
+"""Variances beyond which nothing is scored."""
+
+
+def window_variance(conditioned: Tensor) -> Tensor:
+    """The variance [N, D] of every conditioned window [N, D, T]; its mean is zero, as the band begins above 0 Hz."""
+    return conditioned.square().mean(dim=-1)
+
+
+def median_variance(variances: Tensor) -> Floats:
+    """The variance [D] of windows, from that of each [N, D]: the median over them, which a glitch hardly moves."""
+    return np.asarray(np.median(variances.double().cpu().numpy(), axis=0))
+
+
+def variance_warning(variance: Sequence[float] | Floats, detectors: Sequence[str], *, refitted: bool = False) -> str:
+    """What is to be said of whitened strain of such a variance [D]; empty where nothing is.
+
+    Args:
+        variance: of each detector, in units of what the conditioner gives of its own noise.
+        detectors: names.
+        refitted: whether the conditioner was measured on this very stretch.
+
+    Raises:
+        UserError: it is so far from 1 that scores would mean nothing.
+    """
+    odd = [d for d, value in enumerate(variance) if not ODD[0] <= value <= ODD[1]]
+    if not odd:
+        return ""
+    values = ", ".join(f"{variance[d]:.3g} in {detectors[d]}" for d in odd)
+    said = f"The whitened strain has a variance of {values}, where noise should have 1"
+    if refitted:
+        advice = "Its noise changes within the stretch, or part of it is no strain: measure a shorter stretch."
+    else:
+        advice = (
+            "Its noise is not that of the run's data: measure it anew on the stretch (`conditioner.refit(strain)`), or "
+            "check the unit and the detectors' order."
+        )
+    if any(not WRONG[0] <= variance[d] <= WRONG[1] for d in odd):
+        raise UserError(f"{said}: scores of it would mean nothing. {advice}")
+    return f"{said}. {advice}"
+
+
+__all__ = ["ODD", "WRONG", "median_variance", "variance_warning", "window_variance"]

@@ -1,0 +1,1 @@
+"""Searches of continuous strain, ranked by how far they reach."""

@@ -1,0 +1,1 @@
+"""Scores of new windows by a finished run, into a file or an array."""
