@@ -61,7 +61,15 @@ def test_gw150914_is_the_loudest_trigger_and_louder_than_every_slide(
 ) -> None:
     folder = train(tmp_path / "runs").folder
     assert folder
-    words = ["scan", folder, test_data / "gwosc", "--event", "GW150914", "--searches", tmp_path / "searches"]
+    words: list[str | Path] = [
+        "scan",
+        folder,
+        test_data / "gwosc",
+        "--event",
+        "GW150914",
+        "--searches",
+        tmp_path / "searches",
+    ]
     assert gwbench(monkeypatch, *words, "--json") == 0
     out, _ = capsys.readouterr()
     document = json.loads(out)
@@ -88,7 +96,7 @@ def test_the_table_the_events_and_the_same_command_again(
     tiny: Path, strain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     events = tmp_path / "events.csv"
-    words = ["scan", tiny, strain, "--searches", tmp_path / "s", "--out", events, "--conditioning", "refitted"]
+    words: list[str | Path] = ["scan", tiny, strain, "--searches", tmp_path / "s", "--out", events]
     assert gwbench(monkeypatch, *words) == 0
     out, err = capsys.readouterr()
     assert "Scan: done" in err
@@ -143,7 +151,7 @@ def test_several_processes_find_what_one_does(
 ) -> None:
     found = []
     for processes in ("1", "2"):
-        words = ["--searches", tmp_path / processes, "--processes", processes, "--json", "--quiet"]
+        words: list[str | Path] = ["--searches", tmp_path / processes, "--processes", processes, "--json", "--quiet"]
         assert gwbench(monkeypatch, "scan", tiny, strain, *words) == 0
         found.append(json.loads(capsys.readouterr().out)["triggers"])
     assert found[0] == found[1]
