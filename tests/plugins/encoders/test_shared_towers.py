@@ -15,7 +15,7 @@ SAMPLES = 4096
 def towers(channels: int, **parameters: int) -> SharedTowers:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return SharedTowers(InputShape(channels, SAMPLES, 2048.0), **{"width": 8, "embed_dim": 6, **parameters}).eval()  # type: ignore[arg-type]
+        return SharedTowers(InputShape(channels, SAMPLES, 2048.0), **{"width": 8, "embed_dim": 6, **parameters}).eval()
 
 
 def strain(channels: int) -> Tensor:
@@ -25,7 +25,7 @@ def strain(channels: int) -> Tensor:
 @pytest.mark.parametrize("stride", [4, 8])
 def test_with_one_detector_it_is_cnn1d(stride: int) -> None:
     """Whose layers are held to a reference from outside."""
-    reference = Cnn1d(InputShape(1, SAMPLES, 2048.0), width=8, embed_dim=6, stride=stride).eval()  # type: ignore[arg-type]
+    reference = Cnn1d(InputShape(1, SAMPLES, 2048.0), width=8, embed_dim=6, stride=stride).eval()
     own = towers(1, tower_width=8, stride=stride)
     theirs = list(reference.state_dict().values())
     assert [x.shape for x in own.state_dict().values()] == [x.shape for x in theirs]
