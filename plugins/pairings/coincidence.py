@@ -44,8 +44,8 @@ class CoincidencePairing(Pairing):
             data, where light takes 10 ms from H1 to L1 and 27 ms from H1 to V1.
         polarity: what is turned round with a probability of one half: "common", all detectors together; "each", every
             detector by itself, as another polarisation or place in the sky would; or "none".
-        stretch: how much faster or slower than recorded strain may run, 0.25 for up to a quarter; drawn for the batch. A
-            signal then is one of a lighter or heavier source, so that a few thousand signals stand for more.
+        stretch: how much faster or slower than recorded strain may run, 0.25 for up to a quarter, drawn for the batch.
+            A signal is then one of a lighter or heavier source, so that a few thousand signals stand for more.
         absent: probability that one detector, drawn for the batch, is zero in it, where there are three or more: so
             smaller networks are learnt too.
     """
