@@ -9,8 +9,11 @@ import click
 from gwbench.cli.options import UserPath
 from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
+from gwbench.errors import UserError
 from gwbench.utils import progress
 from gwbench.utils.files import atomic
+
+SUFFIXES = (".html", ".htm")
 
 
 @verb(spellings={"--out": "--output"})
@@ -27,6 +30,8 @@ def report(run: str, output: Path | None) -> None:
     """  # noqa: D301 - click reads the control character
     from gwbench.reporting.html.report import REPORT, render_report
 
+    if output is not None and output.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--output {output}: a report is HTML. Give a name that ends in {' or '.join(SUFFIXES)}.")
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     page = render_report(run, progress.default())
     place = output or folder / REPORT

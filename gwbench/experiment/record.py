@@ -40,13 +40,25 @@ SCHEMA = 1
 
 
 class PluginUsed(FrozenModel):
-    """A plugin as it was: its version, the SHA-256 of its source file, and its tags (None in the oldest records)."""
+    """A plugin as it was: its version, the SHA-256 of its source file, and its tags (None in the oldest records).
+
+    One of an installed package other than gwbench also tells that package's name and version, as "my-package 1.2".
+    """
 
     kind: str
     name: str
     version: int
     source_hash: str
     tags: tuple[str, ...] | None = None
+    package: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_package(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is of no package of its own reads as it did before there were any."""
+        fields: dict[str, Any] = serialize(self)
+        if self.package is None:
+            fields.pop("package", None)
+        return fields
 
 
 class Data(FrozenModel):

@@ -71,7 +71,7 @@ def function(target: object, given: Fragments, rest: tuple[Any, ...], options: d
         options: arguments by keyword.
     """
     if target in FUNCTIONS:
-        return given.pointwise(lambda values: target(values, *rest, **options))  # type: ignore[operator]
+        return given.pointwise(lambda values: target(values, *rest, **options))
     if target in METHODS:
         return given.pointwise(lambda values: getattr(values, str(target))(*rest, **options))
     if target in MOVES and not options and all(isinstance(number, int) for number in rest):

@@ -117,8 +117,8 @@ def found_shares(far: float, found: NDArray[np.bool_], injections: InjectionList
         edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
         inner = edges[1:-1]
         place = np.searchsorted(inner, values, side="right")
-        for k in range(len(inner) + 1):
-            n, x = int(np.sum(place == k)), int(np.sum(found[place == k]))
+        there, heard = (np.bincount(some, minlength=len(inner) + 1).tolist() for some in (place, place[found]))
+        for k, (n, x) in enumerate(zip(there, heard, strict=True)):
             if n:
                 tail = (1 - LEVEL) / 2
                 shares.append(

@@ -285,8 +285,8 @@ def _check(record: SearchRecord) -> None:
         counts, thresholds = background.counts, background.thresholds
         if len(counts) != len(thresholds) or not (_rises(thresholds) and _rises(counts[::-1])):
             raise UnusableError("its background's counts do not fall with the threshold")
-    for point in record.reach or ():
-        if point.found > point.injections:
+    for counted in (*(record.reach or ()), *(record.found or ())):
+        if counted.found > counted.injections:
             raise UnusableError("it finds more injections than there are")
 
 

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Literal
 from gwbench.data.folder_walk import LeftOut
 from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.errors import UserError
+from gwbench.preprocessing.conditioning import Whitening
 from gwbench.search.event_strain import fetch_event, find_event
 from gwbench.search.scan_executors import RunSource
 from gwbench.search.scan_plan import WindowShape
+from gwbench.search.stretch_scorer import shared_step
 from gwbench.utils.files import file_digest
 
 if TYPE_CHECKING:
     from gwbench.data.strain_files.known_events import KnownEvent
     from gwbench.experiment.scorer import RunScorer
-    from gwbench.search.scan_result import TriggerSettings
+    from gwbench.search.trigger_settings import TriggerSettings
     from gwbench.utils.progress import Progress
 
 STRIDE = 0.1
@@ -78,7 +80,7 @@ def load_run(run: str | Path | RunScorer, plugins: Sequence[str], device: str) -
 
 
 def files_of(
-    strain: Places, event: str | None, duration: float | None, detectors: Sequence[str], host: str, progress: Progress
+    strain: Places, event: str | None, duration: float | None, host: str, detectors: Sequence[str], progress: Progress
 ) -> ScanInputs:
     """The strain files, those of an event fetched where none are given.
 
@@ -122,11 +124,11 @@ def window_shape(run: RunScorer, stride: float, progress: Progress) -> WindowSha
             f"--stride {stride:g}: expected seconds from one sample, {1 / rate:.3g}, to one window, "
             f"{run.window / rate:g}."
         )
-    step = max(1, round(stride * rate))
+    step = shared_step(run, stride) if conditioner.window_step == 1 else max(1, round(stride * rate))
     if abs(step / rate - stride) > 1e-9:
         progress.say(f"Windows slide by {step} samples, {step / rate:.6g} s.")
-    edge = getattr(conditioner, "reach", 0) if conditioner.window_step == 1 else conditioner.margin
-    return WindowShape(rate, run.window, conditioner.margin, max(edge, 0), step)
+    edge = conditioner.reach if isinstance(conditioner, Whitening) else conditioner.margin
+    return WindowShape(rate, run.window, conditioner.margin, edge, step)
 
 
 def reference_time(run: RunScorer) -> float:

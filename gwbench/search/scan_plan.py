@@ -186,7 +186,8 @@ def _lay_out(
     begin = 0  # good time of the run before this segment
     sliver = round(SLIVER * shape.rate)
     for start, stop in run:
-        cuts, which = [start], []
+        cuts = [start]
+        which: list[int] = []
         for number, (low, high) in enumerate(pairwise(borders)):
             first, last = max(low, begin), min(high, begin + stop - start)
             if first >= last:

@@ -96,7 +96,7 @@ class StretchScorer:
         self._trusted = True
 
 
-def sharing(scorer: nn.Module) -> nn.Module | None:
+def sharing(scorer: Scorer) -> Scorer | None:
     """A copy of a scorer whose encoders compute once what overlapping windows share; None where it has no encoder."""
     if not any(isinstance(module, Encoder) for module in scorer.modules()):
         return None
@@ -130,7 +130,8 @@ def shared_step(run: RunScorer, seconds: float) -> int:
     if twin is not None:
         two = torch.zeros(len(run.detectors), run.window + 1, device=_device(twin)).unfold(1, run.window, 1)
         _scored(twin, two.transpose(0, 1))
-        for stride in sorted({stride for encoder in _shared(twin) for stride in encoder.strides}, reverse=True):
+        strides: set[int] = set().union(*(encoder.strides for encoder in _shared(twin)))
+        for stride in sorted(strides, reverse=True):
             step = max(1, round(wanted / stride)) * stride
             if abs(step - wanted) <= NEAR * wanted:
                 return step
@@ -145,7 +146,7 @@ def _device(scorer: nn.Module) -> torch.device:
     return next((tensor.device for tensor in scorer.state_dict().values()), torch.device("cpu"))
 
 
-def _scored(scorer: Scorer | nn.Module, windows: Tensor) -> tuple[Array, Array | None]:
+def _scored(scorer: Scorer, windows: Tensor) -> tuple[Array, Array | None]:
     """Scores [n] and parts [D, n] of windows [n, D, T]."""
     with torch.inference_mode():
         parts = scorer.parts(windows)

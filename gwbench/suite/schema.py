@@ -189,7 +189,7 @@ def _check(file: SuiteFile, document: Document) -> None:
     for section, variants in (("training", file.training), ("conditioning", file.conditioning)):
         for position, variant in enumerate(variants):
             place: YamlPosition = (section, position) if (section, position) in document.lines else (section,)
-            _blamed(variant, place, document, partial(read_section, section))
+            blamed(variant, place, document, partial(read_section, section))
     for position, override in enumerate(file.overrides):
         for key in override.set:
             try:
@@ -208,13 +208,20 @@ def _check(file: SuiteFile, document: Document) -> None:
 
 
 def _check_entry(kind: str, entry: MatrixEntry, place: YamlPosition, document: Document) -> None:
-    _blamed(entry.parameters, place, document, partial(Choice.of, kind, entry.name))
+    blamed(entry.parameters, place, document, partial(Choice.of, kind, entry.name))
 
 
-def _blamed(
+def blamed(
     given: Mapping[str, Any], place: YamlPosition, document: Document, check: Callable[[Mapping[str, Any]], object]
 ) -> None:
-    """Check values together; an error names the line of the one that is wrong by itself."""
+    """Check values of a file together; an error names the line of the one that is wrong by itself.
+
+    Args:
+        given: the values, by their keys in the file.
+        place: where they stand.
+        document: the file.
+        check: raises `UserError` where some do not fit.
+    """
     try:
         check(given)
     except UserError as error:

@@ -29,7 +29,10 @@ from gwbench.utils.progress import Progress
 from tests.conftest import TINY, TINY_OBJECTIVE, Heard
 
 SETTINGS = TINY | TINY_OBJECTIVE
-FILES = {".lock", "conditioner.npz", "diagnostics.npz", "predictions.npz", "record.json", "weights.safetensors"}
+FILES = {
+    *(".lock", "conditioner.npz", "diagnostics.npz", "predictions.npz", "record.json"),
+    *("scorer.safetensors", "weights.safetensors"),
+}
 
 
 def run(out: Path, settings: dict[str, Any] | None = None, **options: Any) -> RunRecord:

@@ -56,7 +56,7 @@ def flat_layers(encoder: Any, strain: Tensor) -> Tensor:
     x = F.relu(encoder.first(strain))
     x = encoder.pool(encoder.norm(encoder.second(x)))
     x = encoder.mix(encoder.scale(x.transpose(1, 2)))
-    return torch.tanh(x.mean(dim=1))
+    return torch.tanh(torch.mean(x, dim=1))
 
 
 def rows_and_gru(encoder: Any, strain: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def rows_and_gru(encoder: Any, strain: Tensor) -> Tensor:
 
 def with_shape(encoder: Any, strain: Tensor) -> Tensor:
     x = encoder.first(strain)
-    return x.reshape(strain.shape[0], x.size(1) * x.shape[2])
+    return torch.reshape(x, (strain.shape[0], x.size(1) * x.shape[2]))
 
 
 def flat(stride: int = 1, pool: nn.Module | None = None) -> Somebodys:
@@ -113,9 +113,10 @@ def test_embeddings_are_those_of_the_windows_one_by_one(encoder: Somebodys, step
 
 def test_a_place_is_computed_once() -> None:
     """8 windows, 12 samples apart: 8 x 22 places window by window, 43 along their stretch."""
-    encoder = Somebodys(with_shape, first=nn.Conv1d(2, 3, 12, stride=4)).double()
+    first = nn.Conv1d(2, 3, 12, stride=4)
+    encoder = Somebodys(with_shape, first=first).double()
     places = []
-    encoder.first.register_forward_hook(lambda _module, _given, out: places.append(out.shape[-1]))
+    first.register_forward_hook(lambda _module, _given, out: places.append(out.shape[-1]))
     with torch.inference_mode():
         SharedEncoder(encoder)(windows(12, 8))
     assert places == [(7 * 12 + WINDOW - 12) // 4 + 1]
@@ -132,15 +133,15 @@ def test_the_strides_of_what_windows_share() -> None:
 
 
 def padded(encoder: Any, strain: Tensor) -> Tensor:
-    return encoder.first(strain).mean(dim=2)
+    return torch.mean(encoder.first(strain), dim=2)
 
 
 def by_value(encoder: Any, strain: Tensor) -> Tensor:
-    return encoder.first(strain if strain.max() > 0 else -strain).mean(dim=2)
+    return torch.mean(encoder.first(strain if strain.max() > 0 else -strain), dim=2)
 
 
 def over_the_batch(encoder: Any, strain: Tensor) -> Tensor:
-    return encoder.first(strain).transpose(0, 2).mean(dim=0)
+    return torch.mean(encoder.first(strain).transpose(0, 2), dim=0)
 
 
 @pytest.mark.parametrize(
