@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from gwbench.data.dataset import Array
 
-BACKGROUND, FOREGROUND = series(0), series(1)
+BACKGROUND, FOREGROUND = series(0), replace(series(1), dash="-")
 
 BINS = 40
 """Of a histogram of scores."""
@@ -33,6 +34,16 @@ BY = {
 """Title and axis of what injections are binned by."""
 
 
+def rate_axis(axes: Axes, rates: Sequence[float]) -> None:
+    """A logarithmic axis of false-alarm rates, with a tick at each that is drawn."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(sorted(set(rates))))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def reach_chart(points: Sequence[ReachPoint]) -> Chart:
     """Sensitive distance against false-alarm rate."""
     ordered = sorted(points, key=lambda point: point.far)
@@ -41,12 +52,13 @@ def reach_chart(points: Sequence[ReachPoint]) -> Chart:
     errors = np.array([point.distance_error for point in ordered])
 
     def draw(axes: Axes) -> None:
-        axes.set(xscale="log", xlabel="false alarms a month", ylabel="sensitive distance (Mpc)")
+        axes.set(xlabel="false alarms a month", ylabel="sensitive distance (Mpc)")
+        rate_axis(axes, rates)
         if len(rates) > 1:
-            axes.fill_between(rates, distances - errors, distances + errors, **FOREGROUND.band)
-            axes.plot(rates, distances, **FOREGROUND.points)
+            axes.fill_between(rates, distances - errors, distances + errors, **BACKGROUND.band)
+            axes.plot(rates, distances, **BACKGROUND.points)
         else:
-            axes.errorbar(rates, distances, yerr=errors, color=FOREGROUND.color, marker="o", linestyle="none")
+            axes.errorbar(rates, distances, yerr=errors, color=BACKGROUND.color, marker="o", linestyle="none")
         axes.set_ylim(bottom=0)
 
     return chart(
@@ -109,7 +121,7 @@ def score_histograms(record: SearchRecord) -> Chart | None:
                 expected, edges, baseline=smallest / 2, fill=True, color=BACKGROUND.color, alpha=0.22, linewidth=0
             )
             axes.stairs(expected, edges, baseline=smallest / 2, **BACKGROUND.line, linewidth=1.4)
-        axes.stairs(found, edges, baseline=smallest / 2, **FOREGROUND.line, linewidth=1.4)
+        axes.stairs(found, edges, baseline=smallest / 2, color=FOREGROUND.color, linewidth=1.4)
         axes.set(yscale="log", ylim=(smallest / 2, 1.8 * found.max()), xlabel="score", ylabel="triggers")
 
     entries = [("triggers", FOREGROUND), *([("background, in the same time", BACKGROUND)] if background else [])]
@@ -154,7 +166,7 @@ def cumulative_chart(record: SearchRecord) -> Chart | None:
         axes.set(xlabel="inverse false-alarm rate (years)", ylabel="triggers as rare or rarer")
         if beyond:
             axes.annotate(
-                f"{beyond} louder than all background", (times[0], beyond), (-4, 6), "data", "offset points",
+                f"{beyond} louder than all background", (times[0], beyond), (-8, -13), "data", "offset points",
                 ha="right", fontsize=9, color=QUIET,
             )  # fmt: skip
 

@@ -136,9 +136,10 @@ def _method(record: SearchRecord) -> ReportSection:
     if record.background:
         source = f"{record.background.slides:,} time slides" if record.background.slides else "strain without signals"
         lag = {"removed": ", without the loud triggers themselves", "kept": ", with all triggers"}
+        days = record.background.livetime / 86400
         text += (
             f" False alarms were counted in {source}{lag.get(record.background.zero_lag or '', '')}: "
-            f"{record.background.livetime / 86400:,.3g} days of background."
+            f"{f'{days:,.0f}' if days >= 100 else f'{days:.3g}'} days of background."
         )
     return ReportSection("What was searched", paragraphs=[text], command=record.command)
 
