@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from gwbench.errors import UserError
 
@@ -212,14 +213,18 @@ def extent(frequencies: Array, psd: Array, band: tuple[float, float]) -> tuple[f
     centre = int(np.searchsorted(frequencies, np.sqrt(band[0] * band[1])))
     below = np.maximum.accumulate(psd)
     above = np.maximum.accumulate(psd[::-1])[::-1]
-    bottom, top = -1.0, float("inf")
-    for i in range(min(centre, len(psd) - 1)):
-        if below[i] < CLIFF * np.median(psd[i + 1 : i + 1 + width]):
-            bottom = float(frequencies[i])
-    for i in range(len(psd) - 1, centre, -1):
-        if above[i] < CLIFF * np.median(psd[max(i - width, 0) : i]):
-            top = float(frequencies[i])
-    return bottom, top
+    low = np.arange(min(centre, len(psd) - 1))
+    high = np.arange(centre + 1, len(psd))
+    cut = low[below[low] < CLIFF * _medians(psd, width)[low + 1]]
+    cut_above = high[above[high] < CLIFF * _medians(psd[::-1], width)[len(psd) - high]]
+    bottom = float(frequencies[cut[-1]]) if len(cut) else -1.0
+    return bottom, float(frequencies[cut_above[0]]) if len(cut_above) else float("inf")
+
+
+def _medians(values: Array, width: int) -> Array:
+    """[N]: the median of each value and those behind it, `width` in all or as many as there are."""
+    whole = np.median(sliding_window_view(values, width), axis=1) if len(values) >= width else np.empty(0)
+    return np.array([*whole, *(np.median(values[start:]) for start in range(len(whole), len(values)))])
 
 
 def refuse_non_finite(strain: Tensor | Array, detectors: Sequence[str], split: str, positions: Array) -> None:
