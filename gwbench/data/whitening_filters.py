@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from gwbench.errors import UserError
 
@@ -210,21 +209,20 @@ def extent(frequencies: Array, psd: Array, band: tuple[float, float]) -> tuple[f
     and likewise from the other end. A wall that falls towards the band is no such cliff, and a line neither.
     """
     width = max(int(CLIFF_WIDTH / (frequencies[1] - frequencies[0])), 2)
-    centre = int(np.searchsorted(frequencies, np.sqrt(band[0] * band[1])))
+    centre, last = int(np.searchsorted(frequencies, np.sqrt(band[0] * band[1]))), len(psd) - 1
     below = np.maximum.accumulate(psd)
     above = np.maximum.accumulate(psd[::-1])[::-1]
-    low = np.arange(min(centre, len(psd) - 1))
-    high = np.arange(centre + 1, len(psd))
-    cut = low[below[low] < CLIFF * _medians(psd, width)[low + 1]]
-    cut_above = high[above[high] < CLIFF * _medians(psd[::-1], width)[len(psd) - high]]
-    bottom = float(frequencies[cut[-1]]) if len(cut) else -1.0
-    return bottom, float(frequencies[cut_above[0]]) if len(cut_above) else float("inf")
-
-
-def _medians(values: Array, width: int) -> Array:
-    """[N]: the median of each value and those behind it, `width` in all or as many as there are."""
-    whole = np.median(sliding_window_view(values, width), axis=1) if len(values) >= width else np.empty(0)
-    return np.array([*whole, *(np.median(values[start:]) for start in range(len(whole), len(values)))])
+    around = np.pad(psd.astype(np.float64), width, constant_values=np.nan)
+    stretches = np.lib.stride_tricks.sliding_window_view(around, width)  # row i is psd[i - width : i]
+    bottom, top = -1.0, float("inf")
+    low, high = np.arange(min(centre, last)), np.arange(centre + 1, last + 1)
+    if len(low):
+        ends = np.flatnonzero(below[low] < CLIFF * np.nanmedian(stretches[low + width + 1], axis=1))
+        bottom = float(frequencies[low[ends[-1]]]) if len(ends) else bottom
+    if len(high):
+        ends = np.flatnonzero(above[high] < CLIFF * np.nanmedian(stretches[high], axis=1))
+        top = float(frequencies[high[ends[0]]]) if len(ends) else top
+    return bottom, top
 
 
 def refuse_non_finite(strain: Tensor | Array, detectors: Sequence[str], split: str, positions: Array) -> None:
