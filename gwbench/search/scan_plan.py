@@ -111,7 +111,7 @@ def plan_scan(intervals: Sequence[tuple[int, int]], shape: WindowShape, *, measu
     """Lay out a scan of common time.
 
     Neighbouring segments are taken together where no gap between them exceeds `PIECE` seconds, and cut into pieces of
-    equal good time, about `PIECE` seconds each, as `real-noise` does.
+    equal good time, about `PIECE` seconds each.
 
     Args:
         intervals: half-open ranges of samples that all detectors hold, in order.

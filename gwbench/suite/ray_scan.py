@@ -42,7 +42,9 @@ def ray_scan(
         UserError: Ray is not installed or not reached.
     """
     if ":" in device:
-        raise UserError(f"--device {device} names a GPU of this machine, but Ray hands out the GPUs. Use --device cuda.")
+        raise UserError(
+            f"--device {device} names a GPU of this machine, but Ray hands out the GPUs. Use --device cuda."
+        )
     try:
         with connection(address):
             yield RayScan(RunSource(run.absolute(), tuple(plugins), "cpu" if device == "auto" else device), most)

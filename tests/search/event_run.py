@@ -1,4 +1,4 @@
-"""A run on two detectors that is trained in some ten seconds and hears GW150914."""
+"""A run on two detectors that is trained in less than a minute of one core and hears GW150914."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from gwbench.utils.progress import Progress
 
 SETTINGS: dict[str, Any] = {
     "dataset.detectors": ("H1", "L1"),
-    "dataset.train": 1500,
-    "dataset.val": 200,
-    "dataset.test": 200,
-    "dataset.snr": (12.0, 30.0),
-    "encoder.width": 8,
-    "encoder.embed_dim": 32,
-    "encoder.stride": 8,
-    "training.epochs": 5,
+    "dataset.train": 2000,
+    "dataset.val": 300,
+    "dataset.test": 400,
+    "dataset.snr": (8.0, 25.0),
+    "encoder.width": 16,
+    "encoder.embed_dim": 64,
+    "encoder.stride": 4,
+    "training.epochs": 6,
     "training.batch_size": 128,
-    "objective.hidden_dim": 32,
-    "objective.output_dim": 32,
 }
 
 
@@ -30,12 +28,11 @@ def train(out: Path) -> RunRecord:
     return gwbench.run(
         dataset="bbh",
         encoder="cnn1d",
-        pairing="any-pair",
+        pairing="cross-detector",
         objective="simclr",
         encoder_groups="shared",
         settings=SETTINGS,
         device="cpu",
-        precision="fp32",
         out=out,
         progress=Progress(),
     )
