@@ -179,6 +179,15 @@ class RunRecord(FrozenModel):
         return self.metrics.auc.value
 
     @property
+    def budget(self) -> tuple[int, int] | None:
+        """Optimiser steps of pre-training, and windows seen in them; None where nothing was pre-trained."""
+        if self.training is None or self.spec.training is None or self.data is None:
+            return None
+        batch = self.spec.training.batch_size
+        steps = len(self.training.loss) * (self.data.sizes.get("train", 0) // batch)
+        return steps, steps * batch
+
+    @property
     def val_auc(self) -> float | None:
         """ROC-AUC of the validation split, by which settings are chosen; None where the method tells none."""
         for name in ("val_auc", "probe_val_auc"):

@@ -89,7 +89,9 @@ class BlockScores:
         arrays = {"score": self.score, "variance": self.variance}
         arrays |= {"numbers": np.array([self.offset, self.cpu_seconds])}
         if self.parts is not None:
-            arrays["parts"] = np.ascontiguousarray(self.parts)  # as files that may be anything are read
+            arrays["parts"] = self.parts
+        # row by row, as arrays of files that may be anything are read
+        arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
         with atomic(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
 
