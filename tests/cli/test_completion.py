@@ -26,7 +26,7 @@ def completed(words: str, folder: Path) -> tuple[list[str], set[str]]:
     )  # fmt: skip
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     packages = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
-    return [line.partition(",")[2] for line in done.stdout.splitlines()], packages
+    return [line.partition(",")[2] for line in done.stdout.splitlines() if line], packages
 
 
 @pytest.mark.parametrize(
