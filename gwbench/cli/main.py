@@ -27,7 +27,7 @@ VERBS = {
     "compare": "Test two runs against each other and show what differs.",
     "search": "Evaluate searches of continuous strain, gwbench's own and anybody's.",
     "list": "List plugins.",
-    "show": "Show one plugin: what it does, its parameters and its paper.",
+    "show": "Show one plugin, or the settings of training, evaluation or conditioning.",
     "new": "Write a working plugin and its test, to start your own from.",
     "check": "Check that a plugin keeps its contract.",
     "data": "Make, import, download, plot and remove strain data on this machine.",

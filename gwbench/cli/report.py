@@ -13,6 +13,8 @@ from gwbench.errors import UserError
 from gwbench.utils import progress
 from gwbench.utils.files import atomic
 
+SUFFIXES = (".html", ".htm")
+
 
 @verb(spellings={"--out": "--output"})
 @click.argument("run", type=UserPath())
@@ -35,6 +37,8 @@ def report(run: Path, output: Path | None, strain: tuple[str, ...]) -> None:
     from gwbench.reporting.html.report import REPORT, render_report
     from gwbench.reporting.searches.recognise import is_search
 
+    if output is not None and output.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--output {output}: a report is HTML. Give a name that ends in {' or '.join(SUFFIXES)}.")
     folder = run if run.is_dir() else run.parent
     if is_search(run):
         from gwbench.reporting.html.search_report import render_search

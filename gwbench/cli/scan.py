@@ -103,6 +103,7 @@ def scan(
         raise UserError("--ray-address goes with --ray.")
     progress = Progress() if quiet else TerminalProgress()
     with _cluster(run, ray_address, **options) if ray else nullcontext() as executor:
+        options |= {"device": "cpu"} if ray else {}  # the nodes score
         record = scan_strain(run, strain, out=output, executor=executor, progress=progress, **options)
     if as_json:
         echo(printable_json(record.model_dump_json(indent=2)))
@@ -116,7 +117,11 @@ def _cluster(
     from gwbench.suite.ray_scan import ray_scan
 
     address = address or os.environ.get("RAY_ADDRESS") or None
-    return ray_scan(run, plugins=plugins, device=device, address=address, most=processes if processes > 1 else None)
+    most = processes if processes > 1 else None
+    cluster: AbstractContextManager[ScanExecutor] = ray_scan(
+        run, plugins=plugins, device=device, address=address, most=most
+    )
+    return cluster
 
 
 def _show(record: SearchRecord, output: Path | None) -> None:

@@ -16,7 +16,7 @@ ENTRY = re.compile(r"^(\w+(?:, \w+)*): *(.*)$")
 
 
 @dataclass(frozen=True)
-class Setting:
+class SettingMeaning:
     """A setting of a section that belongs to no plugin.
 
     Attributes:
@@ -37,13 +37,13 @@ def meanings(cls: type) -> dict[str, str]:
     return found
 
 
-def settings_of(model: type) -> list[Setting]:
+def settings_of(model: type) -> list[SettingMeaning]:
     """The fields of a pydantic model of settings, in order."""
     hints = typing.get_type_hints(model, include_extras=True)
     said = _entries(docstring(model))
     fields: dict[str, Any] = getattr(model, "model_fields")  # noqa: B009 - pydantic's, which type knows nothing of
     return [
-        Setting(Parameter(name, type_in_words(hints[name]), field.default), said.get(name, ""))
+        SettingMeaning(Parameter(name, type_in_words(hints[name]), field.default), said.get(name, ""))
         for name, field in fields.items()
     ]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from gwbench.data.folder_walk import LeftOut
 from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.errors import UserError
+from gwbench.preprocessing.conditioning import Whitening
 from gwbench.search.event_strain import fetch_event, find_event
 from gwbench.search.scan_executors import RunSource
 from gwbench.search.scan_plan import WindowShape
@@ -21,7 +22,7 @@ from gwbench.utils.files import file_digest
 if TYPE_CHECKING:
     from gwbench.data.strain_files.known_events import KnownEvent
     from gwbench.experiment.scorer import RunScorer
-    from gwbench.search.scan_result import TriggerSettings
+    from gwbench.search.trigger_settings import TriggerSettings
     from gwbench.utils.progress import Progress
 
 STRIDE = 0.1
@@ -126,8 +127,8 @@ def window_shape(run: RunScorer, stride: float, progress: Progress) -> WindowSha
     step = shared_step(run, stride) if conditioner.window_step == 1 else max(1, round(stride * rate))
     if abs(step / rate - stride) > 1e-9:
         progress.say(f"Windows slide by {step} samples, {step / rate:.6g} s.")
-    edge = getattr(conditioner, "reach", 0) if conditioner.window_step == 1 else conditioner.margin
-    return WindowShape(rate, run.window, conditioner.margin, max(edge, 0), step)
+    edge = conditioner.reach if isinstance(conditioner, Whitening) else conditioner.margin
+    return WindowShape(rate, run.window, conditioner.margin, edge, step)
 
 
 def reference_time(run: RunScorer) -> float:

@@ -15,6 +15,9 @@ from gwbench.registry import REGISTRY, register
 SLIDES_TAG = "coincidence"
 """On objectives that tell coincident from slid strain, and on pairings that give them both."""
 
+ANCHOR = 0.8
+"""Share of the window at which strain stays where it is when it is stretched: about where signals end."""
+
 
 @register(
     "pairing",
@@ -41,6 +44,8 @@ class CoincidencePairing(Pairing):
             data, where light takes 10 ms from H1 to L1 and 27 ms from H1 to V1.
         polarity: what is turned round with a probability of one half: "common", all detectors together; "each", every
             detector by itself, as another polarisation or place in the sky would; or "none".
+        stretch: how much faster or slower than recorded strain may run, 0.25 for up to a quarter, drawn for the batch.
+            A signal is then one of a lighter or heavier source, so that a few thousand signals stand for more.
         absent: probability that one detector, drawn for the batch, is zero in it, where there are three or more: so
             smaller networks are learnt too.
     """
@@ -55,6 +60,7 @@ class CoincidencePairing(Pairing):
         longest_ms: Annotated[float, Field(ge=0)] = 300.0,
         jitter_ms: Annotated[float, Field(ge=0)] = 0.0,
         polarity: Literal["common", "each", "none"] = "common",
+        stretch: Annotated[float, Field(ge=0, le=1)] = 0.0,
         absent: Annotated[float, Field(ge=0, le=1)] = 0.0,
     ) -> None:
         if len(info.detectors) < 2:
@@ -66,7 +72,7 @@ class CoincidencePairing(Pairing):
             _samples(name, milliseconds, info)
             for name, milliseconds in (("longest_ms", longest_ms), ("jitter_ms", jitter_ms))
         )
-        self.slides, self.polarity, self.absent = slides, polarity, absent
+        self.slides, self.polarity, self.stretch, self.absent = slides, polarity, stretch, absent
 
     @classmethod
     def skip(cls, parts: Parts) -> str:
@@ -97,8 +103,11 @@ class CoincidencePairing(Pairing):
         )
 
     def _of_the_batch(self, strain: Tensor, generator: torch.Generator) -> Tensor:
-        """[B, D, T] moved in time, and perhaps without one of its detectors."""
+        """[B, D, T] stretched, moved in time, and perhaps without one of its detectors."""
         detectors, device = strain.shape[1], generator.device
+        if self.stretch:
+            power = 2 * float(torch.rand((), generator=generator, device=device)) - 1
+            strain = faster(strain, (1 + self.stretch) ** power)
         shift = torch.randint(-self.longest, self.longest + 1, (), generator=generator, device=device)
         strain = strain.roll(int(shift), dims=2) if self.longest else strain
         if self.absent and detectors > 2 and float(torch.rand((), generator=generator, device=device)) < self.absent:
@@ -137,6 +146,17 @@ def slide(strain: Tensor, count: int, generator: torch.Generator | None = None) 
     start = torch.stack(drawn).repeat_interleave(windows, dim=0)[:count].to(strain.device)
     row = torch.arange(count, device=strain.device).unsqueeze(1)
     return strain[(row + start) % windows, torch.arange(detectors, device=strain.device)]
+
+
+def faster(strain: Tensor, factor: float) -> Tensor:
+    """[..., T] run faster by a factor about `ANCHOR`, by linear interpolation, in a window that is closed to a ring."""
+    samples = strain.shape[-1]
+    time = torch.arange(samples, device=strain.device, dtype=torch.float64)
+    place = (time - ANCHOR * samples) * factor + ANCHOR * samples
+    before = place.floor()
+    between = (place - before).to(strain.dtype)
+    index = before.long() % samples
+    return torch.lerp(strain[..., index], strain[..., (index + 1) % samples], between)
 
 
 def _changed(strain: Tensor, shift: Tensor, sign: Tensor) -> Tensor:

@@ -261,6 +261,12 @@ READERS: dict[str, Reader] = {
     "journal": Reader(good.journal, _journal, "json-lines", "journal"),
     "cached-rows": Reader(good.rows, _rows, refuses=("builtins:OSError",), named=False),
     "gwosc-answers": Reader(good.answers, _answers, "json", "answer.json", named=False),
+    "search-record": Reader(
+        good.search_record, _call("gwbench.search.record:read_search_record"), "json", "search.json"
+    ),
+    "search-events": Reader(good.search_events, _call("gwbench.search.event_files:read_events"), "hdf5"),
+    "search-events-csv": Reader(good.search_events_csv, _call("gwbench.search.event_files:read_events"), "text"),
+    "injections": Reader(good.injections, _call("gwbench.search.injection_files:read_injections"), "hdf5"),
     "settings": Reader(good.settings, _settings, "text", "pair.txt", named=False),
     "plugin-metadata": Reader(good.plugin, _plugin, "text", "plugin.py", named=False),
 }

@@ -289,3 +289,12 @@ def test_draws_follow_the_known_signals_and_stay_in_their_ranges() -> None:
     one = {**known, "spin_2z": np.zeros(400)}
     assert set(drawn_like(one, 10, np.random.default_rng(12))["spin_2z"]) == {0.0}
     assert len(known_shapes({"mass_1": np.ones(3)}, np.arange(3))["spin_1z"]) == 0
+
+
+def test_a_search_is_the_same_in_inference_mode() -> None:
+    """Threads have modes of their own: what one made in this mode another may not write without it."""
+    generator = torch.Generator().manual_seed(3)
+    strain, templates = (torch.randn(n, 2, 65, dtype=torch.complex64, generator=generator) for n in (5, 3))
+    wanted = loudest(strain, templates, (0, 4), 128)
+    with torch.inference_mode():
+        assert torch.equal(loudest(strain.clone(), templates, (0, 4), 128), wanted)

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-
 from torch import Tensor
 
 from gwbench.contracts import Scorer
@@ -48,15 +47,15 @@ class EnergyScorer(Scorer):
         return strain.square().unfold(2, WINDOW // 4, WINDOW // 4).mean(3).amax(2)
 
 
-def energy_run(detectors: tuple[str, ...] = ("H1", "L1"), *, together: bool = False, method: str = "whiten") -> RunScorer:
+def energy_run(
+    detectors: tuple[str, ...] = ("H1", "L1"), *, together: bool = False, method: str = "whiten"
+) -> RunScorer:
     """What `load_scorer` would give of such a run, on white noise of 1e-21."""
     size = WINDOW + 2 * MARGIN
     windows = np.stack([noise(40 * size / RATE, RATE, seed).reshape(40, size) for seed in range(len(detectors))], 1)
     settings = Conditioning(method=method, low=20, high=400)  # type: ignore[arg-type]
     split: Any = SimpleNamespace(strain=windows)
-    conditioner = fit_conditioner(
-        split, sample_rate=RATE, margin=MARGIN, detectors=detectors, settings=settings
-    )
+    conditioner = fit_conditioner(split, sample_rate=RATE, margin=MARGIN, detectors=detectors, settings=settings)
     spec = RunSpec.create(baseline="band-power", settings={"dataset.duration": WINDOW / RATE})
     record: Any = SimpleNamespace(run_id="0123456789abcdef", created="2026-01-01", spec=spec, folder=None, data=None)
     usual = conditioner(windows).square().mean((0, 2))

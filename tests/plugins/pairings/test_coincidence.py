@@ -12,7 +12,7 @@ from torch import Tensor
 from gwbench.contracts import View
 from gwbench.errors import UserError
 from gwbench.experiment.spec import RunSpec
-from gwbench.plugins.pairings.coincidence import CoincidencePairing, slide
+from gwbench.plugins.pairings.coincidence import ANCHOR, CoincidencePairing, faster, slide
 from tests.plugins.pairings.test_pairings import generator, info, labelled_strain
 
 STILL: dict[str, Any] = {"longest_ms": 0.0, "polarity": "none"}
@@ -109,6 +109,29 @@ def test_polarity(polarity: str, patterns: int) -> None:
     assert len({tuple(row) for row in signs.tolist()}) == patterns
     assert torch.equal(b.samples[:, :, 0].sign(), signs)
     assert torch.equal(a.samples.abs(), ramps())
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_strain_runs_faster_about_its_anchor(factor: float) -> None:
+    """A slow wave, whose values between samples are known."""
+    time = torch.arange(512.0)
+    anchor = ANCHOR * 512
+    found = faster(torch.sin(2 * torch.pi * 6 * time / 512).expand(2, 3, 512), factor)
+    expected = torch.sin(2 * torch.pi * 6 * ((time - anchor) * factor + anchor) / 512)
+    inside = ((time - anchor) * factor + anchor > 0) & ((time - anchor) * factor + anchor < 511)
+    torch.testing.assert_close(found[1, 2, inside], expected[inside], atol=1e-3, rtol=0)
+
+
+def test_a_batch_is_stretched_as_one_within_bounds() -> None:
+    factors = []
+    for seed in range(50):
+        a, b = views(ramps(6), seed, longest_ms=0, polarity="none", stretch=0.25)
+        assert (a.samples == a.samples[0, 0]).all()
+        assert (b.samples == a.samples[0, 0]).all()
+        factors.append(float(a.samples[0, 0, 41] - a.samples[0, 0, 40]))  # of ramps that rise by one
+    assert min(factors) >= 0.8 - 1e-4
+    assert max(factors) <= 1.25 + 1e-4
+    assert max(factors) - min(factors) > 0.3
 
 
 def test_one_detector_is_absent_from_as_many_batches_as_asked_for_slid_or_not() -> None:

@@ -51,8 +51,8 @@ def test_a_burst_is_the_loudest_trigger_and_louder_than_every_slide(run: RunScor
     assert record.whitened_variance == pytest.approx({"H1": 1, "L1": 1}, rel=0.1)
     assert record.settings.stride == 0.125
     assert record.settings.conditioning == "refitted"
-    assert record.livetime == pytest.approx(SECONDS - 2, abs=0.2)  # less a window and its margins, about
-    assert record.strain.segments == ((GPS, GPS + SECONDS),)
+    assert record.livetime == SECONDS - 1.5 + 0.125  # one step for every window with its margins
+    assert list(record.strain.segments) == [(GPS, GPS + SECONDS)]
 
 
 def test_scores_are_those_of_the_windows_by_themselves(run: RunScorer, tmp_path: Path) -> None:
