@@ -110,12 +110,11 @@ def run(
     gwbench run --print-config > run.yaml; gwbench run --config run.yaml --dry-run
     """  # noqa: D301 - click reads the control character
     request = run_request(context, options, parse_settings(pairs), config)
+    for note in () if quiet else request.notes:
+        click.echo(printable_lines(note), err=True)
     if print_config:
         echo(_as_file(request), nl=False)
         return
-    if not quiet:
-        for note in request.notes:
-            click.echo(printable_lines(note), err=True)
 
     from gwbench.training.distributed import is_follower
 

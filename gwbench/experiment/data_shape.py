@@ -39,7 +39,7 @@ class DataShape:
         return cls(tuple(data.detectors), data.sample_rate, data.window, data.margin, dict(data.sizes))
 
 
-CheckShape = Callable[[DataShape], None]
+CheckShape = Callable[[DataShape], object]
 """Raises `UserError` where a run does not fit data of a shape."""
 
 
@@ -85,8 +85,9 @@ def first_windows(splits: StrainSplits, limit: int | None) -> StrainSplits:
     if all(size <= limit for size in splits.sizes.values()):
         return splits.with_notes([limit_note(limit)])
     digest = hashlib.sha256(f"{splits.content_hash} limit {limit}".encode()).hexdigest()
-    parts = {name: _first(splits[name], limit) for name in splits.sizes}
-    return replace(splits, **parts, content_hash=digest).with_notes([limit_note(limit)])
+    train, val, test = (_first(splits[name], limit) for name in ("train", "val", "test"))
+    few = replace(splits, train=train, val=val, test=test, content_hash=digest)
+    return few.with_notes([limit_note(limit)])
 
 
 def _first(split: Split, limit: int) -> Split:
