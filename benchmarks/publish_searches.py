@@ -1,14 +1,13 @@
-"""Publish the searches of a suite's runs: their records, and the table made of them, into benchmarks/results.
+"""Publish the searches of a suite's runs: their records, and the table made of them, into benchmarks/searches.
 
     gwbench data make continuous --hours 4 --seed 1 --out strain
     gwbench suite run benchmarks/search-gaussian.yaml
-    python benchmarks/publish.py benchmarks/search-gaussian.yaml
     python benchmarks/publish_searches.py benchmarks/search-gaussian.yaml --strain strain
 
 Every finished run of the suite scans the set's foreground and its background; scans that were done before are not done
-again. `gwbench search evaluate` is what its record says: the sensitive distance by MLGWSC-1's definition, with the
-background's events as false alarms. The records, with the loudest triggers alone, go to
-benchmarks/results/search-gaussian/searches, and `searches.md` beside that folder ranks them.
+again. Its published record is that of `gwbench search evaluate`: the sensitive distance by MLGWSC-1's definition, with
+the background's events as false alarms, and the loudest triggers. The records of searches and of runs go to
+benchmarks/searches/search-gaussian, and `searches.md` there ranks the searches.
 `python benchmarks/publish_searches.py --tables` makes the tables again from what is published.
 """
 
@@ -17,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -29,12 +29,13 @@ from gwbench.search.event_files import EventFile, EventList
 from gwbench.search.injection_files import read_injections
 from gwbench.search.reach import RATES
 from gwbench.search.record import SEARCH, SearchRecord, write_search_record
-from gwbench.search.scan import ScanSettings, scan
+from gwbench.search.scan import scan
 from gwbench.suite.run import plan
 from gwbench.utils.progress import TerminalProgress
 
 ROOT = Path(__file__).parent.parent
-RESULTS = Path("benchmarks/results")
+RESULTS = Path("benchmarks/searches")
+"""Relative to the root of the repository."""
 
 AT = 900.0
 """False alarms a month of 30 days by which the table is sorted; `RATES` and the one below are in it too."""
@@ -56,9 +57,7 @@ KEPT = 100
 @click.option("--searches", default="searches", type=click.Path(path_type=Path), help="Where scans are kept.")
 @click.option("--processes", default=1, show_default=True, help="That share a scan.")
 @click.option("--tables", "tables_only", is_flag=True, help="Only make the tables again, of everything published.")
-def main(
-    suite: Path | None, runs: Path, strain: Path, searches: Path, processes: int, tables_only: bool
-) -> None:
+def main(suite: Path | None, runs: Path, strain: Path, searches: Path, processes: int, tables_only: bool) -> None:
     """Publish the searches of SUITE's runs."""
     if tables_only == bool(suite):
         raise click.UsageError("Give the suite whose runs search, or --tables alone.")
@@ -66,9 +65,11 @@ def main(
         for status in plan(suite, out=runs).cell_statuses:
             if status.status == "done":
                 record = searched(status.folder, strain, searches, processes)
-                folder = (ROOT / RESULTS / suite.stem / "searches" / status.folder.name).resolve()
-                folder.mkdir(parents=True, exist_ok=True)
-                write_search_record(folder / SEARCH, record)
+                published = (ROOT / RESULTS / suite.stem).resolve()
+                for kind in ("runs", "searches"):
+                    (published / kind / status.folder.name).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(status.folder / RECORD, published / "runs" / status.folder.name / RECORD)
+                write_search_record(published / "searches" / status.folder.name / SEARCH, record)
     os.chdir(ROOT)
     for name in sorted(path.parent.name for path in RESULTS.glob("*/searches")):
         for path, text in tables(name).items():
@@ -77,11 +78,11 @@ def main(
 
 def searched(run: Path, strain: Path, searches: Path, processes: int) -> SearchRecord:
     """The evaluated search of one run."""
-    settings = ScanSettings(stride=next((STRIDES[name] for name in STRIDES if run.name.startswith(name)), 0.1))
+    stride = next((STRIDES[name] for name in STRIDES if run.name.startswith(name)), 0.1)
     progress = TerminalProgress()
     files = {name: strain / f"{name}.hdf" for name in ("foreground", "background")}
     scans = {
-        name: scan(run, [path], settings=settings, searches=searches, processes=processes, progress=progress)
+        name: scan(run, [path], stride=stride, searches=searches, processes=processes, progress=progress)
         for name, path in files.items()
     }
     events = {name: EventFile(Path(str(one.folder)), EventList.of(one.triggers), one) for name, one in scans.items()}

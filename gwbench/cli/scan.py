@@ -166,6 +166,8 @@ def _event(record: SearchRecord) -> str:
     event = record.event
     assert event is not None
     said = f"{event.name} at GPS {event.time:.2f}"
+    if not any(start <= event.time < stop for start, stop in record.strain.segments):
+        return f"{said} is not in the strain that was searched."
     if event.rank is None:
         return f"{said}: no trigger is near it."
     said += f": rank {event.rank} of {len(record.triggers):,} triggers"

@@ -125,6 +125,7 @@ class BlockScorer:
         self._job, self._run = job, run
         self._reader = PieceReader(job.channels, job.quality)
         self._strain = StretchConditioning(job.plan, run.conditioner, self._read, refit=job.refit)
+        self._kept: list[Array] = []
         self._along: tuple[Scorer, StretchScorer] | None = None
         self._slides = run.conditioner.window_step == 1
 
@@ -136,7 +137,7 @@ class BlockScorer:
         """
         begun, read = time.process_time(), self._reader.cpu_seconds
         scores, parts, variance = [], [], []
-        self._kept: list[Array] = []
+        self._kept = []
         with torch.inference_mode():
             for score, part, power in self._slid(block) if self._slides else self._one_by_one(block):
                 scores.append(score)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gwbench.data.gwosc.api import HOST
 from gwbench.data.strain_files.pieces import PieceReader
+from gwbench.errors import UserError
 from gwbench.search.block_scores import ScanJob, missing_blocks
 from gwbench.search.detector_track import common_intervals
 from gwbench.search.record import SearchRecord
@@ -139,6 +140,8 @@ def _scanned(
     plugins, device, processes, executor = where
     begun, cpu = time.monotonic(), time.process_time()
     source, scorer = load_run(run, plugins, device)
+    if source is None and processes > 1:
+        raise UserError("Several processes need the folder of the run, not what load_scorer gave.")
     inputs = files_of(strain, *event, scorer.detectors, progress)
     shape = window_shape(scorer, settings.stride, progress)
     digests = digests_of(inputs.files, progress)
@@ -162,11 +165,11 @@ def _scanned(
         reader = PieceReader(settings.channel, settings.quality)
         inventory = take_inventory(inputs.files, scorer.detectors, scorer.sample_rate, reader, progress)
         plan = plan_scan(common_intervals(inventory.tracks), shape, measured=refit)
-        keep = keeps_strain(scorer, triggers)
+        keep = keeps_strain(scorer, triggers, plan.livetime)
         job = ScanJob(plan, inventory.tracks, settings.channel, settings.quality, refit, folder.scores, keep)
         cpu = time.process_time() - cpu + reader.cpu_seconds
         if executor is None:
-            executor = ScanProcesses(source, processes) if source and processes > 1 else ScanHere(scorer)
+            executor = ScanHere(scorer) if source is None or processes == 1 else ScanProcesses(source, processes)
         score_blocks(job, executor, progress)
         left_out = (*inputs.left_out, *inventory.left_out, *plan.left_out)
         record = search_record(
@@ -175,7 +178,7 @@ def _scanned(
             ScannedStrain(digests, left_out, inventory.notes),
             triggers,
             inputs.event,
-            command=command_words(run, strain, event[0], settings, triggers),
+            command=command_words(run, strain, event[:2], settings, triggers),
             cpu_before=cpu,
             begun=begun,
             progress=progress,

@@ -142,13 +142,18 @@ def reference_time(run: RunScorer) -> float:
 
 
 def command_words(
-    run: str | Path | RunScorer, strain: Places, event: str | None, settings: ScanSettings, triggers: TriggerSettings
+    run: str | Path | RunScorer,
+    strain: Places,
+    event: tuple[str | None, float | None],
+    settings: ScanSettings,
+    triggers: TriggerSettings,
 ) -> str:
     """The words of `gwbench scan` that give a scan again."""
     folder = run if isinstance(run, (str, os.PathLike)) else run.record.folder or run.record.run_id
     places = [strain] if isinstance(strain, (str, os.PathLike)) else list(strain)
     words = ["gwbench", "scan", str(folder), *map(str, places)]
-    words += ["--event", event] if event else []
+    words += ["--event", event[0]] if event[0] else []
+    words += ["--duration", f"{event[1]:g}"] if event[1] else []
     words += [] if settings.stride == STRIDE else ["--stride", f"{settings.stride:g}"]
     words += [] if settings.conditioning == "refitted" else ["--conditioning", settings.conditioning]
     for option, values in (("--channel", settings.channel), ("--quality", settings.quality)):

@@ -23,7 +23,7 @@ ANCHOR = 0.8
     "pairing",
     "coincidence",
     citation="Time slides: Usman et al. (PyCBC), arXiv:1508.02357; coherence: Klimenko et al., arXiv:0802.3232",
-    tags=("network", "natural-views", SLIDES_TAG),
+    tags=("network", "natural-views", "coincidence"),
 )
 class CoincidencePairing(Pairing):
     """View a: windows of the whole network; view b: the same strain slid in time between detectors.

@@ -29,6 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "inceptiontime": {"width": 4, "embed_dim": 8},
     "patch-transformer": {"width": 8, "embed_dim": 8},
     "resnet1d": {"width": 4, "embed_dim": 8},
+    "shared-towers": {"tower_width": 4, "width": 4, "embed_dim": 8},
     "s4d": {"width": 8, "embed_dim": 8},
 }
 
@@ -101,7 +102,7 @@ def test_every_encoder_that_ships_is_here() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_scores_are_those_of_the_windows_one_by_one(name: str, groups: str) -> None:
     along = check(scorer(name, groups), noise(2, WINDOW + 14 * 192 + 77), 192)
-    assert (along.note == "") is (name in ("cnn1d", "inceptiontime", "s4d"))
+    assert (along.note == "") is (name in ("cnn1d", "inceptiontime", "s4d", "shared-towers"))
 
 
 @pytest.mark.parametrize("step", [192, 205, 208, 96, 1, 4096, 5000])
@@ -195,6 +196,7 @@ def test_a_method_without_an_encoder() -> None:
         ("cnn1d", None, 0.2, 384),
         ("cnn1d", 1, 0.1, 192),  # 1, 2, 8 and 48
         ("s4d", None, 0.1, 208),  # 16
+        ("shared-towers", None, 0.1, 192),
         ("resnet1d", None, 0.1, 205),
         ("resnet1d", None, 1e-9, 1),
     ],

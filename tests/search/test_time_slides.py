@@ -24,7 +24,8 @@ HOUR = 36_000
 def noise_parts(rng: np.random.Generator, n: int, detectors: int = 2) -> NDArray[np.float32]:
     """Parts of unit variance, correlated as windows of ten steps are that slide over white noise."""
     white = rng.standard_normal((detectors, n + 2 * WINDOW), dtype=np.float32)
-    return (uniform_filter1d(white, WINDOW, axis=1)[:, WINDOW:-WINDOW] * np.sqrt(WINDOW)).astype(np.float32)
+    sliding = uniform_filter1d(white, WINDOW, axis=1)[:, WINDOW:-WINDOW]
+    return np.asarray(sliding * np.sqrt(WINDOW), np.float32)
 
 
 def series_of(parts: NDArray[np.float32], start: float, offset: float = 0.0) -> ScoreSeries:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gwbench.reporting.html.charts import WIDTH, Chart, chart, key, series
 from gwbench.reporting.html.leaderboard_methods import CHARACTER
+from gwbench.reporting.html.search_charts import rate_axis
 from gwbench.reporting.html.svg import INK, PAPER, QUIET
 from gwbench.reporting.searches.columns import search_name
 from gwbench.reporting.searches.schema import SearchRanking, SearchRow, SearchTable
@@ -76,7 +77,8 @@ def _by_rate(table: SearchTable) -> Chart | None:
                 **look.band,
             )
             axes.plot(rates, distances, **look.points)
-        axes.set(xscale="log", xlabel="false alarms a month", ylabel="sensitive distance (Mpc)")
+        axes.set(xlabel="false alarms a month", ylabel="sensitive distance (Mpc)")
+        rate_axis(axes, table.rates)
 
     description = "Farther up is better, to the left is stricter. Bands: one standard deviation."
     if len(drawn) < sum(any(row.rates) for row in table.rows):

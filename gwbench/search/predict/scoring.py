@@ -13,7 +13,7 @@ from gwbench.nn.detector_encoder import frozen_embedding
 from gwbench.nn.encoder_scorer import EncoderScorer
 from gwbench.preprocessing.conditioning import fit_to_strain
 from gwbench.preprocessing.whitened_variance import median_variance, variance_warning, window_variance
-from gwbench.search.predict.cutting import WindowCut, InputWindow, cut_for, margin_of
+from gwbench.search.predict.cutting import InputWindow, WindowCut, cut_for, margin_of
 from gwbench.search.predict.partial import row_type
 from gwbench.search.windows.source import WindowSource
 
