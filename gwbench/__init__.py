@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gwbench.registry import register
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
+    from gwbench.search.scan import scan
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -58,6 +59,7 @@ __all__ = [
     "read_record",
     "register",
     "run",
+    "scan",
 ]
 
 _HOMES = {
@@ -69,6 +71,7 @@ _HOMES = {
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
     "run": "gwbench.experiment.runner",
+    "scan": "gwbench.search.scan",
 }
 
 

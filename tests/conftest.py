@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two workers with two threads each would wait for each other; this comes before numpy and torch are imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from gwbench.registry import REGISTRY, Registry
 from gwbench.utils.progress import Progress
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gwbench.cli.completion import any_plugin, kind_name
 from gwbench.cli.options import json_option, parse_settings, plugin_option
 from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import verb
+from gwbench.utils.printable import printable
 
 if TYPE_CHECKING:
     from gwbench.conformance import Finding
@@ -20,8 +22,9 @@ COLOURS = {"passed": "green", "failed": "bold red", "skipped": "dim"}
 
 
 @verb()
-@click.argument("name_or_file")
-@click.option("--kind", help="Check only the plugin of this kind, if several have the name or are in the file.")
+@click.argument("name_or_file", type=any_plugin())
+@click.option("--kind", type=kind_name(),
+              help="Check only the plugin of this kind, if several have the name or are in the file.")  # fmt: skip
 @click.option("--set", "pairs", multiple=True, metavar="KIND.PARAMETER=VALUE",
               help="Set a parameter, such as encoder.width=64. Repeatable.")  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
@@ -35,7 +38,9 @@ def check(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Check that a plugin keeps the contract of its kind. The exit code is 1 if it does not.
+    """Check that a plugin keeps the contract of its kind.
+
+    The exit code is 1 if it does not, or if nothing could be checked, such as of a dataset whose files are not named.
 
     \b
     gwbench check NAME
@@ -56,8 +61,19 @@ def check(
     else:
         for plugin, findings in results.values():
             _show(plugin, findings)
-    if any(finding.result == "failed" for _, findings in results.values() for finding in findings):
+    unchecked = [plugin for plugin, findings in results.values() if not _checked(findings)]
+    for plugin in unchecked:
+        click.echo(
+            printable(f"Nothing of {plugin.kind} {plugin.name!r} was checked: every check was skipped."),
+            err=True,
+        )
+    if unchecked or any(finding.result == "failed" for _, findings in results.values() for finding in findings):
         sys.exit(1)
+
+
+def _checked(findings: list[Finding]) -> bool:
+    """Whether any check was made."""
+    return any(finding.result != "skipped" for finding in findings)
 
 
 def _show(plugin: Plugin, findings: list[Finding]) -> None:

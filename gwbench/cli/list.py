@@ -6,6 +6,7 @@ import json
 
 import click
 
+from gwbench.cli.completion import kind_name
 from gwbench.cli.options import plugin_option
 from gwbench.cli.terminal import echo, width
 from gwbench.cli.verb import verb
@@ -22,7 +23,7 @@ LONGEST = 2000
 
 Only what --plugin names is imported. A plugin that cannot be used is listed with the reason.""",
 )
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, type=kind_name())
 @click.option("--pattern", default="*", show_default=True, help="Only names that match this pattern, such as 'cnn*'.")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

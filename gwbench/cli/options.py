@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from gwbench.cli.completion import plugin_name
+from gwbench.cli.option_groups import LazyDefaultOption
 from gwbench.cli.streams import working
 from gwbench.errors import UserError
-from gwbench.registry import KINDS, REGISTRY
+from gwbench.registry import DEFAULT_TAG, KINDS, REGISTRY
 from gwbench.utils.paths import user_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,8 +59,24 @@ def kind_options(command: F) -> F:
             spellings = dict.fromkeys((kind.flag, f"--{kind.name}"))
             target = kind.plural if kind.several else kind.name
             about = kind.about + (" Repeatable." if kind.several else "")
-            command = click.option(*spellings, target, multiple=kind.several, help=about)(command)
+            command = click.option(
+                *spellings,
+                target,
+                multiple=kind.several,
+                help=about,
+                metavar="NAME",
+                type=plugin_name(kind.name),
+                cls=LazyDefaultOption,
+                default_text=partial(_default_plugin, kind.name),
+            )(command)
     return command
+
+
+def _default_plugin(kind: str) -> str:
+    """The plugin that a run has where none of its kind is named; empty where it has none."""
+    if not any(DEFAULT_TAG in plugin.tags for plugin in REGISTRY.list(kind)):
+        return ""
+    return REGISTRY.default(kind)
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, str]:

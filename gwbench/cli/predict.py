@@ -59,7 +59,7 @@ def predict(
     read, or the command has a mistake.
 
     \b
-    gwbench predict runs/NAME g2net --out submission.csv
+    gwbench predict runs/NAME challenge/ --out submission.csv
     gwbench predict runs/NAME windows.npy --out scores.hdf5
     """  # noqa: D301 - click reads the control character
     from gwbench.search.predict import predictor

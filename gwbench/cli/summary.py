@@ -38,9 +38,11 @@ def show_record(record: RunRecord) -> None:
 
     if record.training:
         final = record.training.collapse[-1]
+        steps, windows = record.budget or (0, 0)
         console.print(
             f"loss {record.training.loss[0]:.4g} -> {record.training.loss[-1]:.4g} over {len(record.training.loss)} "
-            f"epochs; spread {final['spread']:.2f} of 1, effective rank {final['effective_rank']:.1f}"
+            f"epochs ({steps:,} steps, {windows:,} windows); "
+            f"spread {final['spread']:.2f} of 1, effective rank {final['effective_rank']:.1f}"
         )
         if record.training.warning:
             console.print(f"[yellow]{escape(record.training.warning)}[/]")

@@ -16,7 +16,7 @@ from gwbench import seeds
 from gwbench.conformance.objectives import Spectral
 from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import NotApplicable, check, require
-from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.conformance.watch import printed, quoted, random_state_touched
 from gwbench.contracts import Array, InputShape, Split, StrainSplits
 from gwbench.data.store.cache import CacheDir
 from gwbench.dataloading.conditioned_split import ConditionedStrain
@@ -25,14 +25,12 @@ from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.spec import RunSpec
 from gwbench.nn.detector_encoder import DetectorEncoder, parse_groups
 from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
+from gwbench.registry import ALL_LABELS_TAG
 from gwbench.simulation.signals import SignalModel
 from gwbench.simulation.strain import Simulation
 from gwbench.utils.progress import Progress
 
 SIZES = {"train": 96, "val": 48, "test": 48}
-
-ALL_LABELS_TAG = "all-labels"
-"""The tag of a baseline that uses every label of the training split."""
 
 
 @check("baseline")
@@ -102,7 +100,7 @@ def global_random_state(subject: Subject) -> str:
 def quiet(subject: Subject) -> str:
     """Prints nothing."""
     text = printed(lambda: run(subject))
-    require(not text, f"it prints {text[:80]!r}")
+    require(not text, f"it prints {quoted(text)}")
     return "nothing"
 
 

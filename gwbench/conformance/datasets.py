@@ -12,7 +12,7 @@ import numpy as np
 
 from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Failure, NotApplicable, check, require
-from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.conformance.watch import printed, quoted, random_state_touched
 from gwbench.contracts import Dataset, Split, StrainSplits
 from gwbench.data.store.cache import CacheContext
 from gwbench.errors import UserError
@@ -144,7 +144,7 @@ def quiet(subject: Subject) -> str:
     """Prints nothing."""
     _ready(subject)
     text = printed(lambda: _use(subject))
-    require(not text, f"it prints {text[:80]!r}")
+    require(not text, f"it prints {quoted(text)}")
     return "nothing"
 
 

@@ -13,7 +13,7 @@ from gwbench import seeds
 from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Failure, NotApplicable, check, require
 from gwbench.conformance.toys import SAMPLE_RATE, TINY_STRAIN, WINDOW, combination, nudge, unreached
-from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.conformance.watch import printed, quoted, random_state_touched
 from gwbench.contracts import Encoder, InputShape
 from gwbench.errors import UserError
 
@@ -209,7 +209,7 @@ def quiet(subject: Subject) -> str:
         encoder.train()(windows)
 
     text = printed(use)
-    require(not text, f"it prints {text[:80]!r}")
+    require(not text, f"it prints {quoted(text)}")
     return "nothing"
 
 

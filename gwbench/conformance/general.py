@@ -6,7 +6,7 @@ import pydantic_core
 
 from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import GENERAL, NotApplicable, check, require
-from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.conformance.watch import printed, quoted, random_state_touched
 from gwbench.contracts import Parts
 from gwbench.registry import KINDS
 from gwbench.registry.parameters import parameters, validate
@@ -37,7 +37,7 @@ def builds_quietly(subject: Subject) -> str:
     if KINDS[subject.plugin.kind].positional:
         raise NotApplicable("its constructor takes more than parameters")
     text = printed(subject.build)
-    require(not text, f"it prints {text[:80]!r}")
+    require(not text, f"it prints {quoted(text)}")
     touched = random_state_touched(subject.build)
     require(not touched, f"it touches the global generator of {', '.join(touched)}")
     return "nothing printed, no generator touched"

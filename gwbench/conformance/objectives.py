@@ -13,7 +13,7 @@ from gwbench import seeds
 from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Failure, NotApplicable, check, require
 from gwbench.conformance.toys import SAMPLE_RATE, Chirps, combination, nudge, unreached
-from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.conformance.watch import printed, quoted, random_state_touched
 from gwbench.contracts import Encoder, InputShape, Objective, View
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.training.diagnostics import GENERATIVE_TAG
@@ -135,7 +135,7 @@ def global_random_state(subject: Subject) -> str:
 def quiet(subject: Subject) -> str:
     """Prints nothing."""
     text = printed(lambda: Trial(subject).train(2))
-    require(not text, f"it prints {text[:80]!r}")
+    require(not text, f"it prints {quoted(text)}")
     return "nothing"
 
 

@@ -12,7 +12,7 @@ import pydantic_core
 from gwbench import seeds
 from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import check, require
-from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.conformance.watch import printed, quoted, random_state_touched
 from gwbench.contracts import Array, Embedded, ProbeSettings, Scores, Split, Task
 from gwbench.utils.progress import Progress
 
@@ -109,7 +109,7 @@ def global_random_state(subject: Subject) -> str:
 def quiet(subject: Subject) -> str:
     """Prints nothing."""
     text = printed(lambda: report(subject, toy_split("test")))
-    require(not text, f"it prints {text[:80]!r}")
+    require(not text, f"it prints {quoted(text)}")
     return "nothing"
 
 

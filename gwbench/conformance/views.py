@@ -12,7 +12,7 @@ from torch import Tensor
 from gwbench.conformance.subject import Subject
 from gwbench.conformance.table import Failure, NotApplicable, check, require
 from gwbench.conformance.toys import WINDOW, combination, strain_info
-from gwbench.conformance.watch import printed, random_state_touched
+from gwbench.conformance.watch import printed, quoted, random_state_touched
 from gwbench.contracts import View
 from gwbench.errors import UserError
 
@@ -128,7 +128,7 @@ def global_random_state(subject: Subject) -> str:
 def quiet(subject: Subject) -> str:
     """Prints nothing."""
     text = printed(lambda: [setting.draw() for setting in _accepted(subject)])
-    require(not text, f"it prints {text[:80]!r}")
+    require(not text, f"it prints {quoted(text)}")
     return "nothing"
 
 

@@ -15,6 +15,9 @@ from io import StringIO
 import numpy as np
 import torch
 
+LONGEST = 4000
+"""Characters of what a plugin prints that are told."""
+
 STATE_SEED = 20150914
 """Of the global generators while they are watched; a plugin that seeds one itself will hardly choose this."""
 
@@ -51,6 +54,11 @@ def printed(use: Callable[[], object]) -> str:
         warnings.simplefilter("always")
         use()
     return text.getvalue() + compiled()
+
+
+def quoted(text: str) -> str:
+    """What was printed, whole: a warning's advice stands at its end."""
+    return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")
 
 
 @contextmanager

@@ -209,16 +209,19 @@ def extent(frequencies: Array, psd: Array, band: tuple[float, float]) -> tuple[f
     and likewise from the other end. A wall that falls towards the band is no such cliff, and a line neither.
     """
     width = max(int(CLIFF_WIDTH / (frequencies[1] - frequencies[0])), 2)
-    centre = int(np.searchsorted(frequencies, np.sqrt(band[0] * band[1])))
+    centre, last = int(np.searchsorted(frequencies, np.sqrt(band[0] * band[1]))), len(psd) - 1
     below = np.maximum.accumulate(psd)
     above = np.maximum.accumulate(psd[::-1])[::-1]
+    around = np.pad(psd.astype(np.float64), width, constant_values=np.nan)
+    stretches = np.lib.stride_tricks.sliding_window_view(around, width)  # row i is psd[i - width : i]
     bottom, top = -1.0, float("inf")
-    for i in range(min(centre, len(psd) - 1)):
-        if below[i] < CLIFF * np.median(psd[i + 1 : i + 1 + width]):
-            bottom = float(frequencies[i])
-    for i in range(len(psd) - 1, centre, -1):
-        if above[i] < CLIFF * np.median(psd[max(i - width, 0) : i]):
-            top = float(frequencies[i])
+    low, high = np.arange(min(centre, last)), np.arange(centre + 1, last + 1)
+    if len(low):
+        ends = np.flatnonzero(below[low] < CLIFF * np.nanmedian(stretches[low + width + 1], axis=1))
+        bottom = float(frequencies[low[ends[-1]]]) if len(ends) else bottom
+    if len(high):
+        ends = np.flatnonzero(above[high] < CLIFF * np.nanmedian(stretches[high], axis=1))
+        top = float(frequencies[high[ends[0]]]) if len(ends) else top
     return bottom, top
 
 

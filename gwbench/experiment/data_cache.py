@@ -10,8 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gwbench.data.store.cache import CacheContext, CacheDir
+from gwbench.data.store.cache import CacheDir
 from gwbench.data.store.recipe import dataset_recipe
+from gwbench.experiment.data_shape import CheckShape, DataShape, RunDataContext, first_windows
 from gwbench.registry import REGISTRY, Plugin
 
 if TYPE_CHECKING:
@@ -72,20 +73,23 @@ class DataCache:
         """What identifies the data of a run; their files are looked at once."""
         return self._dataset(spec)[1]
 
-    def conditioned(self, spec: RunSpec, progress: Progress, phase: PhaseTimer = _untimed) -> ConditionedData:
+    def conditioned(
+        self, spec: RunSpec, progress: Progress, phase: PhaseTimer = _untimed, check: CheckShape | None = None
+    ) -> ConditionedData:
         """The data of a run: opened or generated, and conditioned, unless the last run has done so.
 
         Args:
             spec: the run.
             progress: where to report.
             phase: times the phases "data" and "condition".
+            check: told the shape of the data once, before any are generated.
 
         Raises:
             UserError: the dataset cannot be made or read, the strain is not fit for the conditioning asked for, or the
                 detectors are not those of the run's groups.
         """
         with phase("data") as timer:
-            splits, fresh = self._load(spec, progress)
+            splits, fresh = self._load(spec, progress, check)
             timer.windows = sum(splits.sizes.values()) if fresh else 0
         with phase("condition") as timer:
             data, fresh = self._condition(spec, splits, progress)
@@ -93,21 +97,34 @@ class DataCache:
             timer.windows = sum(kept) if fresh else 0
         return data
 
-    def _load(self, spec: RunSpec, progress: Progress) -> tuple[StrainSplits, bool]:
+    def context(self, spec: RunSpec, progress: Progress, kind: type[RunDataContext] = RunDataContext) -> RunDataContext:
+        """What a run hands its dataset."""
+        plugin, fingerprint = REGISTRY.get("dataset", spec.dataset.name), self.fingerprint(spec)
+        recipes = recipes_of(plugin, spec.dataset.parameters, spec.data_seed, fingerprint)
+        if spec.limit is not None:
+            recipes = [{**recipe, "limit": spec.limit} for recipe in recipes]
+        context = kind.of(recipes, root=self._cache, workers=self._workers, progress=progress)
+        context.limit = spec.limit
+        return context
+
+    def _load(self, spec: RunSpec, progress: Progress, check: CheckShape | None) -> tuple[StrainSplits, bool]:
         """The splits, and whether they have been opened anew."""
-        key = _data_key(spec)
+        key, checked = _data_key(spec), False
+
+        def check_once(shape: DataShape) -> None:
+            nonlocal checked
+            if check and not checked:
+                check(shape)
+            checked = True
+
         if self._splits and self._splits[0] == key:
+            check_once(DataShape.of(self._splits[1]))
             return self._splits[1], False
         self._splits = self._conditioned = None  # give their memory back first
-        dataset, fingerprint = self._dataset(spec)
-        plugin = REGISTRY.get("dataset", spec.dataset.name)
-        context = CacheContext.of(
-            recipes_of(plugin, spec.dataset.parameters, spec.data_seed, fingerprint),
-            root=self._cache,
-            workers=self._workers,
-            progress=progress,
-        )
-        splits = dataset.load(context)
+        context = self.context(spec, progress)
+        context.check = check_once
+        splits = first_windows(self._dataset(spec)[0].load(context), spec.limit)
+        check_once(DataShape.of(splits))
         self._splits = key, splits
         return splits, True
 
@@ -134,10 +151,14 @@ class DataCache:
         )
         folder = CacheDir(self._cache).root
         strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in splits.sizes}
-        for name in _read_often(spec, self._many):
+        for name in read_often(spec, many=self._many):
             strain[name].keep(progress, folder, splits.content_hash)
         self._conditioned = key, ConditionedData(splits, conditioner, strain, folder)
         return self._conditioned[1], True
+
+    def dataset(self, spec: RunSpec) -> Dataset:
+        """The dataset of a run, constructed once."""
+        return self._dataset(spec)[0]
 
     def _dataset(self, spec: RunSpec) -> tuple[Dataset, dict[str, str]]:
         key = spec.dataset.model_dump_json()
@@ -168,7 +189,7 @@ def recipes_of(
     ]
 
 
-def _read_often(spec: RunSpec, many: bool) -> list[str]:
+def read_often(spec: RunSpec, *, many: bool) -> list[str]:
     """The splits that are conditioned once, in the order in which they get the memory."""
     often = []
     if spec.trains:
@@ -177,4 +198,4 @@ def _read_often(spec: RunSpec, many: bool) -> list[str]:
 
 
 def _data_key(spec: RunSpec) -> str:
-    return json.dumps([spec.dataset.model_dump(), spec.data_seed])
+    return json.dumps([spec.dataset.model_dump(), spec.data_seed, spec.limit])

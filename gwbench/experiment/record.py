@@ -40,13 +40,25 @@ SCHEMA = 1
 
 
 class PluginUsed(FrozenModel):
-    """A plugin as it was: its version, the SHA-256 of its source file, and its tags (None in the oldest records)."""
+    """A plugin as it was: its version, the SHA-256 of its source file, and its tags (None in the oldest records).
+
+    One of an installed package other than gwbench also tells that package's name and version, as "my-package 1.2".
+    """
 
     kind: str
     name: str
     version: int
     source_hash: str
     tags: tuple[str, ...] | None = None
+    package: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_package(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is of no package of its own reads as it did before there were any."""
+        fields: dict[str, Any] = serialize(self)
+        if self.package is None:
+            fields.pop("package", None)
+        return fields
 
 
 class Data(FrozenModel):
@@ -165,6 +177,15 @@ class RunRecord(FrozenModel):
         if self.metrics is None:
             raise UserError(f"The run {self.run_id} failed: {self.reason}.")
         return self.metrics.auc.value
+
+    @property
+    def budget(self) -> tuple[int, int] | None:
+        """Optimiser steps of pre-training, and windows seen in them; None where nothing was pre-trained."""
+        if self.training is None or self.spec.training is None or self.data is None:
+            return None
+        batch = self.spec.training.batch_size
+        steps = len(self.training.loss) * (self.data.sizes.get("train", 0) // batch)
+        return steps, steps * batch
 
     @property
     def val_auc(self) -> float | None:

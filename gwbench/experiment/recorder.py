@@ -20,6 +20,7 @@ from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment import environment, record
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.spec import RunSpec
+from gwbench.registry.installed import package_of
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores, StrainSplits
@@ -132,7 +133,12 @@ class RunRecorder:
             spec=self._spec,
             plugins=[
                 record.PluginUsed(
-                    kind=p.kind, name=p.name, version=p.version, source_hash=p.source_hash, tags=tuple(p.tags)
+                    kind=p.kind,
+                    name=p.name,
+                    version=p.version,
+                    source_hash=p.source_hash,
+                    tags=tuple(p.tags),
+                    package=package_of(p),
                 )
                 for p in self._spec.plugins()
             ],

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
 
 CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
 
 
 class BusyRunError(UserError):
@@ -120,6 +121,16 @@ def set_aside(folder: Path) -> None:
         (folder / record.RECORD).replace(folder / record.SUPERSEDED)
 
 
+def discard(folder: Path) -> None:
+    """After a refusal before anything ran: leave the folder as it was; the caller holds it."""
+    shutil.rmtree(folder / LOGS, ignore_errors=True)
+    superseded, current = folder / record.SUPERSEDED, folder / record.RECORD
+    if superseded.exists() and not current.exists():
+        superseded.replace(current)
+    if {path.name for path in folder.iterdir()} == {LOCK}:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_checkpoints(folder: Path) -> None:
     """Once a run is recorded its weights are safe, and optimiser states would only fill the disk."""
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
@@ -160,7 +171,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     """Hold the run's folder; a second process that wants the same run is told so."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        release = acquire(folder / ".lock")
+        release = acquire(folder / LOCK)
     except HeldError as held:
         raise BusyRunError(
             f"Another process is carrying out this run in {folder}{held}. Wait for it, or stop it."

@@ -14,9 +14,11 @@ from gwbench.experiment.device_sharing import refuse_sharing
 from gwbench.experiment.loggers import AsyncLogger, check_loggers
 from gwbench.experiment.record import RunRecord, write_predictions
 from gwbench.experiment.recorder import RunRecorder
+from gwbench.experiment.refusal import SettingsRefusedError
 from gwbench.experiment.run_directory import (
     CHECKPOINTS,
     directory_of,
+    discard,
     exclusive,
     finished,
     remove_checkpoints,
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT = "runs"
 
+BATCH_SIZE = "training.batch_size"
+"""The setting that a small try lowers where it is not given."""
+
 
 def run(
     *,
@@ -52,6 +57,7 @@ def run(
     encoder_groups: str = "shared",
     seed: int = 0,
     data_seed: int = 0,
+    limit: int | None = None,
     precision: str = "auto",
     device: str = "auto",
     devices: int = 1,
@@ -80,6 +86,8 @@ def run(
             an encoder that sees all detectors at once.
         seed: of labels, weights, batches and views.
         data_seed: of simulated data and of splits.
+        limit: a small try: at most so many windows of each split, and batches no larger. It is a run of its own, on
+            data of their own, and never ranks beside the run on all windows.
         precision: "fp32", "bf16", or "auto" for bf16 where the processor computes in it.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         devices: how many GPUs, or processes on a CPU, share each batch of pre-training; it is the same run on any.
@@ -102,10 +110,11 @@ def run(
     with progress.task("Load plugins", 1) as step:
         device = environment.resolve_device(device)
         process_group = distributed.resolve(devices, num_nodes, device)
-        resolved = environment.resolve_precision(precision, device)
         for source in plugins:
             REGISTRY.load_source(source)
-        spec = RunSpec.create(
+        spec = resolve_spec(
+            precision,
+            device,
             dataset=dataset,
             encoder=encoder,
             pairing=pairing,
@@ -117,11 +126,9 @@ def run(
             encoder_groups=encoder_groups,
             seed=seed,
             data_seed=data_seed,
-            precision=None if precision == "auto" else resolved,
+            limit=limit,
         )
         step.advance()
-    if precision == "auto" and spec.trains:
-        spec = spec.model_copy(update={"precision": resolved})
     return run_spec(
         spec,
         device=device,
@@ -132,7 +139,26 @@ def run(
         loggers=loggers,
         rerun=rerun,
         progress=progress,
+        record_refusal=False,
     )
+
+
+def resolve_spec(precision: str, device: str, *, settings: Mapping[str, Any] | None, **fields: Any) -> RunSpec:
+    """The spec of a run on a device.
+
+    Args:
+        precision: "fp32", "bf16" or "auto".
+        device: "cpu", "cuda", "cuda:N" or "mps".
+        settings, fields: as of `RunSpec.create`.
+
+    Raises:
+        UserError: as of `RunSpec.create`; there is no such precision.
+    """
+    resolved = environment.resolve_precision(precision, device)
+    spec = RunSpec.create(settings=settings, precision=None if precision == "auto" else resolved, **fields)
+    if spec.limit and spec.training and spec.training.batch_size > spec.limit and BATCH_SIZE not in (settings or {}):
+        spec = spec.model_copy(update={"training": spec.training.model_copy(update={"batch_size": spec.limit})})
+    return spec.model_copy(update={"precision": resolved}) if precision == "auto" and spec.trains else spec
 
 
 def run_spec(
@@ -147,6 +173,7 @@ def run_spec(
     rerun: bool = False,
     progress: Progress | None = None,
     data_cache: DataCache | None = None,
+    record_refusal: bool = True,
 ) -> RunRecord:
     """Carry out a spec, or return the record of an earlier run of it.
 
@@ -156,6 +183,8 @@ def run_spec(
         process_group: who pre-trains, as `distributed.resolve` gives it; by default this process alone.
         out, cache, workers, loggers, rerun, progress: as of `run`.
         data_cache: shared by runs that follow one another, in place of `cache` and `workers`.
+        record_refusal: whether settings that are refused before anything ran leave a record that says so, as those of
+            a suite's cell do.
 
     Raises:
         BusyRunError: another process is at it.
@@ -167,7 +196,15 @@ def run_spec(
     process_group = process_group or ProcessGroup()
     refuse_sharing(spec, process_group)
     run_here = partial(
-        _run_here, spec, device=device, out=out, loggers=loggers, rerun=rerun, progress=progress, data_cache=data_cache
+        _run_here,
+        spec,
+        device=device,
+        out=out,
+        loggers=loggers,
+        rerun=rerun,
+        progress=progress,
+        data_cache=data_cache,
+        record_refusal=record_refusal,
     )
     if not process_group.launcher:
         return run_here(process_group)
@@ -198,6 +235,7 @@ def _run_here(
     rerun: bool,
     progress: Progress,
     data_cache: DataCache,
+    record_refusal: bool,
 ) -> RunRecord:
     """The record of a run: that of its folder where it is done already, or else of the run carried out now."""
     fingerprint = data_cache.fingerprint(spec)
@@ -221,6 +259,9 @@ def _run_here(
             remove_checkpoints(folder)
             return record
         except Exception as error:
+            if isinstance(error, SettingsRefusedError) and not record_refusal:
+                discard(folder)
+                raise
             told = too_large(error, settings_to_lower(spec)) if is_out_of_memory(error) else error
             recorder.failed(told)
             if told is not error:
@@ -256,12 +297,13 @@ def _execute(
         from gwbench.experiment.checkpoint import save_encoder
         from gwbench.experiment.context import ExperimentContext
         from gwbench.experiment.keep_scorer import keep_scorer
+        from gwbench.experiment.preflight import check_run
         from gwbench.experiment.pretrain_step import pretrained_encoder
 
         task = spec.build_task()
         step.advance()
 
-    data = data_cache.conditioned(spec, progress, recorder.phase)
+    data = data_cache.conditioned(spec, progress, recorder.phase, partial(check_run, spec))
     context = ExperimentContext.create(spec, data, device, progress)
 
     if spec.training:

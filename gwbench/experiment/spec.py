@@ -48,6 +48,7 @@ class RunSpec(FrozenModel):
         precision: "fp32" or "bf16" (autocast) of whatever is trained.
         seed: of everything but the data.
         data_seed: of the data.
+        limit: a small try: at most so many windows of each split; None for all, which a record does not name.
     """
 
     schema_version: Literal[1] = 1
@@ -65,13 +66,15 @@ class RunSpec(FrozenModel):
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: Annotated[int, Field(ge=0)] = 0
     data_seed: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=2)] | None = None
 
     @model_serializer(mode="wrap")
     def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Specs of the default task read and hash as they did before there were others."""
+        """Specs of the default task on all windows read and hash as they did before there was anything else."""
         fields: dict[str, Any] = serialize(self)
-        if self.task is None:
-            fields.pop("task", None)
+        for name in ("task", "limit"):
+            if getattr(self, name) is None:
+                fields.pop(name, None)
         return fields
 
     @classmethod
@@ -211,6 +214,7 @@ class RunSpec(FrozenModel):
         words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
         words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
+        words += ["--limit", str(self.limit)] if self.limit is not None else []
         defaults = self._with_defaults().settings()
         for key, value in self.settings().items():
             words += ["--set", f"{key}={as_argument(value)}"] if value != defaults[key] else []

@@ -1,4 +1,4 @@
-"""A bank of templates as a scorer: what a matched-filter search keeps after its run."""
+"""A bank of templates as a scorer: what a search with it keeps after its run."""
 
 from __future__ import annotations
 

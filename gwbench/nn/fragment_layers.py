@@ -61,8 +61,8 @@ def _sliding(module: nn.Module, given: Fragments) -> Fragments | None:
     return given.along(module, kernel, over_time("stride", 1))
 
 
-def function(target: object, given: Fragments, rest: tuple[Any, ...], options: dict[str, Any]) -> Fragments | None:
-    """What a function or, by its name, a method of a tensor makes of overlapping windows, as `layer`.
+def function(target: object, given: Fragments, rest: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """What a function or, by its name, a method of a tensor makes of overlapping windows, as `layer`; their shape, too.
 
     Args:
         target: the function, or the method's name.
@@ -70,8 +70,10 @@ def function(target: object, given: Fragments, rest: tuple[Any, ...], options: d
         rest: further arguments.
         options: arguments by keyword.
     """
+    if target is getattr and rest == ("shape",):
+        return given.shape
     if target in FUNCTIONS:
-        return given.pointwise(lambda values: target(values, *rest, **options))  # type: ignore[operator]
+        return given.pointwise(lambda values: target(values, *rest, **options))
     if target in METHODS:
         return given.pointwise(lambda values: getattr(values, str(target))(*rest, **options))
     if target in MOVES and not options and all(isinstance(number, int) for number in rest):
@@ -105,6 +107,7 @@ def _transpose(given: Fragments, first: int, second: int) -> Fragments | None:
 
 
 MOVES: dict[str, Callable[..., Fragments | None]] = {
+    "reshape": Fragments.reshape,
     "unsqueeze": _unsqueeze,
     "squeeze": _squeeze,
     "transpose": _transpose,

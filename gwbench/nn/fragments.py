@@ -57,6 +57,28 @@ class Fragments:
         """Windows of a fragment."""
         return -(-self.windows // len(self.values))
 
+    @property
+    def shape(self) -> torch.Size:
+        """That of the windows side by side, [windows, ..., length, ...]."""
+        sizes = [self.windows, *self.values.shape[1:]]
+        sizes[self.time] = self.length
+        return torch.Size(sizes)
+
+    def reshape(self, *sizes: int) -> Fragments | None:
+        """What `Tensor.reshape` makes of the windows side by side, where it only moves a dimension in front of the
+        places, such as detectors, to the windows or back; None where it does more.
+        """
+        count = math.prod(self.shape)
+        sizes = tuple(count // -math.prod(sizes) if size == -1 else size for size in sizes)
+        fewer, more = sorted((sizes[0], self.windows))
+        if self.time != self.values.ndim - 1 or sizes[-1] != self.length or math.prod(sizes) != count or more % fewer:
+            return None
+        fragments, rest = divmod(len(self.values) * sizes[0], self.windows)
+        if rest:
+            return None
+        values = self.values.reshape(fragments, *sizes[1:-1], self.values.shape[-1])
+        return replace(self, values=values, windows=sizes[0], time=len(sizes) - 1)
+
     def pointwise(self, layer: Callable[[Tensor], Tensor], time: int | None = None) -> Fragments:
         """What a layer gives that treats every place for itself; `time` is where it moves the places to."""
         return replace(self, values=layer(self.values), time=self.time if time is None else time)

@@ -30,9 +30,7 @@ def gru_windows(gru: nn.GRU, given: Fragments) -> tuple[Tensor, Tensor]:
     states = given.values.new_empty(given.length, rows, fragments, directions * hidden)
     last = given.values.new_empty(directions, rows, fragments, hidden)
     for direction in range(directions):
-        weight_in, weight, bias_in, bias = (
-            gru.all_weights[direction] if gru.bias else (*gru.all_weights[direction], None, None)
-        )
+        weight_in, weight, bias_in, bias = _parameters(gru, direction)
         gates = F.linear(given.values, weight_in, bias_in)  # [R, places, 3 hidden]: reset, update, new
         each = gates.unfold(1, given.length, given.step)[:, :rows].movedim(0, 1)  # [rows, R, 3 hidden, length]
         state = given.values.new_zeros(rows, fragments, hidden)
@@ -42,6 +40,15 @@ def gru_windows(gru: nn.GRU, given: Fragments) -> tuple[Tensor, Tensor]:
             states[place, ..., direction * hidden : (direction + 1) * hidden] = state
         last[direction] = state
     return states.flatten(1, 2)[:, : given.windows].transpose(0, 1), last.flatten(1, 2)[:, : given.windows]
+
+
+def _parameters(gru: nn.GRU, direction: int) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Weights of input and state [3 hidden, ...] and their biases."""
+    suffix = "_reverse" if direction else ""
+    weights = gru.get_parameter(f"weight_ih_l0{suffix}"), gru.get_parameter(f"weight_hh_l0{suffix}")
+    if not gru.bias:
+        return *weights, None, None
+    return *weights, gru.get_parameter(f"bias_ih_l0{suffix}"), gru.get_parameter(f"bias_hh_l0{suffix}")
 
 
 def _step(outside: Tensor, inside: Tensor, state: Tensor) -> Tensor:

@@ -202,6 +202,28 @@ class SeedConditioning(Conditioner):
         return filtered.add_(tapered @ self.inward.to(scaled) @ self.outward.to(scaled))
 
 
+def require_fit(settings: Conditioning, sample_rate: float, window: int, margin: int) -> None:
+    """Raise `UserError` where windows cannot be conditioned as asked, whatever is in them.
+
+    Args:
+        settings: how to condition.
+        sample_rate: Hz.
+        window, margin: samples of a window, and of what is stored on either side of it.
+    """
+    if sample_rate <= 2 * settings.high:
+        relation = "twice" if sample_rate == 2 * settings.high else "below twice"
+        raise UserError(
+            f"The sample rate of {sample_rate:g} Hz is {relation} the band's upper edge {settings.high:g} Hz. Set "
+            f"conditioning.high below {sample_rate / 2:g} or use data of a higher rate."
+        )
+    read = window if settings.method == "seed" else window + 2 * margin
+    if read < 2 * MIN_REACH * sample_rate or window < 1:
+        raise UserError(
+            f"Windows of {window / sample_rate:g} s with margins of {margin / sample_rate:g} s are too short for "
+            f"conditioning that reads {2 * MIN_REACH:g} s or more. Use longer windows."
+        )
+
+
 def fit_conditioner(
     train: Split,
     *,
@@ -245,20 +267,9 @@ def fit_to_strain(
     max_windows: int = 512,
 ) -> Conditioner:
     """As `fit_conditioner`, from windows [N, D, T + 2 margin] alone."""
-    if sample_rate <= 2 * settings.high:
-        relation = "twice" if sample_rate == 2 * settings.high else "below twice"
-        raise UserError(
-            f"The sample rate of {sample_rate:g} Hz is {relation} the band's upper edge {settings.high:g} Hz. Set "
-            f"conditioning.high below {sample_rate / 2:g} or use data of a higher rate."
-        )
     samples = strain.shape[-1]
     window = samples - 2 * margin
-    read = window if settings.method == "seed" else samples
-    if read < 2 * MIN_REACH * sample_rate or window < 1:
-        raise UserError(
-            f"Windows of {window / sample_rate:g} s with margins of {margin / sample_rate:g} s are too short for "
-            f"conditioning that reads {2 * MIN_REACH:g} s or more. Use longer windows."
-        )
+    require_fit(settings, sample_rate, window, margin)
     if settings.method == "seed":
         return SeedConditioning(settings, detectors, sample_rate, window, margin)
     reach = round(min(max(margin / sample_rate, MIN_REACH), MAX_REACH) * sample_rate)
@@ -314,4 +325,12 @@ def from_state(state: Mapping[str, Array]) -> Conditioner:
     )
 
 
-__all__ = ["Conditioner", "Conditioning", "SeedConditioning", "Whitening", "fit_conditioner", "from_state"]
+__all__ = [
+    "Conditioner",
+    "Conditioning",
+    "SeedConditioning",
+    "Whitening",
+    "fit_conditioner",
+    "from_state",
+    "require_fit",
+]

@@ -4,11 +4,13 @@ from gwbench.registry import register
 """
 
 from gwbench.registry.metadata import (
+    ALL_LABELS_TAG,
     DEFAULT_TAG,
     FLOOR_TAG,
     KINDS,
     METHOD_KINDS,
     NETWORK_TAG,
+    NO_LABELS_TAG,
     Kind,
     Origin,
     Plugin,
@@ -17,12 +19,14 @@ from gwbench.registry.metadata import (
 from gwbench.registry.registry import ENVIRONMENT, REGISTRY, Registry, register
 
 __all__ = [
+    "ALL_LABELS_TAG",
     "DEFAULT_TAG",
     "ENVIRONMENT",
     "FLOOR_TAG",
     "KINDS",
     "METHOD_KINDS",
     "NETWORK_TAG",
+    "NO_LABELS_TAG",
     "REGISTRY",
     "Kind",
     "Origin",

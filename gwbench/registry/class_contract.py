@@ -11,6 +11,11 @@ import textwrap
 from gwbench.errors import UserError
 from gwbench.registry.metadata import Kind, Origin
 
+RESERVED = {
+    "name": "in the files of suites and runs that key holds the plugin's own name; call it what it names",
+}
+"""Names that a parameter cannot have, and why."""
+
 
 def check_class(kind: Kind, name: str, cls: type, origin: Origin) -> None:
     """Raise `UserError` where a class does not keep its kind's contract."""
@@ -40,6 +45,8 @@ def check_class(kind: Kind, name: str, cls: type, origin: Origin) -> None:
             f"(see gwbench.contracts.{kind.contract}), then parameters behind a `*`; found {inspect.signature(cls)}."
         )
     for argument in keywords:
+        if argument.name in RESERVED:
+            raise UserError(f"{where}: a parameter cannot be called {argument.name!r}: {RESERVED[argument.name]}.")
         if argument.annotation is argument.empty or argument.default is argument.empty:
             raise UserError(f"{where}: parameter {argument.name!r} needs a type and a default.")
 

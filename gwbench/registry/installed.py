@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.metadata import (
+    Distribution,
+    EntryPoint,
+    distributions,
+    entry_points,
+    packages_distributions,
+    version,
+)
 
 from gwbench.errors import in_words
+from gwbench.registry.metadata import KINDS, Plugin
+from gwbench.registry.source_hash import FILE_MODULE
 
 
 def installed(group: str, name: str | None = None) -> list[EntryPoint]:
@@ -24,6 +33,23 @@ def unreadable() -> dict[str, str]:
     except Exception:
         return {_title(each): in_words(error) for each in distributions() if (error := _problem(each))}
     return {}
+
+
+def package_of(plugin: Plugin) -> str | None:
+    """The name and version of the installed package that a plugin comes from, as "my-package 1.2".
+
+    None for gwbench's own, for one from a file, and for one from a module that is of no installed package.
+    """
+    top = plugin.target.__module__.partition(".")[0] if plugin.target else ""
+    if not top or top == "gwbench" or top.startswith(FILE_MODULE):
+        return None
+    try:
+        declared = [entry for entry in installed(KINDS[plugin.kind].group) if entry.module.partition(".")[0] == top]
+        dist = next((entry.dist for entry in declared if entry.dist is not None), None)
+        name = dist.name if dist else next(iter(packages_distributions().get(top, ())), None)
+        return f"{name} {dist.version if dist else version(name)}" if name else None
+    except Exception:  # metadata without a name or a version, or that cannot be read
+        return None
 
 
 def malformed(entry: EntryPoint) -> str | None:

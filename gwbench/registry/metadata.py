@@ -89,6 +89,12 @@ FLOOR_TAG = "floor"
 NETWORK_TAG = "network"
 """The tag of pairings whose views hold all detectors."""
 
+ALL_LABELS_TAG = "all-labels"
+"""The tag of a baseline that uses every label of the training split."""
+
+NO_LABELS_TAG = "no-labels"
+"""The tag of a baseline that uses no label of the training split."""
+
 
 @dataclass(frozen=True)
 class Origin:

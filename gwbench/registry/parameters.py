@@ -50,7 +50,7 @@ def parameters(plugin: Plugin) -> list[Parameter]:
     """The parameters of a loaded plugin, in the order of its constructor."""
     hints = _hints(plugin)
     return [
-        Parameter(each.name, _in_words(hints[each.name]), each.default, _is_list(hints[each.name]))
+        Parameter(each.name, type_in_words(hints[each.name]), each.default, _is_list(hints[each.name]))
         for each in _keywords(plugin)
     ]
 
@@ -95,21 +95,21 @@ LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most", "mult
 """How the constraints of `pydantic.Field` read."""
 
 
-def _in_words(annotation: Any) -> str:
+def type_in_words(annotation: Any) -> str:
     """A type as a command line is to write it."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         fields = [inner for each in arguments[1:] for inner in getattr(each, "metadata", [each])]
         values = [(word, getattr(field, key, None)) for field in fields for key, word in LIMITS.items()]
         limits = [f"{word} {value}" for word, value in values if value is not None]
-        return _in_words(arguments[0]) + (f" ({', '.join(limits)})" if limits else "")
+        return type_in_words(arguments[0]) + (f" ({', '.join(limits)})" if limits else "")
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(_in_words, arguments))
+        return " or ".join(map(type_in_words, arguments))
     if origin is typing.Literal:
         *most, last = map(str, arguments)
         return f"{', '.join(most)} or {last}" if most else last
     if origin in (tuple, list):
-        items = [_in_words(item) for item in arguments if item is not ...]
+        items = [type_in_words(item) for item in arguments if item is not ...]
         return ",".join([*items, *items, "..."] if origin is list or ... in arguments else items)
     return {types.NoneType: "none", bool: "true or false"}.get(annotation) or inspect.formatannotation(annotation)
 

@@ -17,12 +17,14 @@ from gwbench.errors import UserError
 from gwbench.search.detector_track import DetectorTrack
 from gwbench.search.scan_plan import ScanBlock, ScanPlan
 from gwbench.search.stretch_conditioning import StretchConditioning
-from gwbench.search.window_scores import score_windows, window_scores
+from gwbench.search.stretch_scorer import StretchScorer
+from gwbench.search.window_scores import score_windows
 from gwbench.utils.files import atomic
 from gwbench.utils.untrusted_arrays import read_npz
 from gwbench.utils.untrusted_files import UnusableError
 
 if TYPE_CHECKING:
+    from gwbench.contracts import Scorer
     from gwbench.data.dataset import Array
     from gwbench.experiment.scorer import RunScorer
     from gwbench.preprocessing.conditioning import Conditioner
@@ -87,7 +89,9 @@ class BlockScores:
         arrays = {"score": self.score, "variance": self.variance}
         arrays |= {"numbers": np.array([self.offset, self.cpu_seconds])}
         if self.parts is not None:
-            arrays["parts"] = np.ascontiguousarray(self.parts)  # as files that may be anything are read
+            arrays["parts"] = self.parts
+        # row by row, as arrays of files that may be anything are read
+        arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
         with atomic(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
 
@@ -121,6 +125,8 @@ class BlockScorer:
         self._job, self._run = job, run
         self._reader = PieceReader(job.channels, job.quality)
         self._strain = StretchConditioning(job.plan, run.conditioner, self._read, refit=job.refit)
+        self._kept: list[Array] = []
+        self._along: tuple[Scorer, StretchScorer] | None = None
         self._slides = run.conditioner.window_step == 1
 
     def score(self, block: ScanBlock, advance: Advance) -> BlockScores:
@@ -131,7 +137,7 @@ class BlockScorer:
         """
         begun, read = time.process_time(), self._reader.cpu_seconds
         scores, parts, variance = [], [], []
-        self._kept: list[Array] = []
+        self._kept = []
         with torch.inference_mode():
             for score, part, power in self._slid(block) if self._slides else self._one_by_one(block):
                 scores.append(score)
@@ -158,9 +164,11 @@ class BlockScorer:
 
     def along(self, conditioner: Conditioner) -> StretchScores:
         """What scores the windows of strain that a conditioner has conditioned."""
-        scorer = self._run.scorer.refitted(conditioner) if self._job.refit else self._run.scorer
-        shape = self._job.plan.shape
-        return lambda strain: window_scores(scorer, strain, shape.window, shape.step)
+        scorer = self._run.scorer.refitted(conditioner).eval() if self._job.refit else self._run.scorer
+        if self._along is None or self._along[0] is not scorer:
+            shape = self._job.plan.shape
+            self._along = scorer, StretchScorer(scorer, shape.window, shape.step)
+        return self._along[1].scores
 
     def _slid(self, block: ScanBlock) -> Iterator[tuple[Array, Array | None, Array]]:
         """Scores, parts and variances of a block, whose windows are cut out of conditioned strain."""

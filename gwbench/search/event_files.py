@@ -94,7 +94,7 @@ def write_events(path: Path, triggers: Sequence[RankedTrigger]) -> None:
 def _write_hdf5(path: Path, events: EventList) -> None:
     import h5py
 
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:  # `atomic` holds the file
         for name in COLUMNS:
             file.create_dataset(name, data=getattr(events, name))
 

@@ -24,6 +24,9 @@ LOUDEST = 1000
 THRESHOLDS = 200
 """Thresholds at which a record counts the events of a background."""
 
+SLACK = 0.02
+"""Of an event: what the ends of segments cost of a live time must not turn 5 allowed events into 4."""
+
 Floats = NDArray[np.float64]
 
 
@@ -53,6 +56,7 @@ class Background:
         zero_lag: whether the strain around the foreground's loud triggers was removed from the slides; None for
             strain without signals.
         removed: s that this took from the live time.
+        whole: whether all events are there, or only the loudest, as a record keeps them.
     """
 
     score: Floats
@@ -60,6 +64,7 @@ class Background:
     slides: int = 0
     zero_lag: Literal["removed", "kept"] | None = None
     removed: float = 0.0
+    whole: bool = True
 
     @classmethod
     def of(cls, scores: ArrayLike, livetime: float, **facts: Any) -> Background:
@@ -72,6 +77,13 @@ class Background:
         if np.isnan(score).any() or not 0 <= livetime < np.inf:
             raise ValueError(f"a background needs scores and a live time, not NaN and {livetime}")
         return cls(score, float(livetime), **facts)
+
+    @classmethod
+    def recorded(cls, used: BackgroundUsed) -> Background:
+        """The loudest events of a record's background."""
+        known = {"slides": used.slides, "zero_lag": used.zero_lag}
+        whole = len(used.loudest) >= max(used.counts, default=len(used.loudest))
+        return cls.of(used.loudest, used.livetime, **known, whole=whole)
 
     def count(self, score: ArrayLike) -> NDArray[np.int64]:
         """How many events are as loud as some scores, or louder."""
@@ -104,16 +116,16 @@ class Background:
 
         Returns:
             the score; minus infinity where every event is within the rate; None where the live time is too short to
-            expect one event at this rate.
+            expect one event at this rate, or the event is not among those that were kept.
         """
         k = self.allowed(far)
-        if k < 1:
+        if k < 1 or (k >= len(self.score) and not self.whole):
             return None
         return float(self.score[-1 - k]) if k < len(self.score) else -np.inf
 
     def allowed(self, far: float) -> int:
-        """How many events a false-alarm rate (a month) allows in the live time."""
-        return int(np.floor(far * self.livetime / MONTH * (1 + 1e-12)))
+        """How many events a false-alarm rate (a month) allows in the live time, within `SLACK` of one."""
+        return int(np.floor(far * self.livetime / MONTH + SLACK))
 
     def used(self) -> BackgroundUsed:
         """What a record says of it."""
@@ -164,22 +176,36 @@ def ranked(
     ordered = sorted(triggers, key=lambda each: (-each.score, each.time))
     scores = np.array([each.score for each in ordered], np.float64)
     chances = None if probability is None else np.asarray(probability(scores), np.float64)
-    rates = background.false_alarms(scores) if background is not None and background.livetime else None
-    made = []
-    for place, each in enumerate(ordered):
-        significance: dict[str, float | None] = {}
-        if rates is not None:
-            far, low, high, ifar = (float(column[place]) for column in rates)
-            significance = {"far": far, "far_low": low, "far_high": high, "ifar": ifar if ifar < np.inf else None}
-        made.append(
-            RankedTrigger(
-                time=each.time,
-                score=each.score,
-                var=each.var,
-                probability=None if chances is None else float(chances[place]),
-                detectors={n: DetectorPart(time=one.time, score=one.score) for n, one in each.detectors.items()},
-                rank=place + 1,
-                **significance,
-            )
+    return tuple(
+        RankedTrigger(
+            time=each.time,
+            score=each.score,
+            var=each.var,
+            probability=None if chances is None else float(chances[place]),
+            detectors={name: DetectorPart(time=one.time, score=one.score) for name, one in each.detectors.items()},
+            rank=place + 1,
+            **rates,
         )
-    return tuple(made)
+        for place, (each, rates) in enumerate(zip(ordered, _significance(scores, background), strict=True))
+    )
+
+
+def ranked_anew(triggers: Iterable[RankedTrigger], background: Background) -> tuple[RankedTrigger, ...]:
+    """Triggers of one or several records, loudest first, with ranks and rates of another background."""
+    ordered = sorted(triggers, key=lambda each: (-each.score, each.time))
+    rates = _significance(np.array([each.score for each in ordered], np.float64), background)
+    return tuple(
+        each.model_copy(update={"rank": place + 1, **significance})
+        for place, (each, significance) in enumerate(zip(ordered, rates, strict=True))
+    )
+
+
+def _significance(scores: Floats, background: Background | None) -> list[dict[str, float | None]]:
+    """The rates of some scores, as a record's triggers have them."""
+    if background is None or not background.livetime:
+        return [dict.fromkeys(("far", "far_low", "far_high", "ifar")) for _ in scores]
+    columns = (column.tolist() for column in background.false_alarms(scores))
+    return [
+        {"far": far, "far_low": low, "far_high": high, "ifar": ifar if ifar < np.inf else None}
+        for far, low, high, ifar in zip(*columns, strict=True)
+    ]

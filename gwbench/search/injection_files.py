@@ -48,8 +48,9 @@ class InjectionList:
 
     def only(self, chosen: NDArray[np.bool_]) -> InjectionList:
         """Those of a mask [I]."""
-        columns: dict[str, Any] = {name: getattr(self, name) for name in (*NEEDED, *OPTIONAL)}
-        return InjectionList(**{name: None if one is None else one[chosen] for name, one in columns.items()})
+        known = {name: getattr(self, name) for name in (*NEEDED, *OPTIONAL)}
+        columns: dict[str, Any] = {name: None if one is None else one[chosen] for name, one in known.items()}
+        return InjectionList(**columns)
 
 
 def read_injections(path: Path) -> InjectionList:

@@ -26,7 +26,7 @@ Weighting = Literal["volume", "chirp-distance"]
 
 
 @dataclass(frozen=True)
-class Reach:
+class MeasuredReach:
     """What a search reaches.
 
     Attributes:
@@ -50,7 +50,7 @@ def measure_reach(
     injections: InjectionList,
     segments: Sequence[tuple[float, float]],
     rates: Sequence[float] = RATES,
-) -> Reach:
+) -> MeasuredReach:
     """The reach of a search on strain with injections.
 
     Args:
@@ -92,7 +92,7 @@ def measure_reach(
         share for rate, threshold in supported.items() for share in found_shares(rate, loudest > threshold, counted)
     )
     weighting: Weighting = "volume" if counted.chirp_distance is None else "chirp-distance"
-    return Reach(points, found, len(counted), weighting, tuple(_unsupported(background, wanted, supported)))
+    return MeasuredReach(points, found, len(counted), weighting, tuple(_unsupported(background, wanted, supported)))
 
 
 def found_shares(far: float, found: NDArray[np.bool_], injections: InjectionList) -> list[FoundShare]:
@@ -117,8 +117,8 @@ def found_shares(far: float, found: NDArray[np.bool_], injections: InjectionList
         edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
         inner = edges[1:-1]
         place = np.searchsorted(inner, values, side="right")
-        for k in range(len(inner) + 1):
-            n, x = int(np.sum(place == k)), int(np.sum(found[place == k]))
+        there, heard = (np.bincount(some, minlength=len(inner) + 1).tolist() for some in (place, place[found]))
+        for k, (n, x) in enumerate(zip(there, heard, strict=True)):
             if n:
                 tail = (1 - LEVEL) / 2
                 shares.append(

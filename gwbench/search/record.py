@@ -284,10 +284,11 @@ def _check(record: SearchRecord) -> None:
     if background is not None:
         counts, thresholds = background.counts, background.thresholds
         if len(counts) != len(thresholds) or not (_rises(thresholds) and _rises(counts[::-1])):
-            raise UnusableError("its background's counts do not fall with the threshold")
-    for point in record.reach or ():
-        if point.found > point.injections:
-            raise UnusableError("it finds more injections than there are")
+            raise UnusableError("its background's totals do not fall with the threshold")
+    points, bins = record.reach or (), record.found or ()
+    totals = [(each.found, each.injections) for each in points] + [(each.found, each.injections) for each in bins]
+    if any(found > injections for found, injections in totals):
+        raise UnusableError("it finds more injections than there are")
 
 
 def _rises(numbers: Sequence[float]) -> bool:

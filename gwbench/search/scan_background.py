@@ -24,10 +24,15 @@ AFFORDED = 7200.0
 """Seconds of strain, about, that are scored again for the slides of a network's scores unless said otherwise."""
 
 
-def keeps_strain(run: RunScorer, settings: TriggerSettings) -> bool:
+def keeps_strain(run: RunScorer, settings: TriggerSettings, livetime: float) -> bool:
     """Whether the slides of a scan need its conditioned strain: those of scores that are no sums over detectors."""
     slides = run.conditioner.window_step == 1 and len(run.detectors) > 1
-    return run.network and slides and settings.slides != 0
+    return run.network and slides and rescored_slides(settings, livetime) > 0
+
+
+def rescored_slides(settings: TriggerSettings, livetime: float) -> int:
+    """How many slides are scored again, as asked or as `AFFORDED` allows for so many seconds of strain."""
+    return min(FEWEST, int(AFFORDED // livetime)) if settings.slides is None else settings.slides
 
 
 def scan_background(
@@ -49,7 +54,6 @@ def scan_background(
         return None
     assert settings.threshold is not None
     apart = run.window / run.sample_rate + longest_light_travel(run.detectors)
-    background = None
     if all(one.parts is not None for one in series):
         background = slide_background(
             series,
@@ -60,12 +64,12 @@ def scan_background(
             zero_lag=settings.zero_lag,
             progress=progress,
         )
-    elif job.keep_strain:
+    elif run.conditioner.window_step == 1:
         background = _rescored(job, run, series, settings, apart, progress)
     else:
         progress.say("Windows that are conditioned one by one cannot be slid: the triggers have no false-alarm rates.")
         return None
-    if background is None:
+    if background is None and rescored_slides(settings, job.plan.livetime):
         progress.say("The strain is too short for time slides: the triggers have no false-alarm rates.")
     return background
 
@@ -80,9 +84,7 @@ def _rescored(
 ) -> Background | None:
     """The background of scores of all detectors at once: conditioned strain is shifted and scored again."""
     assert settings.threshold is not None
-    slides = settings.slides
-    if slides is None:
-        slides = min(FEWEST, int(AFFORDED // job.plan.livetime))
+    slides = rescored_slides(settings, job.plan.livetime)
     if not slides:
         progress.say(
             "The triggers have no false-alarm rates: every time slide of this method costs a scan of "

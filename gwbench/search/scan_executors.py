@@ -40,9 +40,7 @@ class RunSource:
         """What scores windows, on its device. Raises `UserError` as `load_scorer`."""
         from gwbench.experiment.scorer import load_scorer
 
-        run = load_scorer(self.folder, plugins=self.plugins)
-        run.scorer.to(self.device)
-        return run
+        return load_scorer(self.folder, plugins=self.plugins).to(self.device)
 
 
 class ScanExecutor(ABC):

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Literal
 from gwbench.data.folder_walk import LeftOut
 from gwbench.data.strain_files.finding import find_strain_files
 from gwbench.errors import UserError
+from gwbench.preprocessing.conditioning import Whitening
 from gwbench.search.event_strain import fetch_event, find_event
 from gwbench.search.scan_executors import RunSource
 from gwbench.search.scan_plan import WindowShape
+from gwbench.search.score_series import STRIDE
+from gwbench.search.stretch_scorer import shared_step
 from gwbench.utils.files import file_digest
 
 if TYPE_CHECKING:
     from gwbench.data.strain_files.known_events import KnownEvent
     from gwbench.experiment.scorer import RunScorer
-    from gwbench.search.scan_result import TriggerSettings
+    from gwbench.search.trigger_settings import TriggerSettings
     from gwbench.utils.progress import Progress
-
-STRIDE = 0.1
-"""Seconds between windows."""
 
 ARRIVAL = (0.7, 0.95)
 """Where in a window simulated signals end where a dataset's `arrival` is not given, as a part of its length."""
@@ -78,7 +78,7 @@ def load_run(run: str | Path | RunScorer, plugins: Sequence[str], device: str) -
 
 
 def files_of(
-    strain: Places, event: str | None, duration: float | None, detectors: Sequence[str], host: str, progress: Progress
+    strain: Places, event: str | None, duration: float | None, host: str, detectors: Sequence[str], progress: Progress
 ) -> ScanInputs:
     """The strain files, those of an event fetched where none are given.
 
@@ -122,11 +122,11 @@ def window_shape(run: RunScorer, stride: float, progress: Progress) -> WindowSha
             f"--stride {stride:g}: expected seconds from one sample, {1 / rate:.3g}, to one window, "
             f"{run.window / rate:g}."
         )
-    step = max(1, round(stride * rate))
+    step = shared_step(run, stride) if conditioner.window_step == 1 else max(1, round(stride * rate))
     if abs(step / rate - stride) > 1e-9:
         progress.say(f"Windows slide by {step} samples, {step / rate:.6g} s.")
-    edge = getattr(conditioner, "reach", 0) if conditioner.window_step == 1 else conditioner.margin
-    return WindowShape(rate, run.window, conditioner.margin, max(edge, 0), step)
+    edge = conditioner.reach if isinstance(conditioner, Whitening) else conditioner.margin
+    return WindowShape(rate, run.window, conditioner.margin, edge, step)
 
 
 def reference_time(run: RunScorer) -> float:
@@ -140,13 +140,18 @@ def reference_time(run: RunScorer) -> float:
 
 
 def command_words(
-    run: str | Path | RunScorer, strain: Places, event: str | None, settings: ScanSettings, triggers: TriggerSettings
+    run: str | Path | RunScorer,
+    strain: Places,
+    event: tuple[str | None, float | None],
+    settings: ScanSettings,
+    triggers: TriggerSettings,
 ) -> str:
     """The words of `gwbench scan` that give a scan again."""
     folder = run if isinstance(run, (str, os.PathLike)) else run.record.folder or run.record.run_id
     places = [strain] if isinstance(strain, (str, os.PathLike)) else list(strain)
     words = ["gwbench", "scan", str(folder), *map(str, places)]
-    words += ["--event", event] if event else []
+    words += ["--event", event[0]] if event[0] else []
+    words += ["--duration", f"{event[1]:g}"] if event[1] else []
     words += [] if settings.stride == STRIDE else ["--stride", f"{settings.stride:g}"]
     words += [] if settings.conditioning == "refitted" else ["--conditioning", settings.conditioning]
     for option, values in (("--channel", settings.channel), ("--quality", settings.quality)):

@@ -111,7 +111,7 @@ def plan_scan(intervals: Sequence[tuple[int, int]], shape: WindowShape, *, measu
     """Lay out a scan of common time.
 
     Neighbouring segments are taken together where no gap between them exceeds `PIECE` seconds, and cut into pieces of
-    equal good time, about `PIECE` seconds each, as `real-noise` does.
+    equal good time, about `PIECE` seconds each.
 
     Args:
         intervals: half-open ranges of samples that all detectors hold, in order.
@@ -186,7 +186,8 @@ def _lay_out(
     begin = 0  # good time of the run before this segment
     sliver = round(SLIVER * shape.rate)
     for start, stop in run:
-        cuts, which = [start], []
+        cuts = [start]
+        which: list[int] = []
         for number, (low, high) in enumerate(pairwise(borders)):
             first, last = max(low, begin), min(high, begin + stop - start)
             if first >= last:

@@ -81,7 +81,8 @@ def search_record(
     """
     cpu = time.process_time()
     blocks = read_blocks(job)
-    variance = run.relative(np.median(np.concatenate([scores.variance for scores in blocks], axis=1), axis=1))
+    whitened = np.concatenate([scores.variance for scores in blocks], axis=1)
+    variance = run.relative(np.median(whitened.astype(np.float64), axis=1)).tolist()
     warning = check_whitening(variance, run.detectors, refitted=job.refit)
     if warning:
         progress.say(warning)
@@ -120,7 +121,7 @@ def search_record(
             slides=background.slides if background else 0,
         ),
         livetime=plan.livetime,
-        whitened_variance={name: float(value) for name, value in zip(run.detectors, variance, strict=True)},
+        whitened_variance=dict(zip(run.detectors, variance, strict=True)),
         triggers=triggers,
         background=background.used() if background else None,
         event=rank_event(event, triggers, background) if event else None,
@@ -166,7 +167,7 @@ def _searched_run(run: RunScorer) -> SearchedRun:
 
 
 def _environment(run: RunScorer) -> Environment:
-    from gwbench import __version__
+    from gwbench._version import __version__
     from gwbench.experiment import environment
     from gwbench.experiment.record import Environment
 

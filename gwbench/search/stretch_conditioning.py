@@ -42,6 +42,7 @@ class StretchConditioning:
     def __init__(self, plan: ScanPlan, conditioner: Conditioner, read: ReadStrain, *, refit: bool) -> None:
         self._plan, self._run, self._read, self._refit = plan, conditioner, read, refit
         self._fitted: OrderedDict[int, Conditioner] = OrderedDict()
+        self._last: tuple[int, int, Array] | None = None
 
     def stretches(self, number: int, first: int, stop: int) -> Iterator[tuple[Conditioner, Tensor]]:
         """Conditioned strain of a segment, in parts [D, n] that follow on each other, each with its conditioner.
@@ -99,8 +100,8 @@ class StretchConditioning:
     def _conditioned(self, piece: int, start: int, stop: int) -> Tensor:
         """[D, stop - start] with one piece's conditioner."""
         edge = self._plan.shape.edge
+        strain = self._strain(start - edge, stop + edge)  # before the conditioner, which is fitted to most of it
         conditioner = self.conditioner_of(piece)
-        strain = self._read(start - edge, stop + edge)
         # Conditioners keep a response for every length: a few lengths serve all pieces.
         unit = round(LENGTHS * self._plan.shape.rate)
         strain = np.pad(strain, ((0, 0), (0, -strain.shape[1] % unit)))
@@ -124,9 +125,16 @@ class StretchConditioning:
         parts = []
         for start, stop in spans:
             if stop - start >= size:
-                views = np.lib.stride_tricks.sliding_window_view(self._read(start, stop), size, axis=1)
+                views = np.lib.stride_tricks.sliding_window_view(self._strain(start, stop), size, axis=1)
                 parts.append(views[:, :: size // 2].transpose(1, 0, 2))
         return np.concatenate(parts)
+
+    def _strain(self, start: int, stop: int) -> Array:
+        """[D, stop - start] as it was read last, or read now."""
+        if self._last is None or not self._last[0] <= start <= stop <= self._last[1]:
+            self._last = start, stop, self._read(start, stop)
+        first, _, strain = self._last
+        return strain[:, start - first : stop - first]
 
 
 def _ramp(low: int, high: int, border: int, half: int) -> Tensor:

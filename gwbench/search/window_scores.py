@@ -1,4 +1,4 @@
-"""Scores of windows that slide along conditioned strain, window by window."""
+"""Scores of windows that were conditioned one by one."""
 
 from __future__ import annotations
 
@@ -28,26 +28,4 @@ def score_windows(scorer: Scorer, windows: Tensor) -> tuple[Array, Array | None]
     return np.concatenate(scores), np.concatenate(parts, axis=1) if parts else None
 
 
-def window_scores(scorer: Scorer, conditioned: Tensor, window: int, step: int) -> tuple[Array, Array | None]:
-    """Scores of the windows `[k * step : k * step + window]` of conditioned strain.
-
-    Args:
-        scorer: conditioned strain [B, D, T] in, scores [B] out.
-        conditioned: [D, L].
-        window: T.
-        step: samples from one window to the next.
-
-    Returns:
-        Scores [n] float32 and, where they are sums over detectors, their parts [D, n]; n = (L - T) // step + 1.
-    """
-    views = conditioned.unfold(1, window, step).transpose(0, 1)  # [n, D, T]
-    scores, parts = [], []
-    for first in range(0, len(views), BATCH):
-        score, part = score_windows(scorer, views[first : first + BATCH].contiguous())
-        scores.append(score)
-        if part is not None:
-            parts.append(part)
-    return np.concatenate(scores), np.concatenate(parts, axis=1) if parts else None
-
-
-__all__ = ["score_windows", "window_scores"]
+__all__ = ["score_windows"]

@@ -142,8 +142,8 @@ def recorded_noise(
     segments = _first_hours(found, hours, sample_rate)
     used = {part.file.path for segment in segments for part in segment.parts}
     notes = [
-        f"Noise is real strain out of {len(used)} file(s): the good time of {' and '.join(detectors)} in segments of at "
-        f"least {SHORTEST} s.",
+        f"Noise is real strain out of {len(used)} file(s): the good time of {' and '.join(detectors)} in segments of "
+        f"{SHORTEST} s or more.",
         *event_notes(AROUND_EVENTS, check),
         *left_out.sentences(),
     ]

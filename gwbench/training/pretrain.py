@@ -163,15 +163,25 @@ def _batches(
     Raises:
         UserError: the batch is larger than the data, or smaller than the objective needs.
     """
-    batches = EpochBatches(windows, settings.batch_size, seed, process_group)
-    if len(batches) == 0:
+    require_batch(windows, settings, method.objective.min_batch)
+    return EpochBatches(windows, settings.batch_size, seed, process_group)
+
+
+def require_batch(windows: int, settings: TrainingSettings, least: int) -> None:
+    """Raise `UserError` where a batch is larger than the data, or smaller than the objective needs.
+
+    Args:
+        windows: of the training split.
+        settings: of pre-training.
+        least: windows in a batch that the objective needs.
+    """
+    if windows < settings.batch_size:
         raise UserError(
             f"A batch of {settings.batch_size} windows is larger than the training split of {windows}. "
             "Lower --batch-size or use more data."
         )
-    if settings.batch_size < method.objective.min_batch:
-        raise UserError(f"This objective needs a batch of at least {method.objective.min_batch}; raise --batch-size.")
-    return batches
+    if settings.batch_size < least:
+        raise UserError(f"This objective needs a batch of at least {least}; raise --batch-size.")
 
 
 def _windows_per_second(history: History, settings: TrainingSettings) -> float:

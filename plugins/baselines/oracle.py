@@ -27,7 +27,7 @@ IN_PLANE = ("spin_1x", "spin_1y", "spin_2x", "spin_2y")
     "baseline",
     "oracle",
     citation="Neyman and Pearson, Phil. Trans. R. Soc. A 231, 289 (1933); Finn, arXiv:gr-qc/9209010",
-    tags=("ceiling", "outer-bound"),
+    tags=("ceiling", "outer-bound", "no-labels"),
 )
 class Oracle(Baseline):
     """What nobody can beat: each window is asked whether it holds one fully known signal or noise alone.

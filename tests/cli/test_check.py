@@ -157,3 +157,47 @@ def test_a_file_of_another_kind_says_what_it_registers(check: CommandLine, good:
     code, _, err = check(good, "--kind", "objective")
     assert code == 2
     assert "registers no objective; it registers encoder 'two-faced', augmentation 'two-faced'." in err
+
+
+CHATTY = '''
+import warnings
+from gwbench import register
+from gwbench.contracts import Augmentation, StrainInfo, View
+
+@register("augmentation", "chatty")
+class Chatty(Augmentation):
+    """Warns at length."""
+
+    def __init__(self, info: StrainInfo) -> None:
+        pass
+
+    def augment(self, view, generator):
+        warnings.warn("It is " + 40 * "very " + "long, and its ADVICE stands at its end.")
+        return View(-view.samples, view.detectors)
+'''
+
+
+@pytest.mark.filterwarnings("ignore:It is very")
+def test_a_warning_is_told_to_its_end(check: CommandLine, tmp_path: Path) -> None:
+    source = tmp_path / "chatty.py"
+    source.write_text(CHATTY)
+    code, out, _ = check(source, "--json")
+    assert code == 1
+    (found,) = (one["found"] for one in json.loads(out)[0]["checks"] if one["found"].startswith("it prints "))
+    assert 40 * "very " + "long, and its ADVICE stands at its end." in found
+
+
+def test_where_nothing_was_checked_the_exit_code_is_1(check: CommandLine) -> None:
+    code, out, err = check("g2net")
+    assert code == 1
+    assert "0 passed, 0 failed, " in out
+    assert err == "Nothing of dataset 'g2net' was checked: every check was skipped.\n"
+
+
+def test_a_parameter_that_files_could_not_set_is_refused_with_the_reason(check: CommandLine, tmp_path: Path) -> None:
+    source = tmp_path / "named.py"
+    source.write_text(PLUGIN.replace("width", "name").replace("SAMPLES", "-view.samples"))
+    code, out, err = check(source)
+    assert (code, out) == (2, "")
+    assert "encoder 'two-faced' at" in err
+    assert "a parameter cannot be called 'name': in the files of suites and runs that key holds the plugin's own" in err

@@ -327,3 +327,34 @@ def test_inherited_parameters_are_explained(name: str) -> None:
     assert len(parameters) > 20
     for parameter in parameters:
         assert re.search(rf"^ +{parameter}: ", shown, re.M), parameter
+
+
+@pytest.mark.parametrize("section", ["training", "evaluation", "conditioning"])
+def test_a_section_of_settings_is_shown_with_defaults_and_meaning(section: str) -> None:
+    from click.testing import CliRunner
+
+    from gwbench.cli.show import show
+    from gwbench.experiment.sections import OWN_SECTIONS
+
+    shown = CliRunner().invoke(show, [section])
+    assert shown.exit_code == 0
+    for name, field in OWN_SECTIONS[section].model_fields.items():
+        (line,) = (line for line in shown.output.splitlines() if f"--set {section}.{name}=" in line)
+        assert str(field.default).lower() in line
+        assert len(line.split(str(field.default).lower(), 1)[1].strip()) > 5, line  # what it means
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["training", "epochs"], "training is a section of settings and has no 'epochs'"),
+        (["encoders"], "Which encoder? `gwbench show encoder NAME`"),
+        (["trainin"], "There is no plugin kind 'trainin'. Did you mean 'training'?"),
+    ],
+)
+def test_what_is_neither_a_plugin_nor_a_section_is_refused(words: list[str], says: str) -> None:
+    from click.testing import CliRunner
+
+    from gwbench.cli.show import show
+
+    assert says in str(CliRunner().invoke(show, words).exception)

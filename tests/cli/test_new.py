@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gwbench.cli.main import main
@@ -121,3 +122,52 @@ def test_a_folder_that_cannot_be_written_is_named(
     code, _, err = gwbench(monkeypatch, capsys, "new", "encoder", "my-encoder", "--out", str(tmp_path / "file"))
     assert code == 2
     assert f"Cannot write {tmp_path / 'file'}" in err
+
+
+def test_a_dataset_of_files_has_a_template_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], registry: Registry
+) -> None:
+    code, out, err = gwbench(
+        monkeypatch, capsys, "new", "dataset", "my-strain", "--template", "files", "--out", str(tmp_path)
+    )
+    assert (code, err) == (0, "")
+    plugin, test = tmp_path / "my_strain.py", tmp_path / "test_my_strain.py"
+    assert out.splitlines()[1:] == [
+        f"  gwbench check {plugin} --set dataset.path=FOLDER",
+        f"  pytest {test}",
+        f"  gwbench run --plugin {plugin} --dataset my-strain --set dataset.path=FOLDER",
+    ]
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "strain.npy", 1e-21 * rng.standard_normal((30, 2, 2048)))
+    np.save(tmp_path / "label.npy", (np.arange(30) % 2).astype(np.int8))
+    code, out, err = gwbench(monkeypatch, capsys, "check", str(plugin), "--set", f"dataset.path={tmp_path}")
+    assert (code, err) == (0, ""), out
+    assert " passed, 0 failed, 0 skipped" in out
+    code, out, err = gwbench(monkeypatch, capsys, "check", str(plugin))
+    assert code == 1
+    assert "Nothing of dataset 'my-strain' was checked" in err
+    if ruff := shutil.which("ruff"):
+        for words in (("check",), ("format", "--check")):
+            command = [ruff, *words, "--no-cache", "--config", str(ROOT / ".ruff.toml"), str(plugin), str(test)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("dataset", "my-strain", "--template", "file"), "A dataset has no template 'file'. Did you mean 'files'?"),
+        (("encoder", "my-net", "--template", "files"), "As to templates, it has one alone: leave out --template."),
+    ],
+)
+def test_a_template_that_there_is_not_is_refused(
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, err = gwbench(monkeypatch, capsys, "new", *words, "--out", str(tmp_path / "mine"))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not (tmp_path / "mine").exists()

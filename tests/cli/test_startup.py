@@ -70,6 +70,8 @@ def imported_by(*words: str) -> set[str]:
         ("compare", "--help"),
         ("report", "--help"),
         ("data", "--help"),
+        ("search", "--help"),
+        ("search", "evaluate", "--help"),
         ("data", "make", "continuous", "--help"),
         ("data", "list"),
     ],

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+import gwbench
 from gwbench.data.store.reader import verify_store
 from gwbench.utils.progress import Progress
 from tests.plugins.datasets import test_g2net
+from tests.search.strain import GPS, noise, write_segments
 from tests.suite.tiny import write_suite
 
 TIMES = ("created", "phases", "peak_memory")
@@ -133,6 +135,40 @@ def _fetch(folder: Path, _inputs: Path) -> list[str]:
     return ["data", "fetch", "GW150914", "--detectors", "H1,L1", "--out", str(folder / "strain")]
 
 
+def searches(folder: Path) -> dict[str, Any]:
+    """Every search's record but its times, and the scores."""
+    found: dict[str, Any] = {}
+    for path in sorted((folder / "runs").glob("*/search.json")):
+        record = json.loads(path.read_text())
+        for field in ("created", "resources"):
+            record.pop(field)
+        record["environment"].pop("git_commit")
+        found[path.parent.name] = record
+        for file in sorted(path.parent.glob("scores/*.npz")):
+            with np.load(file) as arrays:
+                found[f"{path.parent.name}/{file.name}"] = digest(arrays["score"].tobytes())
+    return found
+
+
+def prepare_scan(folder: Path) -> None:
+    """A baseline's run, and six segments of strain for it."""
+    sizes: dict[str, Any] = {"train": 192, "val": 96, "test": 128, "snr": (12.0, 20.0), "detectors": ("H1", "L1")}
+    chosen = {f"dataset.{name}": value for name, value in sizes.items()}
+    gwbench.run(
+        baseline="band-power", settings=chosen, out=folder / "runs", cache=folder / "cache", progress=Progress()
+    )
+    parts = {
+        name: [(GPS + 200 * place, noise(40, 2048, seed + place)) for place in range(6)]
+        for name, seed in (("H1", 0), ("L1", 50))
+    }
+    write_segments(folder / "noise.hdf", parts, 2048)
+
+
+def _scan(folder: Path, inputs: Path) -> list[str]:
+    (run,) = (inputs / "runs").iterdir()
+    return ["scan", str(run), str(inputs / "noise.hdf"), "--searches", str(folder / "runs"), "--quiet"]
+
+
 CAMPAIGNS = (
     Campaign("run", _run, runs, share=3.0),
     Campaign("suite run", _suite(1), runs, prepare=write_suite, share=2.0),
@@ -145,6 +181,7 @@ CAMPAIGNS = (
     ),
     Campaign("data make", _make, stores, share=1.5),
     Campaign("data import", _import, stores, prepare=lambda folder: test_g2net.make(folder, files=900), share=1.5),
+    Campaign("scan", _scan, searches, prepare=prepare_scan, share=1.5),
     Campaign("data fetch", _fetch, fetched, share=1.5, serves=True),
 )
 """All of them; a new command that writes files is added here."""

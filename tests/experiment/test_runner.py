@@ -534,3 +534,10 @@ def test_an_encoder_says_what_strain_it_takes(record: RunRecord) -> None:
     encoder = gwbench.load_encoder(folder(record))
     with pytest.raises(UserError, match=r"is not \[N, 3, 5120\]: H1, L1, V1; 4096 samples and a margin of 512"):
         encoder(np.zeros((2, 3, 4096), np.float32))
+
+
+def test_the_budget_is_stated_in_steps_and_windows(record: RunRecord) -> None:
+    assert record.training is not None
+    assert len(record.training.loss) == 2
+    assert record.budget == (12, 384)  # 192 windows in batches of 32, twice
+    assert record.model_copy(update={"training": None}).budget is None

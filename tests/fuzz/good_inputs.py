@@ -217,6 +217,32 @@ def answers(folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps(content))
 
 
+def search_record(folder: Path) -> None:
+    from gwbench.search.record import write_search_record
+    from tests.search.test_search_record import a_record
+
+    write_search_record(folder / "search.json", a_record())
+
+
+def search_events(folder: Path) -> None:
+    from tests.search.challenge_files import noise_columns, write_columns
+
+    write_columns(folder / "events.hdf", noise_columns())
+
+
+def search_events_csv(folder: Path) -> None:
+    from gwbench.search.event_files import write_events
+    from tests.search.test_search_record import a_record
+
+    write_events(folder / "events.csv", a_record().triggers)
+
+
+def injections(folder: Path) -> None:
+    from tests.search.challenge_files import injection_columns, write_columns
+
+    write_columns(folder / "injections.hdf", injection_columns(chirp=True))
+
+
 def settings(folder: Path) -> None:
     lines = ["encoder.width=32", "dataset.snr=8,20", "training.lr=1e-3", "dataset.detectors=H1,L1"]
     lines += ["conditioning.low=20", "evaluation.label_fraction=0.1", "dataset.train=4000", "dataset.gps=1e9"]

@@ -78,6 +78,12 @@ def _events(path: Path) -> object:
     return _attribute("gwbench.data.strain_files.known_events:known_events")([path])
 
 
+def _pieces(path: Path) -> object:
+    """What a scan reads: what the file says, then its samples in pieces."""
+    reader = _attribute("gwbench.data.strain_files.pieces:PieceReader")()
+    return [list(reader.good_ranges(header)) for header in reader.headers(path)]
+
+
 def _population(path: Path) -> object:
     return _attribute("gwbench.simulation.population:load_population")(str(path)).sample(np.random.default_rng(0), 4)
 
@@ -201,6 +207,7 @@ def _plugin(path: Path) -> object:
 
 READERS: dict[str, Reader] = {
     "strain-hdf5": Reader(good.strain_hdf5, _call("gwbench.data.strain_files.reading:read_strain"), "hdf5"),
+    "strain-pieces": Reader(good.strain_hdf5, _pieces, "hdf5"),
     "strain-frames": Reader(good.frames, _call("gwbench.data.strain_files.reading:read_strain"), "frame"),
     "psd-text": Reader(good.psd_text, _psd, "text"),
     "psd-compressed": Reader(good.psd_compressed, _psd),
@@ -261,6 +268,12 @@ READERS: dict[str, Reader] = {
     "journal": Reader(good.journal, _journal, "json-lines", "journal"),
     "cached-rows": Reader(good.rows, _rows, refuses=("builtins:OSError",), named=False),
     "gwosc-answers": Reader(good.answers, _answers, "json", "answer.json", named=False),
+    "search-record": Reader(
+        good.search_record, _call("gwbench.search.record:read_search_record"), "json", "search.json"
+    ),
+    "search-events": Reader(good.search_events, _call("gwbench.search.event_files:read_events"), "hdf5"),
+    "search-events-csv": Reader(good.search_events_csv, _call("gwbench.search.event_files:read_events"), "text"),
+    "injections": Reader(good.injections, _call("gwbench.search.injection_files:read_injections"), "hdf5"),
     "settings": Reader(good.settings, _settings, "text", "pair.txt", named=False),
     "plugin-metadata": Reader(good.plugin, _plugin, "text", "plugin.py", named=False),
 }

@@ -20,6 +20,7 @@ CORPUS = sorted(path for path in (Path(__file__).parent / "corpus").glob("*/*") 
 SHORT = [
     "psd-text", "psd-compressed", "psd-hdf5", "psd-xml", "psd-npy", "psd-npz", "strain-hdf5", "strain-frames", "events",
     "g2net-window", "g2net-labels", "population", "store", "cached-rows", "journal", "plugin-metadata", "gwosc-answers",
+    "search-record", "search-events", "search-events-csv", "injections",
 ]  # fmt: skip
 """Readers whose good inputs need no run."""
 

@@ -56,7 +56,7 @@ def flat_layers(encoder: Any, strain: Tensor) -> Tensor:
     x = F.relu(encoder.first(strain))
     x = encoder.pool(encoder.norm(encoder.second(x)))
     x = encoder.mix(encoder.scale(x.transpose(1, 2)))
-    return torch.tanh(x.mean(dim=1))
+    return torch.tanh(torch.mean(x, dim=1))
 
 
 def rows_and_gru(encoder: Any, strain: Tensor) -> Tensor:
@@ -67,7 +67,15 @@ def rows_and_gru(encoder: Any, strain: Tensor) -> Tensor:
 
 def with_shape(encoder: Any, strain: Tensor) -> Tensor:
     x = encoder.first(strain)
-    return x.reshape(strain.shape[0], x.size(1) * x.shape[2])
+    return torch.reshape(x, (strain.shape[0], x.size(1) * x.shape[2]))
+
+
+def folded(encoder: Any, strain: Tensor) -> Tensor:
+    """Each channel by itself, then all together."""
+    batch, channels, samples = strain.shape
+    x = encoder.each(strain.reshape(batch * channels, 1, samples))
+    x = encoder.all(x.reshape(batch, -1, x.shape[2]))
+    return torch.flatten(x.reshape(batch, 5, -1), 1)
 
 
 def flat(stride: int = 1, pool: nn.Module | None = None) -> Somebodys:
@@ -95,6 +103,7 @@ SHARING = {
     "both directions": recurrent(bidirectional=True),
     "no bias": recurrent(bidirectional=True, bias=False),
     "two layers": recurrent(num_layers=2),
+    "folded": Somebodys(folded, each=nn.Conv1d(1, 3, 8, stride=4), all=nn.Conv1d(6, 5, 3, stride=2)),
     "its shape": Somebodys(with_shape, first=nn.Conv1d(2, 3, 8, stride=8)),
 }
 
@@ -113,9 +122,10 @@ def test_embeddings_are_those_of_the_windows_one_by_one(encoder: Somebodys, step
 
 def test_a_place_is_computed_once() -> None:
     """8 windows, 12 samples apart: 8 x 22 places window by window, 43 along their stretch."""
-    encoder = Somebodys(with_shape, first=nn.Conv1d(2, 3, 12, stride=4)).double()
+    first = nn.Conv1d(2, 3, 12, stride=4)
+    encoder = Somebodys(with_shape, first=first).double()
     places = []
-    encoder.first.register_forward_hook(lambda _module, _given, out: places.append(out.shape[-1]))
+    first.register_forward_hook(lambda _module, _given, out: places.append(out.shape[-1]))
     with torch.inference_mode():
         SharedEncoder(encoder)(windows(12, 8))
     assert places == [(7 * 12 + WINDOW - 12) // 4 + 1]
@@ -132,15 +142,15 @@ def test_the_strides_of_what_windows_share() -> None:
 
 
 def padded(encoder: Any, strain: Tensor) -> Tensor:
-    return encoder.first(strain).mean(dim=2)
+    return torch.mean(encoder.first(strain), dim=2)
 
 
 def by_value(encoder: Any, strain: Tensor) -> Tensor:
-    return encoder.first(strain if strain.max() > 0 else -strain).mean(dim=2)
+    return torch.mean(encoder.first(strain if strain.max() > 0 else -strain), dim=2)
 
 
 def over_the_batch(encoder: Any, strain: Tensor) -> Tensor:
-    return encoder.first(strain).transpose(0, 2).mean(dim=0)
+    return torch.mean(encoder.first(strain).transpose(0, 2), dim=0)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +202,24 @@ def test_a_part_of_the_windows_of_some_channels() -> None:
     with torch.inference_mode():
         torch.testing.assert_close(shared(given), encoder(given.clone()), rtol=1e-9, atol=1e-11)
     assert shared.strides
+
+
+@pytest.mark.parametrize("sizes", [(22, 96), (11, 2, 96), (22, 1, 96), (-1, 1, 96), (11, 1, 2, -1), (2, 11, 96)])
+def test_a_reshape_of_fragments_is_that_of_the_windows(sizes: tuple[int, ...]) -> None:
+    given = windows(3, 11)
+    start = Fragments.of(given)
+    assert start is not None
+    found = start.reshape(*sizes)
+    assert (found is None) is (sizes[0] == 2)
+    if found is not None:
+        torch.testing.assert_close(found.each(), given.reshape(sizes), rtol=0, atol=0)
+        assert found.shape == given.reshape(sizes).shape
+
+
+@pytest.mark.parametrize("sizes", [(11, 192), (33, 64), (11, 96, 2), (22, 2, 48)])
+def test_a_reshape_that_tears_windows_apart_is_not_shared(sizes: tuple[int, ...]) -> None:
+    start = Fragments.of(windows(3, 11))
+    assert start is not None and start.reshape(*sizes) is None
 
 
 @pytest.mark.parametrize("length", [WINDOW, 37])

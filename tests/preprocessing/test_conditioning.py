@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from gwbench.contracts import Split
-from gwbench.data.whitening_filters import median_psd
+from gwbench.data.whitening_filters import CLIFF, CLIFF_WIDTH, extent, median_psd
 from gwbench.errors import UserError
 from gwbench.preprocessing.conditioning import Conditioner, Conditioning, Whitening, fit_conditioner, from_state
 
@@ -346,3 +346,29 @@ def test_the_seed_recipe_is_scipys_on_strain_with_loud_low_frequencies(detector:
     assert loud > 20 * expected.std()
     np.testing.assert_allclose(found, expected, atol=1e-6 * loud)
     assert (found - expected).std() < 1e-5 * expected.std()
+
+
+@pytest.mark.parametrize("step", [0.25, 1.0, 30.0])
+@pytest.mark.parametrize("bins", [3, 40, 900])
+def test_the_extent_of_noise_is_that_of_its_definition(bins: int, step: float) -> None:
+    """Bin by bin: absent up to f if nothing below reaches `CLIFF` of the median over the `CLIFF_WIDTH` Hz above."""
+    rng = np.random.default_rng(bins)
+    frequencies, width = step * np.arange(bins), max(int(CLIFF_WIDTH / step), 2)
+    cut = 0
+    for _ in range(20):
+        low, high = sorted(rng.integers(0, bins, 2))
+        psd = rng.exponential(size=bins)
+        psd[:low] *= 10 ** -rng.uniform(0, 30)
+        psd[high:] *= 10 ** -rng.uniform(0, 30)
+        band = (max(frequencies[low], step), max(frequencies[high], step))
+        centre = int(np.searchsorted(frequencies, np.sqrt(band[0] * band[1])))
+        bottom, top = -1.0, np.inf
+        for i in range(min(centre, bins - 1)):
+            if psd[: i + 1].max() < CLIFF * np.median(psd[i + 1 : i + 1 + width]):
+                bottom = frequencies[i]
+        for i in range(bins - 1, centre, -1):
+            if psd[i:].max() < CLIFF * np.median(psd[max(i - width, 0) : i]):
+                top = frequencies[i]
+        assert extent(frequencies, psd, band) == (bottom, top)
+        cut += (bottom, top) != (-1.0, np.inf)
+    assert cut

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import signal
 
-from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
+from gwbench.preprocessing.conditioning import Conditioner, Conditioning, Whitening, fit_conditioner
 from gwbench.search.scan_plan import ScanPlan, WindowShape, plan_scan
 from gwbench.search.stretch_conditioning import StretchConditioning
 
@@ -20,7 +20,7 @@ def coloured(seconds: float, seed: int, corner: float = 60.0) -> NDArray[np.floa
     """Two detectors' noise, louder towards low frequencies."""
     white = np.random.default_rng(seed).standard_normal((2, round(seconds * RATE)))
     sections = signal.butter(2, corner, "lowpass", fs=RATE, output="sos")
-    return 1e-21 * (signal.sosfilt(sections, white, axis=1) * 20 + 0.3 * white)
+    return np.asarray(1e-21 * (signal.sosfilt(sections, white, axis=1) * 20 + 0.3 * white))
 
 
 def fitted(strain: NDArray[np.float64], method: str = "whiten") -> Conditioner:
@@ -33,7 +33,7 @@ def fitted(strain: NDArray[np.float64], method: str = "whiten") -> Conditioner:
 
 
 def laid_out(intervals: list[tuple[int, int]], conditioner: Conditioner, *, measured: bool) -> ScanPlan:
-    edge = conditioner.reach if hasattr(conditioner, "reach") else MARGIN
+    edge = conditioner.reach if isinstance(conditioner, Whitening) else MARGIN
     return plan_scan(intervals, WindowShape(RATE, WINDOW, MARGIN, edge, STEP), measured=measured)
 
 

@@ -10,9 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gwbench.contracts import Encoder, InputShape
+from gwbench import seeds
+from gwbench.contracts import Encoder, InputShape, Scorer
 from gwbench.nn import fragment_layers
 from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding, parse_groups
+from gwbench.nn.encoder_scorer import EncoderScorer
+from gwbench.nn.layers import Layers
+from gwbench.nn.linear_head import LinearHead
 from gwbench.registry import REGISTRY
 from gwbench.search import stretch_scorer
 from gwbench.search.stretch_scorer import StretchScorer, shared_step
@@ -25,32 +29,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "inceptiontime": {"width": 4, "embed_dim": 8},
     "patch-transformer": {"width": 8, "embed_dim": 8},
     "resnet1d": {"width": 4, "embed_dim": 8},
+    "shared-towers": {"tower_width": 4, "width": 4, "embed_dim": 8},
     "s4d": {"width": 8, "embed_dim": 8},
 }
-
-
-class LinearScorer(nn.Module):
-    """Random weights on the detectors' embeddings, that make log-odds of several."""
-
-    def __init__(self, encoder: DetectorEncoder, strain: Tensor) -> None:
-        super().__init__()
-        self.encoder, self.network = encoder, encoder.network
-        embedding = frozen_embedding(encoder, strain)
-        weight = torch.randn(embedding.shape[1], generator=torch.Generator().manual_seed(5))
-        self.register_buffer("weight", 4 * weight / float((embedding @ weight).std()))
-        self.offset = -2.0
-        self.sizes: list[int] = []
-
-    def parts(self, strain: Tensor) -> Tensor | None:
-        if self.network:
-            return None
-        self.sizes.append(len(strain))
-        embedding = frozen_embedding(self.encoder, strain)
-        return (embedding * self.weight).unflatten(1, (strain.shape[1], -1)).sum(2)
-
-    def forward(self, strain: Tensor) -> Tensor:
-        self.sizes.append(len(strain))
-        return frozen_embedding(self.encoder, strain) @ self.weight + self.offset
 
 
 def noise(detectors: int, samples: int, seed: int = 0) -> Tensor:
@@ -61,48 +42,54 @@ def noise(detectors: int, samples: int, seed: int = 0) -> Tensor:
     return strain
 
 
-def scorer(name: str = "cnn1d", groups: str = "shared", detectors: int = 2, **parameters: Any) -> LinearScorer:
+def headed(encoder: DetectorEncoder, strain: Tensor) -> EncoderScorer:
+    """With random weights on the detectors' embeddings, that give log-odds of several."""
+    embedding = frozen_embedding(encoder, strain).double()
+    weight = torch.randn(embedding.shape[1], generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    scale = 4 / float((embedding @ weight).std())
+    return EncoderScorer(encoder, LinearHead.plain(scale * weight, torch.tensor(-2.0)))
+
+
+def scorer(name: str = "cnn1d", groups: str = "shared", detectors: int = 2, stride: int | None = None) -> EncoderScorer:
     """An untrained encoder, whose BatchNorms have seen noise, and a linear head."""
-    torch.manual_seed(3)
     network = groups == "network"
     shape = InputShape(detectors if network else 1, WINDOW, RATE)
-    names = ("H1", "L1", "V1")[:detectors]
-    build = REGISTRY.get("encoder", name).target
-    encoder = DetectorEncoder(
-        lambda: build(shape, **(SMALL[name] | parameters)), parse_groups(groups, names), network=network
-    )
-    strain = noise(detectors, 8 * WINDOW, seed=1).unfold(1, WINDOW, WINDOW).transpose(0, 1)
+    build: Any = REGISTRY.get("encoder", name).target
+    parameters = SMALL[name] | ({} if stride is None else {"stride": stride})
+    with seeds.torch_global(3, "init"):
+        parsed = parse_groups(groups, ("H1", "L1", "V1")[:detectors])
+        encoder = DetectorEncoder(lambda: build(shape, **parameters), parsed, network=network)
+    strain = side_by_side(detectors)
     encoder.train()
+    for norm in encoder.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = 1.0  # its statistics are those of the last batch
     with torch.no_grad():
-        for norm in encoder.modules():
-            if isinstance(norm, nn.BatchNorm2d):
-                norm.momentum = 1.0  # statistics are those of the last batch
         encoder.embed(strain)
-    return LinearScorer(encoder.eval(), strain)
+    return headed(encoder.eval(), strain)
 
 
-def one_by_one(method: LinearScorer, strain: Tensor, step: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Scores and parts of windows that are cut out one by one."""
-    starts = range(0, strain.shape[1] - WINDOW + 1, step)
-    cut = [strain[None, :, start : start + WINDOW].clone() for start in starts]
-    with torch.inference_mode():
-        scores = torch.cat([method(window) for window in cut]).numpy()
-        parts = None if method.network else torch.cat([method.parts(window) for window in cut]).T.numpy()
-    return scores, parts
+def side_by_side(detectors: int) -> Tensor:
+    return noise(detectors, 8 * WINDOW, seed=1).unfold(1, WINDOW, WINDOW).transpose(0, 1)
 
 
-def check(method: LinearScorer, strain: Tensor, step: int) -> StretchScorer:
-    along = StretchScorer(method, WINDOW, step)  # type: ignore[arg-type]
+def check(method: Scorer, strain: Tensor, step: int) -> StretchScorer:
+    """Scores along a stretch are those of its windows, cut out one by one."""
+    along = StretchScorer(method, WINDOW, step)
     scores, parts = along.scores(strain)
-    expected, expected_parts = one_by_one(method, strain, step)
-    assert scores.shape == ((strain.shape[1] - WINDOW) // step + 1,)
+    cut = [strain[None, :, start : start + WINDOW].clone() for start in range(0, strain.shape[1] - WINDOW + 1, step)]
+    with torch.inference_mode():
+        expected = torch.cat([method(window) for window in cut]).numpy()
+        expected_parts = [method.parts(window) for window in cut]
+    assert scores.shape == expected.shape
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-4)
     assert len(scores) == 1 or scores.std() > 0.5  # windows differ by far more than that
-    if expected_parts is None:
+    if method.network:
         assert parts is None
     else:
         assert parts is not None
-        np.testing.assert_allclose(parts, expected_parts, rtol=0, atol=1e-4)
+        together = torch.cat([part for part in expected_parts if part is not None])
+        np.testing.assert_allclose(parts, together.T.numpy(), rtol=0, atol=1e-4)
         np.testing.assert_allclose(parts.sum(0) + method.offset, scores, rtol=0, atol=1e-4)
     return along
 
@@ -115,7 +102,7 @@ def test_every_encoder_that_ships_is_here() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_scores_are_those_of_the_windows_one_by_one(name: str, groups: str) -> None:
     along = check(scorer(name, groups), noise(2, WINDOW + 14 * 192 + 77), 192)
-    assert (along.note == "") is (name in ("cnn1d", "inceptiontime", "s4d"))
+    assert (along.note == "") is (name in ("cnn1d", "inceptiontime", "s4d", "shared-towers"))
 
 
 @pytest.mark.parametrize("step", [192, 205, 208, 96, 1, 4096, 5000])
@@ -123,9 +110,9 @@ def test_any_step_gives_the_same_scores(step: int) -> None:
     check(scorer(), noise(2, WINDOW + 9 * step + 3), step)
 
 
-@pytest.mark.parametrize("parameters", [{"stride": 1}, {"stride": 2}, {"stride": 8}])
-def test_the_seed_network_and_other_strides(parameters: dict[str, int]) -> None:
-    assert not check(scorer(**parameters), noise(2, WINDOW + 10 * 192), 192).note
+@pytest.mark.parametrize("stride", [1, 2, 8])
+def test_the_seed_network_and_other_strides(stride: int) -> None:
+    assert not check(scorer(stride=stride), noise(2, WINDOW + 10 * 192), 192).note
 
 
 def test_three_detectors_of_which_two_share_an_encoder() -> None:
@@ -138,18 +125,15 @@ def test_batches_do_not_show_in_the_scores(windows: int, monkeypatch: pytest.Mon
     check(scorer(), noise(2, WINDOW + (windows - 1) * 192 + 100), 192)
 
 
-def test_memory_does_not_grow_with_the_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more windows at once than a batch has, however long the strain."""
+@pytest.mark.parametrize(("share", "most"), [(True, 16), (False, 4)])
+def test_memory_does_not_grow_with_the_stretch(share: bool, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the strain, no more windows at once than a batch has."""
     monkeypatch.setattr(stretch_scorer, "SHARED_BATCH", 16)
     monkeypatch.setattr(stretch_scorer, "BATCH", 4)
-    method = scorer()
-    sizes = method.sizes
-    for share, most in ((True, 16), (False, 4)):
-        sizes.clear()
-        along = StretchScorer(method, WINDOW, 192, share=share)  # type: ignore[arg-type]
-        along.scores(noise(2, WINDOW + 70 * 192))
-        shared = [] if along._sharing is None else along._sharing.sizes
-        assert max([*sizes, *shared]) <= most
+    method, sizes = scorer(), []
+    method.encoder.register_forward_pre_hook(lambda _module, given: sizes.append(len(given[0].samples)))
+    StretchScorer(method, WINDOW, 192, share=share).scores(noise(2, WINDOW + 70 * 192))
+    assert max(sizes) == most
 
 
 def test_a_part_of_longer_strain() -> None:
@@ -159,13 +143,13 @@ def test_a_part_of_longer_strain() -> None:
 
 def test_strain_shorter_than_a_window() -> None:
     with pytest.raises(ValueError, match="4095 samples hold no window of 4096"):
-        StretchScorer(scorer(), WINDOW, 192).scores(noise(2, WINDOW - 1))  # type: ignore[arg-type]
+        StretchScorer(scorer(), WINDOW, 192).scores(noise(2, WINDOW - 1))
 
 
 def test_the_scorer_stays_as_it_is() -> None:
     method = scorer()
     before = {name: type(module) for name, module in method.named_modules()}
-    StretchScorer(method, WINDOW, 192).scores(noise(2, WINDOW + 5 * 192))  # type: ignore[arg-type]
+    StretchScorer(method, WINDOW, 192).scores(noise(2, WINDOW + 5 * 192))
     assert {name: type(module) for name, module in method.named_modules()} == before
 
 
@@ -179,26 +163,22 @@ class MeanRemoved(nn.Identity):
 def test_sharing_that_changes_scores_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fragment_layers, "ACTIVATIONS", (*fragment_layers.ACTIVATIONS, MeanRemoved))
     encoder = scorer().encoder
-    encoder.encoders[0].before.insert(2, MeanRemoved())
-    method = LinearScorer(encoder, noise(2, 8 * WINDOW, seed=1).unfold(1, WINDOW, WINDOW).transpose(0, 1))
-    along = check(method, noise(2, WINDOW + 10 * 192), 192)
+    before = encoder.get_submodule("encoders.0.before")
+    assert isinstance(before, Layers)
+    before.insert(2, MeanRemoved())
+    along = check(headed(encoder, side_by_side(2)), noise(2, WINDOW + 10 * 192), 192)
     assert "Windows are scored one by one: what they would share changes scores by up to" in along.note
 
 
-class Loudest(nn.Module):
+class Loudest(Scorer):
     """A method without an encoder."""
-
-    network, offset = True, 0.0
-
-    def parts(self, strain: Tensor) -> None:
-        return None
 
     def forward(self, strain: Tensor) -> Tensor:
         return strain.abs().amax((1, 2))
 
 
 def test_a_method_without_an_encoder() -> None:
-    along = StretchScorer(Loudest(), 50, 7)  # type: ignore[arg-type]
+    along = StretchScorer(Loudest(), 50, 7)
     strain = noise(2, 1000)
     scores, parts = along.scores(strain)
     expected = [strain[:, start : start + 50].abs().max() for start in range(0, 951, 7)]
@@ -208,23 +188,24 @@ def test_a_method_without_an_encoder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "seconds", "samples"),
+    ("name", "stride", "seconds", "samples"),
     [
-        ("cnn1d", {}, 0.1, 192),  # 204.8: its layers share at 4, 8, 32 and 192
-        ("cnn1d", {}, 0.05, 96),  # 102.4
-        ("cnn1d", {}, 0.03, 64),  # 61.4
-        ("cnn1d", {}, 0.2, 384),
-        ("cnn1d", {"stride": 1}, 0.1, 192),  # 1, 2, 8 and 48
-        ("s4d", {}, 0.1, 208),  # 16
-        ("resnet1d", {}, 0.1, 205),
-        ("resnet1d", {}, 1e-9, 1),
+        ("cnn1d", None, 0.1, 192),  # 204.8: its layers share at 4, 8, 32 and 192
+        ("cnn1d", None, 0.05, 96),  # 102.4
+        ("cnn1d", None, 0.03, 64),  # 61.4
+        ("cnn1d", None, 0.2, 384),
+        ("cnn1d", 1, 0.1, 192),  # 1, 2, 8 and 48
+        ("s4d", None, 0.1, 208),  # 16
+        ("shared-towers", None, 0.1, 192),
+        ("resnet1d", None, 0.1, 205),
+        ("resnet1d", None, 1e-9, 1),
     ],
 )
 @pytest.mark.parametrize("groups", ["shared", "network"])
 def test_the_step_at_which_windows_share_most(
-    name: str, parameters: dict[str, Any], seconds: float, samples: int, groups: str
+    name: str, stride: int | None, seconds: float, samples: int, groups: str
 ) -> None:
-    method = scorer(name, groups, **parameters)
+    method = scorer(name, groups, stride=stride)
     run: Any = SimpleNamespace(scorer=method, detectors=("H1", "L1"), window=WINDOW, sample_rate=RATE)
     assert shared_step(run, seconds) == samples
     assert all(isinstance(encoder, Encoder) for encoder in method.encoder.encoders)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from gwbench.data.store.cache_dir import CACHE_VARIABLE, BusyEntryError, CacheDir, CacheEntry
 from gwbench.data.store.generate import generate
@@ -62,7 +62,7 @@ class CacheContext:
         workers: int | None,
         progress: Progress,
         materialise: bool = False,
-    ) -> CacheContext:
+    ) -> Self:
         """The context of a dataset.
 
         Args:

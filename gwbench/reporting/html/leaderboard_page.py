@@ -2,56 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from gwbench.registry import METHOD_KINDS
-from gwbench.reporting.html.charts import Chart
 from gwbench.reporting.html.leaderboard_charts import charts_of
+from gwbench.reporting.html.leaderboard_section import LeaderboardSection
 from gwbench.reporting.html.page import render
+from gwbench.reporting.html.search_sections import search_introduction, search_section
 from gwbench.reporting.html.tables import HtmlTable, RowDetail, TableCell, TableColumn, TableRow
 from gwbench.reporting.leaderboard.columns import VALUE, Column, columns_of, facts, legend, passed_over, sectioned
 from gwbench.reporting.leaderboard.metrics import METRICS
 from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable, Row, Run
+from gwbench.reporting.searches.columns import searches_passed_over
+from gwbench.reporting.searches.schema import SearchRanking
 
 NAMED = 200
 """Records passed over that a page names; more are counted."""
 
 
-@dataclass(frozen=True)
-class LeaderboardSection:
-    """One table of a leaderboard, as `templates/leaderboard.html.j2` shows it.
+def render_leaderboard(board: Leaderboard | None, ranking: SearchRanking | None = None) -> str:
+    """The page: it needs no other file and no network, and reads without scripts.
 
-    Attributes:
-        title: the dataset, and its settings where tables differ in them.
-        anchor: id to link to.
-        note: what the data are, and at which labels methods are ranked.
-        ranking: the table.
-        notes: how to read the table, and what could not be drawn.
-        charts: figures.
-        data_notes: what the dataset says of itself.
-        provenance: of which data, code and machines the numbers are.
+    Args:
+        board: of runs.
+        ranking: of searches, whose sections follow.
     """
-
-    title: str
-    anchor: str
-    note: str
-    ranking: HtmlTable
-    notes: Sequence[str]
-    charts: Sequence[Chart]
-    data_notes: Sequence[str]
-    provenance: Sequence[tuple[str, str]]
-
-
-def render_leaderboard(board: Leaderboard) -> str:
-    """The page: it needs no other file and no network, and reads without scripts."""
+    title, introduction = [], []
+    sections: list[LeaderboardSection] = []
+    if board is not None:
+        title.append(f"Leaderboard: {', '.join(dict.fromkeys(table.dataset for table in board.tables))}")
+        introduction.append(
+            f"{board.records:,} runs, ranked by {METRICS[board.metric].title}, with {100 * board.level:g} % "
+            "intervals. Only methods on the same data, by the same protocol, stand in one table."
+        )
+        sections += [_section(table, board, f"t{number}") for number, table in enumerate(board.tables, 1)]
+    if ranking is not None:
+        title += [] if title else ["Leaderboard of searches"]
+        introduction += search_introduction(ranking)
+        sections += [search_section(table, ranking, f"s{number}") for number, table in enumerate(ranking.tables, 1)]
+    lines = passed_over(board) if board is not None else []
+    lines += searches_passed_over(ranking) if ranking is not None else []
     return render(
         "leaderboard.html.j2",
-        title=f"Leaderboard: {', '.join(dict.fromkeys(table.dataset for table in board.tables))}",
-        introduction=f"{board.records:,} runs, ranked by {METRICS[board.metric].title}, with {100 * board.level:g} % "
-        "intervals. Only methods on the same data, by the same protocol, stand in one table.",
-        sections=[_section(table, board, f"t{number}") for number, table in enumerate(board.tables, 1)],
-        passed_over=_passed_over(board),
+        title="".join(title),
+        introduction=" ".join(introduction),
+        sections=sections,
+        passed_over=_named(lines),
     )
 
 
@@ -124,9 +120,8 @@ def _counted(values: dict[str, int]) -> str:
     return "; ".join(f"{value} ({count} runs)" for value, count in values.items())
 
 
-def _passed_over(board: Leaderboard) -> list[str]:
-    """How many records could not be read, and which with their reasons."""
-    lines = passed_over(board)
+def _named(lines: list[str]) -> list[str]:
+    """How many records could not be read, and the first of them with their reasons."""
     if len(lines) <= NAMED + 1:
         return lines
     return [*lines[: NAMED + 1], f"and {len(lines) - 1 - NAMED} more; --format json names them all"]

@@ -144,6 +144,9 @@ def pretraining(files: RunFiles) -> ReportSection | None:
             )
         )
     notes = []
+    if files.record.budget:
+        steps, windows = files.record.budget
+        notes.append(f"{steps:,} steps of the optimiser, in which {windows:,} windows were seen.")
     if files.correlation:
         charts.append(report_charts.correlation_chart(files.correlation, _redundancy(files.correlation)))
     else:

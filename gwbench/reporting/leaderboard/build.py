@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluation.metrics import LEVEL
-from gwbench.reporting.leaderboard.grouping import split
+from gwbench.reporting.leaderboard.grouping import LIMIT, split
 from gwbench.reporting.leaderboard.metrics import METRICS, RANKING
 from gwbench.reporting.leaderboard.rows import Options, make_table
 from gwbench.reporting.leaderboard.schema import Leaderboard, Skipped
@@ -38,6 +38,9 @@ def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
         there = ", ".join(f"{fraction:g}" for fraction in fractions)
         raise UserError(f"No run has the label fraction {options.label_fraction:g}. There are: {there}.")
     titles = differing(({"dataset": group.dataset}, group.dataset_parameters) for group in groups)
+    for group, title in zip(groups, titles, strict=True):
+        if group.dataset_parameters[LIMIT] is None:  # a table of all windows says nothing of small tries
+            title.pop(LIMIT, None)
     tagger = Tagger()
     tables = tuple(make_table(group, title, options, tagger) for group, title in zip(groups, titles, strict=True))
     return Leaderboard(metric=options.metric, level=LEVEL, records=len(entries), skipped=tuple(skipped), tables=tables)

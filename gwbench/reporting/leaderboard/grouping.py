@@ -11,6 +11,9 @@ from gwbench.experiment.sections import EvaluationSettings
 from gwbench.reporting.records.entry import RecordEntry
 from gwbench.reporting.records.method import Method
 
+LIMIT = "limit"
+"""What a heading says of a small try (`gwbench run --limit`)."""
+
 
 @dataclass
 class Group:
@@ -78,7 +81,7 @@ class Group:
 
 
 def split(entries: Iterable[RecordEntry]) -> list[Group]:
-    """Records by their data, protocol and schema.
+    """Records by their data, protocol and schema; small tries (`--limit`) stand apart.
 
     A failed run holds no hash of its data: it stands in the tables of runs that asked for the same data, or in one of
     its own where there are none.
@@ -91,7 +94,7 @@ def split(entries: Iterable[RecordEntry]) -> list[Group]:
                 home.add(entry)
             continue
         data = entry.content_hash or ("unknown", entry.asked.key)
-        key = (entry.schema_version, entry.protocol, data)
+        key = (entry.schema_version, entry.protocol, data, entry.asked.limit)
         if key not in groups:
             groups[key] = _new(entry)
         groups[key].add(entry)
@@ -106,7 +109,7 @@ def _new(entry: RecordEntry) -> Group:
         protocol=entry.protocol,
         content_hash=entry.content_hash,
         dataset=entry.asked.dataset,
-        dataset_parameters={**asked, "data_seed": entry.asked.seed},
+        dataset_parameters={**asked, "data_seed": entry.asked.seed, LIMIT: entry.asked.limit},
         sizes=entry.sizes,
         detectors=entry.detectors,
         sample_rate=entry.sample_rate,

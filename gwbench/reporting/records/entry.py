@@ -14,7 +14,7 @@ from gwbench.registry.code_identity import same_code
 from gwbench.reporting.records.method import Method, method_of
 from gwbench.utils.untrusted_files import UnusableError
 
-OF_THE_CELL = ("dataset", "seed", "data_seed")
+OF_THE_CELL = ("dataset", "seed", "data_seed", "limit")
 """Fields of a spec that are no part of the method."""
 
 
@@ -27,6 +27,7 @@ class DataAsked:
         dataset, parameters: the plugin and its parameters.
         code: hash of its source.
         seed: of the data.
+        limit: most windows of a split, of a small try; None for all.
     """
 
     key: str
@@ -34,6 +35,7 @@ class DataAsked:
     parameters: Mapping[str, Any]
     code: str
     seed: int
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,10 @@ class EntryReader:
     def _data_asked(self, record: RunRecord) -> DataAsked:
         dataset, seed = record.spec.current().dataset, record.spec.data_seed
         code = next((_code(used) for used in record.plugins if used.kind == "dataset"), "")
+        limit = record.spec.limit
         parts = [dataset.name, dataset.parameters, code, seed, record.schema_version, record.protocol]
-        key = json.dumps(parts, sort_keys=True)
-        return self._asked.setdefault(key, DataAsked(key, dataset.name, dataset.parameters, code, seed))
+        key = json.dumps(parts if limit is None else [*parts, limit], sort_keys=True)
+        return self._asked.setdefault(key, DataAsked(key, dataset.name, dataset.parameters, code, seed, limit))
 
 
 def _code(used: PluginUsed) -> str:

@@ -84,7 +84,8 @@ def search_legend(table: SearchTable, ranking: SearchRanking) -> list[str]:
         lines.append("Test AUC: of the run that searched, on its own test split.")
     if any(row.reach is None for row in table.rows):
         lines.append(
-            f"{NONE}: not judged at this rate; a background of H hours supports no rate below one false alarm in H hours."
+            f"{NONE}: not judged at this rate; a background of H hours supports no rate below one false alarm in H "
+            "hours."
         )
     return [*lines, *table.notes]
 

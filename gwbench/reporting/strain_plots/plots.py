@@ -107,7 +107,7 @@ def draw(strain_plot: StrainPlot, *, q: float = 8.0) -> Figure:
             other.sharey(row[0])
             other.tick_params(labelleft=False)
 
-    pictures = [_q_picture(channel, strain_plot, q) for channel in channels]
+    pictures = [q_picture(channel, strain_plot, q) for channel in channels]
     top = float(np.clip(max(energy.max() for *_, energy in pictures), *ENERGY))
     # Colours follow the root of the energy, which a burst's SNR goes by: the faint are seen beside the loud.
     colours = ScalarMappable(PowerNorm(0.5, vmin=0, vmax=top), "viridis")
@@ -135,7 +135,7 @@ def draw(strain_plot: StrainPlot, *, q: float = 8.0) -> Figure:
     return figure
 
 
-def _q_picture(channel: Channel, strain_plot: StrainPlot, q: float) -> tuple[Array, Array, Array]:
+def q_picture(channel: Channel, strain_plot: StrainPlot, q: float) -> tuple[Array, Array, Array]:
     """Times, frequencies and energy [F, t]; a pixel shows the loudest sample it holds."""
     frequencies = np.geomspace(*strain_plot.band, ROWS)
     count = len(channel.whitened)

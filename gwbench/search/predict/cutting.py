@@ -11,7 +11,7 @@ from gwbench.search.windows.source import WindowSource
 
 
 @dataclass(frozen=True)
-class WindowShape:
+class InputWindow:
     """What a run takes.
 
     Attributes:
@@ -50,7 +50,7 @@ class WindowCut:
         return chosen[..., self.left_out : chosen.shape[-1] - self.left_out] if self.left_out else chosen
 
 
-def cut_for(source: WindowSource, wanted: WindowShape) -> WindowCut:
+def cut_for(source: WindowSource, wanted: InputWindow) -> WindowCut:
     """The part of a source's windows that a run takes.
 
     Raises:
@@ -64,7 +64,7 @@ def cut_for(source: WindowSource, wanted: WindowShape) -> WindowCut:
     return WindowCut(_channels(source, wanted), _left_out(source, wanted))
 
 
-def margin_of(source: WindowSource, wanted: WindowShape) -> int:
+def margin_of(source: WindowSource, wanted: InputWindow) -> int:
     """The margin that a conditioner can have which is measured on a source's windows themselves.
 
     Raises:
@@ -76,7 +76,7 @@ def margin_of(source: WindowSource, wanted: WindowShape) -> int:
     return spare // 2 if source.margin is None else min(source.margin, spare // 2)
 
 
-def _channels(source: WindowSource, wanted: WindowShape) -> tuple[int, ...] | None:
+def _channels(source: WindowSource, wanted: InputWindow) -> tuple[int, ...] | None:
     if source.detectors:
         missing = [name for name in wanted.detectors if name not in source.detectors]
         if missing:
@@ -94,7 +94,7 @@ def _channels(source: WindowSource, wanted: WindowShape) -> tuple[int, ...] | No
     return None
 
 
-def _left_out(source: WindowSource, wanted: WindowShape) -> int:
+def _left_out(source: WindowSource, wanted: InputWindow) -> int:
     spare = source.shape[1] - wanted.window - 2 * wanted.margin
     known = source.margin is not None and source.shape[1] - 2 * source.margin == wanted.window
     if spare == 0:
@@ -104,7 +104,7 @@ def _left_out(source: WindowSource, wanted: WindowShape) -> int:
     raise UserError(_unfit(source, wanted))
 
 
-def _unfit(source: WindowSource, wanted: WindowShape) -> str:
+def _unfit(source: WindowSource, wanted: InputWindow) -> str:
     length = source.shape[1]
     needed = wanted.window + 2 * wanted.margin
     text = f"{source.title} has windows of {length} samples, and the run takes {needed}: {wanted}."

@@ -13,7 +13,7 @@ from gwbench.nn.detector_encoder import frozen_embedding
 from gwbench.nn.encoder_scorer import EncoderScorer
 from gwbench.preprocessing.conditioning import fit_to_strain
 from gwbench.preprocessing.whitened_variance import median_variance, variance_warning, window_variance
-from gwbench.search.predict.cutting import WindowCut, WindowShape, cut_for, margin_of
+from gwbench.search.predict.cutting import InputWindow, WindowCut, cut_for, margin_of
 from gwbench.search.predict.partial import row_type
 from gwbench.search.windows.source import WindowSource
 
@@ -108,8 +108,8 @@ class BatchScorer:
         return f"{said}{advice}" if said else ""
 
 
-def _shape_of(conditioner: Conditioner) -> WindowShape:
-    return WindowShape(conditioner.detectors, conditioner.sample_rate, conditioner.window, conditioner.margin)
+def _shape_of(conditioner: Conditioner) -> InputWindow:
+    return InputWindow(conditioner.detectors, conditioner.sample_rate, conditioner.window, conditioner.margin)
 
 
 def _conditioner_for(
@@ -126,7 +126,7 @@ def _conditioner_for(
             "The inputs have windows of several lengths, so that no one conditioner can be measured on them. Score "
             "them with one command each, or with --conditioning run."
         )
-    shape = WindowShape(own.detectors, own.sample_rate, own.window, margins.pop())
+    shape = InputWindow(own.detectors, own.sample_rate, own.window, margins.pop())
     fresh = fit_to_strain(
         _sample(usable, shape),
         sample_rate=own.sample_rate,
@@ -138,7 +138,7 @@ def _conditioner_for(
     return fresh, run.scorer.refitted(fresh)
 
 
-def _sample(sources: Sequence[WindowSource], shape: WindowShape) -> Array:
+def _sample(sources: Sequence[WindowSource], shape: InputWindow) -> Array:
     """Windows [n, D, T + 2 margin], evenly spaced over all of them."""
     total = sum(len(source) for source in sources)
     step = max(1, total // MEASURED)

@@ -12,7 +12,7 @@ from torch import Tensor
 from gwbench.contracts import View
 from gwbench.errors import UserError
 from gwbench.experiment.spec import RunSpec
-from gwbench.plugins.pairings.coincidence import Coincidence
+from gwbench.plugins.pairings.coincidence import ANCHOR, CoincidencePairing, faster, slide
 from tests.plugins.pairings.test_pairings import generator, info, labelled_strain
 
 STILL: dict[str, Any] = {"longest_ms": 0.0, "polarity": "none"}
@@ -22,7 +22,7 @@ MILLISECOND = 2.048
 
 def views(strain: Tensor, seed: int = 0, **parameters: Any) -> tuple[View, View]:
     names = ("H1", "L1", "V1")[: strain.shape[1]]
-    a, b = Coincidence(info(*names), **parameters).pair(strain, generator(seed))
+    a, b = CoincidencePairing(info(*names), **parameters).pair(strain, generator(seed))
     return a, b
 
 
@@ -48,11 +48,20 @@ def test_view_a_is_the_strain_and_in_view_b_no_two_detectors_are_of_one_window()
 def test_every_detectors_strain_is_in_both_views_so_that_it_tells_nothing_by_itself() -> None:
     a, b = views(labelled_strain(60), slides=4, **STILL)
     assert b.samples.shape == (240, 3, 64)
-    for part in sources(b).reshape(4, 60, 3):
+    parts = sources(b).reshape(4, 60, 3)
+    for part in parts:
         for detector in range(3):
             assert sorted(part[:, detector]) == sorted(sources(a)[:, detector])
-    parts = sources(b).reshape(4, 60, 3)
     assert not any(np.array_equal(parts[0], other) for other in parts[1:])  # each has slides of its own
+
+
+def test_more_windows_can_be_slid_than_there_are() -> None:
+    strain = labelled_strain(5)
+    slid = slide(strain, 12, generator())
+    source = (slid[:, :, 0] // 10).int().tolist()
+    assert slid.shape == (12, 3, 64)
+    assert all(len(set(row)) == 3 for row in source)
+    assert len({tuple(row) for row in source[:5]}) == 5
 
 
 def test_the_smallest_batch_has_as_many_windows_as_detectors() -> None:
@@ -72,14 +81,17 @@ def moved(view: View) -> Tensor:
     return view.samples.abs().argmin(dim=2)
 
 
-def test_shifts_are_common_to_a_window_and_the_same_in_its_slid_partner() -> None:
-    a, b = views(ramps(), longest_ms=10 / MILLISECOND, slides=2, polarity="none")
-    shift = moved(a)
-    assert (shift == shift[:, :1]).all()
-    assert torch.equal(moved(b), torch.cat([shift, shift]))
-    assert set(((shift[:, 0] + 32) % 64 - 32).tolist()) == set(range(-10, 11))
-    for row, by in zip(a.samples[:20].numpy(), shift[:20, 0].tolist(), strict=True):
-        np.testing.assert_array_equal(row, np.roll(ramps(1)[0].numpy(), by, axis=1))
+def test_all_windows_of_a_batch_are_moved_alike_slid_or_not() -> None:
+    drawn = set()
+    for seed in range(200):
+        a, b = views(ramps(6), seed, longest_ms=10 / MILLISECOND, slides=2, polarity="none")
+        shift = moved(a)
+        assert (shift == shift[0, 0]).all()
+        assert (moved(b) == shift[0, 0]).all()
+        by = (int(shift[0, 0]) + 32) % 64 - 32
+        np.testing.assert_array_equal(a.samples[0].numpy(), np.roll(ramps(1)[0].numpy(), by, axis=1))
+        drawn.add(by)
+    assert drawn == set(range(-10, 11))
 
 
 def test_jitter_moves_each_detector_by_itself_and_alike_in_both_views() -> None:
@@ -99,13 +111,41 @@ def test_polarity(polarity: str, patterns: int) -> None:
     assert torch.equal(a.samples.abs(), ramps())
 
 
-def test_one_detector_is_absent_from_as_many_windows_as_asked_for_and_from_their_partners() -> None:
-    a, b = views(ramps(), longest_ms=0, absent=0.3)
-    off = (a.samples == 0).all(dim=2)
-    assert torch.equal((b.samples == 0).all(dim=2), off)
-    assert set(off.sum(dim=1).tolist()) == {0, 1}
-    assert 74 < int(off.sum()) < 166  # 120 +- 5 sigma
-    assert (off.sum(dim=0) > 10).all()
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_strain_runs_faster_about_its_anchor(factor: float) -> None:
+    """A slow wave, whose values between samples are known."""
+    time = torch.arange(512.0)
+    anchor = ANCHOR * 512
+    found = faster(torch.sin(2 * torch.pi * 6 * time / 512).expand(2, 3, 512), factor)
+    expected = torch.sin(2 * torch.pi * 6 * ((time - anchor) * factor + anchor) / 512)
+    inside = ((time - anchor) * factor + anchor > 0) & ((time - anchor) * factor + anchor < 511)
+    torch.testing.assert_close(found[1, 2, inside], expected[inside], atol=1e-3, rtol=0)
+
+
+def test_a_batch_is_stretched_as_one_within_bounds() -> None:
+    factors = []
+    for seed in range(50):
+        a, b = views(ramps(6), seed, longest_ms=0, polarity="none", stretch=0.25)
+        assert (a.samples == a.samples[0, 0]).all()
+        assert (b.samples == a.samples[0, 0]).all()
+        factors.append(float(a.samples[0, 0, 41] - a.samples[0, 0, 40]))  # of ramps that rise by one
+    assert min(factors) >= 0.8 - 1e-4
+    assert max(factors) <= 1.25 + 1e-4
+    assert max(factors) - min(factors) > 0.3
+
+
+def test_one_detector_is_absent_from_as_many_batches_as_asked_for_slid_or_not() -> None:
+    absent = []
+    for seed in range(200):
+        a, b = views(ramps(6), seed, longest_ms=0, absent=0.3)
+        off = (a.samples == 0).all(dim=2)
+        assert torch.equal((b.samples == 0).all(dim=2), off)
+        assert (off == off[0]).all()
+        absent.append(off[0].nonzero().flatten().tolist())
+    assert all(len(each) <= 1 for each in absent)
+    counts = [absent.count([detector]) for detector in range(3)]
+    assert 28 < sum(counts) < 92  # 60 +- 5 sigma
+    assert min(counts) > 5
     two, _ = views(ramps()[:, :2], longest_ms=0, absent=1.0)
     assert bool((two.samples != 0).all())  # two detectors are the least
 
@@ -117,7 +157,7 @@ def test_a_seam_lies_at_the_same_times_in_true_and_slid_windows() -> None:
     noise = torch.fft.irfft(spectrum)[..., :512]
     about = info()
     about = type(about)(about.detectors, 512.0, 512, about.coloured_noise, about.signals)
-    a, b = Coincidence(about, longest_ms=200).pair(noise, generator())
+    a, b = CoincidencePairing(about, longest_ms=200).pair(noise, generator())
     for view in (a, b):
         sharp = torch.fft.rfft(view.samples)
         sharp[..., :60] = 0
@@ -137,9 +177,9 @@ def test_it_draws_from_its_generator_alone_and_leaves_its_input() -> None:
 
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(UserError, match="needs two detectors; the data have H1 alone"):
-        Coincidence(info("H1"))
+        CoincidencePairing(info("H1"))
     with pytest.raises(UserError, match=r"longest_ms=300 is 614 samples of 2048 Hz: expected at most half .*'s 64"):
-        Coincidence(info(), longest_ms=300)
+        CoincidencePairing(info(), longest_ms=300)
     with pytest.raises(UserError, match=r"cannot be combined: .* choose one tagged coincidence, such as coincidence"):
         RunSpec.create(pairing="coincidence", objective="simclr")
     for pairing in ("any-pair", "network"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +194,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def killed_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def killed_after(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Batches of 4 windows; stops after some."""
     monkeypatch.setattr(batches, "BATCH", 4)
     monkeypatch.setattr(to_file, "BATCH", 4)
@@ -210,7 +209,7 @@ def killed_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         return real(self, source, strain)
 
     monkeypatch.setattr(scoring.BatchScorer, "__call__", counted)
-    yield count
+    return count
 
 
 def test_what_was_stopped_goes_on_and_gives_the_same(run: RunScorer, tmp_path: Path, killed_after: Any) -> None:
@@ -276,7 +275,7 @@ def test_another_run_does_not_go_on_with_its_rows(run: RunScorer, tmp_path: Path
 
 def test_windows_of_another_length_are_refused_with_advice(run: RunScorer, tmp_path: Path) -> None:
     np.save(tmp_path / "set.npy", noise(40, samples=1024))
-    with pytest.raises(UserError, match="1024 samples, and the run takes 1536.*--conditioning refitted"):
+    with pytest.raises(UserError, match=r"1024 samples, and the run takes 1536.*--conditioning refitted"):
         predict_to_file(run, [tmp_path / "set.npy"], tmp_path / "out.csv")
     record = predict_to_file(run, [tmp_path / "set.npy"], tmp_path / "out.csv", conditioning="refitted")
     assert record.conditioning == "refitted"
