@@ -83,7 +83,7 @@ def test_every_finished_cell_searches_and_is_ranked_by_what_it_reaches(
     ],
 )
 def test_what_cannot_be_searched_is_refused(tmp_path: Path, searches: object, said: str) -> None:
-    with pytest.raises(UserError, match="tiny.yaml, line ") as refused:
+    with pytest.raises(UserError, match=r"tiny\.yaml, line ") as refused:
         read_suite(write_suite(tmp_path, searches=searches))
     assert said in str(refused.value)
 
