@@ -92,8 +92,9 @@ def _drawn(tables: Iterable[_Shown]) -> str:
 
 def _that_fit(table: _Shown, room: int) -> tuple[list[Any], list[Any]]:
     """The columns that fit, and those that were left out, the least important first."""
-    widths = {column: _width(table, column) + 2 for column in table.columns}
-    kept, dropped = list(table.columns), []
+    columns: list[Any] = list(table.columns)
+    widths = {column: _width(table, column) + 2 for column in columns}
+    kept, dropped = list(columns), []
     while sum(widths[column] for column in kept) > room and any(column.keep for column in kept):
         least = min((column for column in kept if column.keep), key=lambda column: column.keep)
         kept.remove(least)

@@ -126,7 +126,7 @@ def run(
     from gwbench.training.distributed import check_launch_variables
 
     check_launch_variables()
-    plan = _plan(options, elsewhere=executor == "ray")
+    plan = _plan(dict(options), elsewhere=executor == "ray")
     if dry_run:
         _show_dry(plan)
         return
@@ -139,7 +139,10 @@ def run(
         display = Display() if quiet else TerminalDisplay()
         result = execute(plan, jobs=jobs or 1, display=display, executor=cluster)
     _show_result(plan, result)
-    context.exit(FAILED if result.failed else BUDGET if result.left else 0)
+    failed = bool(result.failed)
+    if plan.searches:
+        failed |= _search(_plan(options, elsewhere=executor == "ray"), jobs or 1, quiet=quiet)
+    context.exit(FAILED if failed else BUDGET if result.left else 0)
 
 
 @suite.command(cls=Verb, spellings=SPELLINGS)
@@ -152,6 +155,8 @@ def status(**options: Any) -> None:
         echo(plan.about)
     for cell_status in plan.cell_statuses:
         console().print(_row(cell_status), markup=False, soft_wrap=True)
+    for row in _search_rows(plan):
+        echo(row)
     _show_skipped(plan)
     echo(_heading(plan))
 
@@ -179,6 +184,34 @@ def _row(cell_status: CellStatus) -> str:
     return f"{row}: {record.reason}" if record else row
 
 
+def _search(plan: Plan, processes: int, *, quiet: bool) -> bool:
+    """Do the searches of a plan; whether any failed."""
+    from gwbench.suite.searches import execute_searches
+    from gwbench.utils.progress import Progress, TerminalProgress
+
+    result = execute_searches(plan, Progress() if quiet else TerminalProgress(), processes=processes)
+    for cell, reason in result.failed:
+        echo(f"failed: {cell.label}: {reason}")
+    words = f"{result.done} done now, {result.before} before"
+    words += f", {len(result.failed)} failed" if result.failed else ""
+    echo(f"{plan.name}: searches: {words}; `gwbench leaderboard {plan.options.out}` ranks them")
+    return bool(result.failed)
+
+
+def _search_rows(plan: Plan) -> list[str]:
+    """How many of the finished cells have done each search."""
+    if not plan.searches:
+        return []
+    from gwbench.suite.searches import search_cells
+
+    cells = search_cells(plan)[0]
+    rows = []
+    for entry in plan.searches:
+        own = [cell for cell in cells if cell.entry is entry]
+        rows.append(f"{'search':<11}  {entry.name}: {sum(cell.recorded for cell in own)} of {len(own)} done")
+    return rows
+
+
 def _heading(plan: Plan) -> str:
     """The counts in one line."""
     counts = {status: plan.count(status) for status in ("done", "failed", "interrupted", "missing")}
@@ -191,6 +224,8 @@ def _heading(plan: Plan) -> str:
 def _show_dry(plan: Plan) -> None:
     for cell in plan.missing:
         echo(f"would run  {cell.label}")
+    for entry in plan.searches:
+        echo(f"would search  {entry.name} by every cell that is done")
     _show_skipped(plan)
     echo(_heading(plan))
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gwbench.errors import UserError
-from gwbench.evaluation.standardiser import Standardiser, row_blocks
+from gwbench.evaluation.standardiser import FARTHEST, Standardiser, row_blocks
 from gwbench.evaluation.statistics import auc
 
 if TYPE_CHECKING:
@@ -311,3 +311,18 @@ def _one_class(label: Array, split: str, missing: str) -> str:
         f"{np.count_nonzero(label == 1)} are labelled signal and {np.count_nonzero(label == 0)} noise); "
         "a probe needs both classes. Use a dataset, or more of it, that has them."
     )
+
+
+__all__ = [
+    "FARTHEST",
+    "MAX_EXTENSIONS",
+    "STRENGTHS",
+    "ProbeFit",
+    "ProbeResult",
+    "Standardiser",
+    "draw_labelled",
+    "labelled_part",
+    "labelled_rows",
+    "linear_probe",
+    "require_finite",
+]

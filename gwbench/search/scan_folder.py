@@ -97,11 +97,8 @@ def held_folder(root: Path, words: str, scores: Mapping[str, Any], search: Mappi
         raise unwritable(path, error) from error
     try:
         sweep_files(path, (SEARCH, SETTINGS), held=True)
-        folder = ScanFolder(path, digest(search))
-        folder.scores.mkdir(exist_ok=True)
-        yield folder
-    except OSError as error:
-        raise unwritable(path, error) from error
+        sweep_files(path / SCORES, held=True)
+        yield ScanFolder(path, digest(search))
     finally:
         release()
 

@@ -16,6 +16,7 @@ from gwbench.preprocessing.conditioning import Whitening
 from gwbench.search.event_strain import fetch_event, find_event
 from gwbench.search.scan_executors import RunSource
 from gwbench.search.scan_plan import WindowShape
+from gwbench.search.score_series import STRIDE
 from gwbench.search.stretch_scorer import shared_step
 from gwbench.utils.files import file_digest
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from gwbench.experiment.scorer import RunScorer
     from gwbench.search.trigger_settings import TriggerSettings
     from gwbench.utils.progress import Progress
-
-STRIDE = 0.1
-"""Seconds between windows."""
 
 ARRIVAL = (0.7, 0.95)
 """Where in a window simulated signals end where a dataset's `arrival` is not given, as a part of its length."""

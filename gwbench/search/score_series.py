@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+STRIDE = 0.1
+"""Seconds between windows, unless said otherwise."""
+
 
 @dataclass(frozen=True)
 class ScoreSeries:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from gwbench.data.dataset import Array
     from gwbench.experiment.scorer import RunScorer
 
-SHARED_BATCH, BATCH = 512, 64
-"""Windows scored at once: those at the ends of a batch share less; where nothing is shared, they stay in the cache."""
+BATCH, SHARED_BATCH = 64, 512
+"""Windows scored at once: so few that they stay in the cache; or, where they share most, so many that those at the ends
+of a batch, which share less, hardly count."""
+
+PLACES = 2**14
+"""What is left of time in a batch where windows part: the deeper they share, the less is left of each."""
 
 COMPARED = 8
 """Windows that are scored both ways before sharing is trusted."""
@@ -71,11 +75,18 @@ class StretchScorer:
         # views of the strain, from which an encoder can tell what windows share: [n, D, T]
         windows = conditioned.contiguous().unfold(1, self._window, self._step).transpose(0, 1)
         if self._sharing is not None and not self._trusted and len(windows) > 1:
-            self._compare(windows[:SHARED_BATCH])
-        scorer, size = (self._scorer, BATCH) if self._sharing is None else (self._sharing, SHARED_BATCH)
-        found = [_scored(scorer, batch) for batch in windows.split(size)]
+            self._compare(windows[:BATCH])
+        scorer = self._scorer if self._sharing is None else self._sharing
+        found = [_scored(scorer, batch) for batch in windows.split(self._batch())]
         parts = [part for _, part in found if part is not None]
         return np.concatenate([score for score, _ in found]), np.concatenate(parts, axis=1) if parts else None
+
+    def _batch(self) -> int:
+        """Windows to score at once."""
+        if self._sharing is None:
+            return BATCH
+        deepest = max((stride for encoder in _shared(self._sharing) for stride in encoder.strides), default=0)
+        return min(max(BATCH, PLACES * deepest // self._window), SHARED_BATCH)
 
     def _compare(self, windows: Tensor) -> None:
         """Trust sharing, or give it up, by some of these windows."""

@@ -24,6 +24,7 @@ from gwbench.suite.schema import Suite, read_suite
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
+    from gwbench.suite.search_entries import SearchEntry
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Plan:
         skipped: label and reason of the combinations that make no sense.
         excluded: how many combinations the file leaves out.
         budget: seconds after which no new cell begins.
+        searches: what every finished cell searches.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Plan:
     skipped: list[tuple[str, str]]
     excluded: int
     budget: float | None
+    searches: tuple[SearchEntry, ...] = ()
 
     @cached_property
     def missing(self) -> list[Cell]:
@@ -145,6 +148,7 @@ def plan(
         skipped=[each for each in matrix.skipped if _chosen(each[0], only)],
         excluded=matrix.excluded,
         budget=suite.file.budget_seconds,
+        searches=tuple(suite.file.searches),
     )
 
 

@@ -21,6 +21,8 @@
     exclude:                                        # cells that are left out
       - {encoder: NAME, objective: [NAME, NAME]}
     budget_seconds: 7200                            # of wall time, after which no new cell begins
+    searches:                                       # continuous strain that every finished cell searches
+      - {name: gaussian, make: {hours: 4}}          # see `search_entries`
 
 Only `datasets` must be there. The suite is the cross product of all lists; a baseline appears once for every
 combination of the parts that it has, so that one without an objective is not run again for every objective.
@@ -48,6 +50,7 @@ from gwbench.experiment.choice import Choice
 from gwbench.experiment.sections import SECTIONS, EvaluationSettings, no_setting, read_section
 from gwbench.experiment.spec import PLUGIN_FIELDS
 from gwbench.registry import KINDS
+from gwbench.suite.search_entries import SearchEntry
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.validation_errors import reason
@@ -119,6 +122,7 @@ class SuiteFile(FrozenModel):
     overrides: list[Override] = []
     exclude: list[Condition] = []
     budget_seconds: Annotated[float, Field(gt=0)] | None = None
+    searches: list[SearchEntry] = []
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,8 @@ def _complaint(error: pydantic.ValidationError) -> tuple[YamlPosition, str]:
     first = error.errors()[0]
     place = first["loc"]
     if first["type"] == "extra_forbidden":
-        known = Override.model_fields if place[0] == "overrides" else SuiteFile.model_fields
+        fields = {"overrides": Override.model_fields, "searches": SearchEntry.model_fields}
+        known = fields.get(str(place[0]), SuiteFile.model_fields)
         return place, f"there is no key {place[-1]!r}.{did_you_mean(str(place[-1]), known)} Keys: {', '.join(known)}."
     if first["type"] == "missing":
         return place, f"the key {place[-1]!r} is missing."
@@ -199,6 +204,10 @@ def _check(file: SuiteFile, document: Document) -> None:
         _check_condition(override.when, ("overrides", position, "when"), document)
     for position, condition in enumerate(file.exclude):
         _check_condition(condition, ("exclude", position), document)
+    names = [entry.name for entry in file.searches]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise document.error(("searches", position, "name"), f"two searches are called {name!r}.")
     if file.objectives:
         for field in ("encoders", "pairings"):
             if not getattr(file, field):

@@ -39,7 +39,8 @@ class Coincidence(Objective):
     Where signals are frequent, most slid windows hold a signal in one detector or another, and few are noise: their
     false alarms teach little. Searches leave their loudest coincidences out of the background for the same reason. So
     can this one: from some step on, the windows of view a that the head finds loudest in a batch are left out, and the
-    slid windows are made of the others, which cost one more pass without a gradient.
+    slid windows are made of the others, which cost one more pass without a gradient. More signals are then found at low
+    false-alarm rates; but the faintest stay among the others and are learnt as background, which lowers the AUC.
 
     Behaviour on collapse: all windows look alike, and the loss stays at log 2 = 0.693.
 

@@ -13,8 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gwbench.errors import UserError
 from gwbench.evaluation import linear_probe as probe
-from gwbench.evaluation.linear_probe import draw_labelled, linear_probe
-from gwbench.evaluation.standardiser import Standardiser
+from gwbench.evaluation.linear_probe import Standardiser, draw_labelled, linear_probe
 
 Array = NDArray[Any]
 

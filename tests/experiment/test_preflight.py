@@ -165,7 +165,7 @@ def test_the_first_windows_of_files_have_a_hash_of_their_own() -> None:
 
     def split(n: int) -> Split:
         strain = rng.normal(size=(n, 2, 64)).astype(np.float32)
-        return Split(strain, np.zeros(n, np.int8), np.zeros(n, np.float32), {"mass": np.arange(n)})  # type: ignore[arg-type]
+        return Split(strain, np.zeros(n, np.int8), np.zeros(n, np.float32), {"mass": np.arange(n)})
 
     splits = StrainSplits(split(9), split(5), split(3), ("H1", "L1"), 2048.0, 0, "f" * 64)
     few = first_windows(splits, 4)

@@ -142,7 +142,8 @@ def _expected(background: BackgroundUsed, edges: Array, livetime: float) -> Arra
     # How many are above an edge: the count at the next threshold.
     place = np.searchsorted(thresholds, edges, side="left")
     counts = np.append(above, 0.0)[place]
-    return (counts[:-1] - counts[1:]) * livetime / max(background.livetime, 1e-9)
+    expected: Array = (counts[:-1] - counts[1:]) * livetime / max(background.livetime, 1e-9)
+    return expected
 
 
 def cumulative_chart(record: SearchRecord) -> Chart | None:

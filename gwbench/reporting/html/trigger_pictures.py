@@ -155,7 +155,8 @@ def _picture(
         spec, figure = axes.get_subplotspec(), axes.figure
         assert spec is not None
         axes.remove()
-        panels: list[Any] = [figure.add_subplot(part) for part in spec.subgridspec(rows, 1)]
+        grid = spec.subgridspec(rows, 1)
+        panels: list[Any] = [figure.add_subplot(grid[row]) for row in range(rows)]
         for panel in panels:
             panel.set_xlim(-SHOWN / 2, SHOWN / 2)
             panel.grid(False)

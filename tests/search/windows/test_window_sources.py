@@ -26,7 +26,9 @@ def opened(*places: Path) -> list[WindowSource]:
 
 def everything(source: WindowSource, batch: int = 3) -> tuple[list[str], Array, list[str]]:
     """Ids, strain and reasons of all windows, read in batches."""
-    ids, strain, reasons = [], [], []
+    ids: list[str] = []
+    strain: list[Array] = []
+    reasons: list[str] = []
     for start in range(0, len(source), batch):
         read = source.read(start, min(start + batch, len(source)))
         assert len(read.strain) == len(read.whole)
