@@ -10,6 +10,7 @@ from gwbench.plugins.encoders.cnn1d import Cnn1d
 from gwbench.plugins.encoders.shared_towers import SharedTowers
 
 SAMPLES = 4096
+SMALL = {"width": 2, "tower_width": 2, "stride": 8}
 
 
 def towers(channels: int, **parameters: int) -> SharedTowers:
