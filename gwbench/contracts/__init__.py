@@ -35,6 +35,7 @@ from gwbench.contracts.values import (
 from gwbench.data.dataset import (
     Array,
     Block,
+    ContinuousStrain,
     DataContext,
     Dataset,
     Layout,
@@ -285,6 +286,7 @@ __all__ = [
     "Augmentation",
     "Baseline",
     "Block",
+    "ContinuousStrain",
     "DataContext",
     "Dataset",
     "Embedded",

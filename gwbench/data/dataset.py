@@ -6,7 +6,7 @@ Apart from `gwbench.contracts`, which offers these names too, so that processes 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -163,6 +163,24 @@ class DataContext(Protocol):
         ...
 
 
+class ContinuousStrain(Protocol):
+    """One segment of strain without gaps, made piece by piece."""
+
+    @property
+    def samples(self) -> int:
+        """How many there are of each detector."""
+        ...
+
+    @property
+    def piece(self) -> int:
+        """Samples of a piece; the last may be shorter."""
+        ...
+
+    def strain(self, number: int) -> Array:
+        """[D, piece] piece `number` of the strain."""
+        ...
+
+
 class Dataset(ABC):
     """Strain in three splits. Takes no positional argument."""
 
@@ -180,10 +198,20 @@ class Dataset(ABC):
     def load(self, context: DataContext) -> StrainSplits:
         """Make or open the data."""
 
+    def continuous_noise(self, hours: float, seed: int) -> Sequence[ContinuousStrain] | None:
+        """Segments of noise like that of the windows, of which no split holds a sample; None where there is none.
+
+        Args:
+            hours: of noise in all.
+            seed: of the noise, with the role "continuous".
+        """
+        return None
+
 
 __all__ = [
     "Array",
     "Block",
+    "ContinuousStrain",
     "DataContext",
     "Dataset",
     "Layout",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gwbench.data.dataset import DataContext, Dataset, Layout, StrainSplits
+from gwbench.data.dataset import ContinuousStrain, DataContext, Dataset, Layout, StrainSplits
 from gwbench.data.detectors import DetectorNames
 from gwbench.data.folder_walk import LeftOut
 from gwbench.data.psd import psd_files
@@ -20,6 +21,7 @@ from gwbench.data.strain_files.resample import resampled
 from gwbench.data.strain_files.segments import good_segments, without
 from gwbench.data.strain_files.timeline import arranged
 from gwbench.errors import UserError, did_you_mean
+from gwbench.simulation.continuous_noise import coloured_segments
 from gwbench.simulation.glitches import GLITCH_KINDS, SimulatedGlitches
 from gwbench.simulation.injection_notes import event_notes
 from gwbench.simulation.injection_settings import InjectionSettings
@@ -192,6 +194,23 @@ class SimulatedDataset(Dataset):
             layout = replace(layout, notes=(*layout.notes, *notes, *left_out.sentences()))
             splits = context.stored(layout, replace(self.simulation, glitches=glitches))
         return splits.with_notes(left_out.sentences())
+
+    def continuous_noise(self, hours: float, seed: int) -> Sequence[ContinuousStrain] | None:
+        """Segments of an hour at most, with glitches as the windows have them; None where those come from files."""
+        if self.glitch_path:
+            return None
+        own = self.simulation
+        return coloured_segments(
+            seed=seed,
+            start=1,
+            hours=hours,
+            segments=max(1, math.ceil(hours)),
+            gap=0,
+            detectors=own.detectors,
+            psd_names=own.psds,
+            sample_rate=own.sample_rate,
+            glitches=own.glitches if isinstance(own.glitches, SimulatedGlitches) else None,
+        )
 
     def _glitch_files(self, left_out: LeftOut | None = None) -> list[Path]:
         """The files that glitches come from, if there are to be some."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gwbench.cli.search.efficiency import efficiency
 from gwbench.cli.search.evaluate import evaluate
 
 
@@ -12,4 +13,5 @@ def search() -> None:
     """Evaluate searches of continuous strain, gwbench's own and anybody's."""
 
 
+search.add_command(efficiency)
 search.add_command(evaluate)
