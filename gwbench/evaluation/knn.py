@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gwbench.evaluation.linear_probe import labelled_part, require_finite
-from gwbench.evaluation.standardiser import Standardiser
+from gwbench.evaluation.linear_probe import Standardiser, labelled_part, require_finite
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ its interval.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gwbench.errors import UserError
-from gwbench.evaluation.standardiser import FARTHEST, Standardiser, row_blocks
+from gwbench.evaluation.labelled import draw_labelled, one_class
 from gwbench.evaluation.statistics import auc
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ MAX_EXTENSIONS = 3
 MAX_ITERATIONS = 1000
 GRADIENT_TOLERANCE = 1e-5
 """On the largest component of the gradient of the mean loss; what float32 resolves."""
+
+FARTHEST = 1e6
+"""Standard deviations at which a standardised feature is cut off, so that one which hardly varies in the labelled
+training part and does elsewhere cannot overflow. Training windows never get there: they lie within sqrt(n)."""
+
+BLOCK_BYTES = 64 * 2**20
+"""Size of a block of embeddings in float64."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,40 @@ class ProbeResult:
         return LinearHead(*map(torch.from_numpy, values))
 
 
+@dataclass(frozen=True)
+class Standardiser:
+    """Takes every feature to zero mean and unit standard deviation; a constant feature to zero.
+
+    Attributes:
+        mean: [F].
+        inverse_std: [F]; 0 where a feature is constant up to its rounding.
+    """
+
+    mean: Floats
+    inverse_std: Floats
+
+    @classmethod
+    def fit(cls, x: Array) -> Standardiser:
+        """Measure embeddings [N, F]."""
+        mean = sum(block.sum(axis=0) for _, block in _blocks(x)) / len(x)
+        std = np.sqrt(sum(((block - mean) ** 2).sum(axis=0) for _, block in _blocks(x)) / len(x))
+        rounding = float(np.finfo(x.dtype).eps) if np.issubdtype(x.dtype, np.floating) else 0.0
+        varies = std > 4.0 * rounding * np.abs(mean)
+        return cls(mean, np.divide(1.0, std, out=np.zeros_like(std), where=varies))
+
+    def blocks(self, x: Array) -> Iterator[tuple[slice, Floats]]:
+        """Standardised embeddings, float64, a bounded number of rows at a time, with the rows they are."""
+        for rows, block in _blocks(x):
+            yield rows, np.clip((block - self.mean) * self.inverse_std, -FARTHEST, FARTHEST)
+
+    def transform(self, x: Array) -> NDArray[np.float32]:
+        """Standardised embeddings [N, F] as float32."""
+        out = np.empty(x.shape, dtype=np.float32)
+        for rows, block in self.blocks(x):
+            out[rows] = block
+        return out
+
+
 def linear_probe(
     train_x: Array,
     train_y: Array,
@@ -153,34 +194,6 @@ def linear_probe(
     )
 
 
-def draw_labelled(label: Array, fraction: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw the training windows whose labels may be used: the same share of either class, one at least.
-
-    With generators in the same state, the draw of a smaller fraction lies within that of a larger one.
-
-    Args:
-        label: [N] 1 signal, 0 noise, anything else unlabelled.
-        fraction: of the labelled windows, above 0 and up to 1.
-        rng: the only source of randomness.
-
-    Returns:
-        Ascending positions in `label`.
-
-    Raises:
-        UserError: a fraction out of range, or a class without windows.
-    """
-    if not 0.0 < fraction <= 1.0:
-        raise UserError(f"A label fraction of {fraction} is not above 0 and up to 1; the default is 0.25.")
-    drawn = []
-    for value, name in ((0, "noise"), (1, "signal")):
-        positions = np.flatnonzero(label == value)
-        if not len(positions):
-            raise UserError(_one_class(label, "training", name))
-        keep = max(1, int(np.floor(fraction * len(positions) + 0.5)))
-        drawn.append(rng.permutation(positions)[:keep])
-    return np.sort(np.concatenate(drawn))
-
-
 def labelled_rows(x: Array, y: Array, split: str) -> NDArray[np.int64]:
     """The positions with a label of 0 or 1, once a split's embeddings are known to be fit for use.
 
@@ -192,7 +205,7 @@ def labelled_rows(x: Array, y: Array, split: str) -> NDArray[np.int64]:
         raise ValueError(f"{split} embeddings {x.shape} and labels {y.shape} are not [N, F] and [N]")
     for value, name in ((0, "noise"), (1, "signal")):
         if not np.any(y == value):
-            raise UserError(_one_class(y, split, name))
+            raise UserError(one_class(y, split, name))
     require_finite(x, split)
     return np.flatnonzero((y == 0) | (y == 1))
 
@@ -209,7 +222,7 @@ def labelled_part(x: Array, y: Array, split: str) -> tuple[Array, NDArray[np.boo
 
 def require_finite(x: Array, split: str) -> None:
     """Raise `UserError` where an embedding [N, F] of a split holds NaN or infinity."""
-    bad = sum(int(np.count_nonzero(~np.isfinite(block).all(axis=1))) for _, block in row_blocks(x))
+    bad = sum(int(np.count_nonzero(~np.isfinite(block).all(axis=1))) for _, block in _blocks(x))
     if bad:
         raise UserError(
             f"{bad} of {len(x)} {split} embeddings hold NaN or infinity: the encoder diverged. "
@@ -298,6 +311,14 @@ def _decision(x: Array, standardiser: Standardiser, weight: Floats, intercept: f
     return out
 
 
+def _blocks(x: Array) -> Iterator[tuple[slice, Floats]]:
+    """The rows of [N, F] as float64, a bounded number at a time."""
+    step = max(1, BLOCK_BYTES // (8 * max(1, x.shape[1])))
+    for start in range(0, len(x), step):
+        rows = slice(start, min(start + step, len(x)))
+        yield rows, x[rows].astype(np.float64)
+
+
 def _checked_grid(strengths: Sequence[float]) -> tuple[float, ...]:
     grid = tuple(sorted({float(strength) for strength in strengths}, reverse=True))
     if not grid or not all(0.0 < strength < np.inf for strength in grid):
@@ -305,17 +326,8 @@ def _checked_grid(strengths: Sequence[float]) -> tuple[float, ...]:
     return grid
 
 
-def _one_class(label: Array, split: str, missing: str) -> str:
-    return (
-        f"The {split} split has no {missing} window with a label (of {len(label)} windows, "
-        f"{np.count_nonzero(label == 1)} are labelled signal and {np.count_nonzero(label == 0)} noise); "
-        "a probe needs both classes. Use a dataset, or more of it, that has them."
-    )
-
-
 __all__ = [
     "FARTHEST",
-    "MAX_EXTENSIONS",
     "STRENGTHS",
     "ProbeFit",
     "ProbeResult",

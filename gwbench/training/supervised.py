@@ -21,8 +21,7 @@ from torch.nn import functional as F
 from gwbench import seeds
 from gwbench.contracts import Array, RunContext, Scores, View
 from gwbench.dataloading.prefetch import ahead
-from gwbench.evaluation.linear_probe import labelled_rows, linear_probe
-from gwbench.evaluation.standardiser import Standardiser
+from gwbench.evaluation.linear_probe import Standardiser, labelled_rows, linear_probe
 from gwbench.evaluation.statistics import auc
 from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks
 from gwbench.nn.encoder_scorer import EncoderScorer

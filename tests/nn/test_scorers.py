@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gwbench.contracts import Encoder, Scorer
-from gwbench.evaluation.linear_probe import linear_probe
-from gwbench.evaluation.standardiser import FARTHEST
+from gwbench.evaluation.linear_probe import FARTHEST, linear_probe
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.nn.encoder_scorer import EncoderScorer
 from gwbench.nn.feature_scorer import FeatureScorer
