@@ -94,14 +94,18 @@ def _with_owner(own: Iterable[str], found: re.Match[str]) -> str:
 
 
 def _options_of_others() -> dict[str, set[str]]:
-    """The options of the verbs that messages of lower layers have in mind."""
-    from gwbench.cli.data import data
-    from gwbench.cli.run import run
-    from gwbench.cli.suite import suite
+    """The options of every verb: first of those that messages of lower layers have in mind."""
+    from gwbench.cli.main import VERBS
+    from gwbench.cli.main import gwbench as command_line
 
-    verbs: dict[str, click.Command] = {"gwbench run": run}
-    verbs |= {f"gwbench suite {name}": command for name, command in suite.commands.items()}
-    verbs |= {f"gwbench data {name}": command for name, command in data.commands.items()}
+    verbs: dict[str, click.Command] = {}
+    context = click.Context(command_line)
+    for name in sorted(VERBS, key=lambda name: name not in ("run", "suite", "data")):
+        command = command_line.get_command(context, name)
+        if isinstance(command, click.Group):
+            verbs |= {f"gwbench {name} {each}": one for each, one in command.commands.items()}
+        elif command is not None:
+            verbs[f"gwbench {name}"] = command
     return {name: {option for each in verb.params for option in each.opts} for name, verb in verbs.items()}
 
 
