@@ -27,6 +27,9 @@ PLACES = 2**14
 COMPARED = 8
 """Windows that are scored both ways before sharing is trusted."""
 
+DEEP = 2
+"""Depths at which windows must share to be worth the while: a first step alone costs more in memory than it saves."""
+
 ABSOLUTE, RELATIVE = 1e-4, 1e-5
 """How far scores may lie apart both ways: in log-odds, and as a part of scores so large that fp32 resolves no more."""
 
@@ -97,6 +100,9 @@ class StretchScorer:
         if not any(encoder.strides for encoder in _shared(self._sharing)):
             self._sharing = None
             self.note = "Windows are scored one by one: the encoder's first step looks beyond a window's ends."
+        elif all(len(encoder.strides) < DEEP for encoder in _shared(self._sharing)):
+            self._sharing = None
+            self.note = "Windows are scored one by one: they share the encoder's first step alone, which saves no time."
         elif not np.allclose(found, alone, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True):
             self._sharing = None
             apart = np.nanmax(np.abs(found - alone))
