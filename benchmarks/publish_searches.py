@@ -82,7 +82,7 @@ def searched(run: Path, strain: Path, searches: Path, processes: int) -> SearchR
     progress = TerminalProgress()
     files = {name: strain / f"{name}.hdf" for name in ("foreground", "background")}
     scans = {
-        name: scan(run, [path], stride=stride, searches=searches, processes=processes, progress=progress)
+        name: scan(run, [path], stride=stride, slides=0, searches=searches, processes=processes, progress=progress)
         for name, path in files.items()
     }
     events = {name: EventFile(Path(str(one.folder)), EventList.of(one.triggers), one) for name, one in scans.items()}

@@ -221,7 +221,9 @@ def _names(record: SearchRecord) -> dict[str, str]:
 
 def _settings(record: SearchRecord) -> dict[str, Any]:
     """What may tell two searches of one title apart."""
-    own = record.settings.model_dump(mode="json")
+    # A threshold is mostly what left enough triggers; and slides count nothing where the background is strain.
+    slid = record.background is not None and record.background.source == "slides"
+    own = record.settings.model_dump(mode="json", exclude={"threshold", *(() if slid else ("slides",))})
     settings: dict[str, Any] = {f"search.{name}": value for name, value in own.items()}
     settings["detectors"] = record.strain.detectors
     if record.run is not None:
