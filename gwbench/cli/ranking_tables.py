@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from gwbench.reporting.leaderboard.columns import Column
     from gwbench.reporting.leaderboard.schema import Leaderboard, Row
-    from gwbench.reporting.searches.columns import SearchColumn
     from gwbench.reporting.searches.schema import SearchRanking, SearchRow
 
 METHOD_WIDTH = 28
@@ -30,7 +29,7 @@ class _Shown(NamedTuple):
 
     heading: str
     facts: str
-    columns: Sequence[Column] | Sequence[SearchColumn]
+    columns: Sequence[Column[Row]] | Sequence[Column[SearchRow]]
     rows: Sequence[tuple[str | None, Row | SearchRow]]
     legend: Iterable[str]
 

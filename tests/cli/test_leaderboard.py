@@ -39,7 +39,7 @@ def test_the_terminal_shows_the_ranking(
 def test_a_narrow_terminal_names_what_it_leaves_out(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("gwbench.cli.leaderboard.width", lambda: 80)
+    monkeypatch.setattr("gwbench.cli.ranking_tables.width", lambda: 80)
     assert gwbench(monkeypatch, ["leaderboard", str(runs)]) == 0
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80

@@ -82,7 +82,7 @@ def _ranking(table: LeaderboardTable, board: Leaderboard, anchor: str) -> HtmlTa
     )
 
 
-def _row(columns: Iterable[Column], section: str | None, row: Row, board: Leaderboard) -> TableRow:
+def _row(columns: Iterable[Column[Row]], section: str | None, row: Row, board: Leaderboard) -> TableRow:
     return TableRow(
         [TableCell(column.text(row), column.order(row)) for column in columns],
         details=[_detail(run, METRICS[board.metric].title) for run in row.runs],

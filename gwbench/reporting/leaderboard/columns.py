@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from gwbench.reporting.leaderboard.metrics import COLUMNS, METRICS, MetricSpec, number_of
 from gwbench.reporting.leaderboard.schema import BoundedMean, LabelCell, Leaderboard, LeaderboardTable, Row
@@ -15,9 +16,12 @@ VALUE = 60
 """Characters of a parameter's value that a row shows."""
 
 
+R = TypeVar("R")
+
+
 @dataclass(frozen=True)
-class Column:
-    """A column.
+class Column(Generic[R]):
+    """A column of a ranking, whose rows are of type R.
 
     Attributes:
         title: its heading.
@@ -29,14 +33,14 @@ class Column:
     """
 
     title: str
-    text: Callable[[Row], str]
-    order: Callable[[Row], float | str | None]
+    text: Callable[[R], str]
+    order: Callable[[R], float | str | None]
     keep: int = 0
     left: bool = False
     largest: bool = False
 
 
-def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column]:
+def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column[Row]]:
     """The columns of a table that say something in any row."""
     paired = METRICS[board.metric].paired
     columns = [
@@ -205,7 +209,7 @@ def _difference(row: Row) -> float | None:
     return row.versus.difference if row.versus else 0.0 if row.groups else None
 
 
-def _fraction_columns(table: LeaderboardTable) -> Sequence[Column]:
+def _fraction_columns(table: LeaderboardTable) -> Sequence[Column[Row]]:
     fractions = [cell.label_fraction for cell in table.rows[0].cells] if table.rows else []
     if len(fractions) < 2:
         return []
@@ -228,7 +232,7 @@ def _mean_at(position: int) -> Callable[[Row], float | None]:
     return lambda row: _mean(row.cells[position])
 
 
-def _metric_column(metric: MetricSpec) -> Column:
+def _metric_column(metric: MetricSpec) -> Column[Row]:
     def text(row: Row) -> str:
         figure = row.figures[metric.name]
         number = number_of(figure)

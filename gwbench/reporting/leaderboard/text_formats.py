@@ -82,7 +82,7 @@ def as_latex(board: Leaderboard) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _ampersands(columns: list[Column], text: Callable[[Column], str]) -> str:
+def _ampersands(columns: list[Column[Row]], text: Callable[[Column[Row]], str]) -> str:
     return " & ".join(latex(text(column)) for column in columns) + r" \\"
 
 

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from gwbench.reporting.leaderboard.columns import NONE, VALUE
+from gwbench.reporting.leaderboard.columns import NONE, VALUE, Column
 from gwbench.reporting.searches.schema import Reach, SearchRanking, SearchRow, SearchTable
 
 
-@dataclass(frozen=True)
-class SearchColumn:
-    """A column.
-
-    Attributes:
-        title: its heading.
-        text: what a row has there.
-        order: what rows are sorted by there; None for a row that comes last.
-        keep: columns with a low number are left out first where there is no room; 0 for never.
-        left: whether it is aligned to the left.
-        largest: whether the largest is the best.
-    """
-
-    title: str
-    text: Callable[[SearchRow], str]
-    order: Callable[[SearchRow], float | str | None]
-    keep: int = 0
-    left: bool = False
-    largest: bool = False
-
-
-def search_columns(table: SearchTable, ranking: SearchRanking) -> list[SearchColumn]:
+def search_columns(table: SearchTable, ranking: SearchRanking) -> list[Column[SearchRow]]:
     """The columns of a table that say something in any row."""
     columns = [
-        SearchColumn("rank", _rank, lambda row: row.rank),
-        SearchColumn("search", search_name, search_name, left=True),
-        SearchColumn(f"distance at {table.at_far:g} a month (Mpc)", lambda row: _distance(row.reach),
+        Column("rank", _rank, lambda row: row.rank),
+        Column("search", search_name, search_name, left=True),
+        Column(f"distance at {table.at_far:g} a month (Mpc)", lambda row: _distance(row.reach),
                      lambda row: row.reach.distance if row.reach else None, largest=True),
-        SearchColumn(f"{100 * ranking.level:g} % interval", lambda row: _interval(row.reach),
+        Column(f"{100 * ranking.level:g} % interval", lambda row: _interval(row.reach),
                      lambda row: row.reach.low if row.reach else None, keep=9, largest=True),
-        SearchColumn("found", lambda row: _found(row.reach), lambda row: row.reach.found if row.reach else None,
+        Column("found", lambda row: _found(row.reach), lambda row: row.reach.found if row.reach else None,
                      keep=8, largest=True),
-        SearchColumn("of the ceiling", _of_ceiling, lambda row: row.of_ceiling, keep=7, largest=True),
+        Column("of the ceiling", _of_ceiling, lambda row: row.of_ceiling, keep=7, largest=True),
         *_rate_columns(table),
-        SearchColumn("test AUC", lambda row: _number(row.auc, ".4f"), lambda row: row.auc, keep=6, largest=True),
-        SearchColumn("labels", lambda row: _number(row.labels, ",d"), lambda row: row.labels, keep=4),
-        SearchColumn("CPU s per hour", lambda row: _number(row.cpu_seconds_per_hour, ".3g"),
+        Column("test AUC", lambda row: _number(row.auc, ".4f"), lambda row: row.auc, keep=6, largest=True),
+        Column("labels", lambda row: _number(row.labels, ",d"), lambda row: row.labels, keep=4),
+        Column("CPU s per hour", lambda row: _number(row.cpu_seconds_per_hour, ".3g"),
                      lambda row: row.cpu_seconds_per_hour, keep=3),
-        SearchColumn("background (h)", lambda row: _number(_hours(row.background), ",.3g"),
+        Column("background (h)", lambda row: _number(_hours(row.background), ",.3g"),
                      lambda row: row.background, keep=2),
-        SearchColumn("conditioning", lambda row: row.conditioning or NONE, lambda row: row.conditioning, keep=1),
+        Column("conditioning", lambda row: row.conditioning or NONE, lambda row: row.conditioning, keep=1),
     ]  # fmt: skip
     return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
 
@@ -137,11 +115,11 @@ def _of_ceiling(row: SearchRow) -> str:
     return NONE if row.of_ceiling is None or row.ceiling else f"{100 * row.of_ceiling:.0f} %"
 
 
-def _rate_columns(table: SearchTable) -> Iterator[SearchColumn]:
+def _rate_columns(table: SearchTable) -> Iterator[Column[SearchRow]]:
     """The distance at every other rate."""
     for place, rate in enumerate(table.rates):
         if rate != table.at_far:
-            yield SearchColumn(f"at {rate:g} a month", _at(place), _distance_at(place), keep=5, largest=True)
+            yield Column(f"at {rate:g} a month", _at(place), _distance_at(place), keep=5, largest=True)
 
 
 def _at(place: int) -> Callable[[SearchRow], str]:
