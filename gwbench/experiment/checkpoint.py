@@ -156,7 +156,7 @@ def untrained_encoder(folder: Path, run: RunRecord, conditioner: Conditioner) ->
             REGISTRY.get("encoder", run.spec.encoder.name)
     except UserError as error:
         raise UserError(
-            f"The run in {folder}: {error} If its encoder is of yours, name the file: load_encoder(..., plugins=[...])."
+            f"The run in {folder}: {error} If it used plugins of yours, name them: load_encoder(..., plugins=[...])."
         ) from None
     try:
         with torch.random.fork_rng(devices=[]):
