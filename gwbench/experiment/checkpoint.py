@@ -49,6 +49,12 @@ class FrozenEncoder:
         self.folder = folder
         self._scorer: RunScorer | None = None
 
+    def __repr__(self) -> str:
+        """What it listens to."""
+        own = self.conditioner
+        seconds = own.window / own.sample_rate
+        return f"<FrozenEncoder: {seconds:g} s of {', '.join(own.detectors)} at {own.sample_rate:g} Hz>"
+
     def __call__(self, strain: Array) -> Array:
         """Embeddings [N, F] float32 of strain [N, D, T + 2 margin], in strain units, in the run's detector order."""
         conditioner = self.conditioner

@@ -68,7 +68,7 @@ class WindowScores:
     warning: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunScorer:
     """Scores strain as a finished run scored its test split.
 
@@ -85,6 +85,11 @@ class RunScorer:
     conditioner: Conditioner
     calibration: Calibration
     usual_variance: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        """The method, and what it listens to."""
+        seconds = self.window / self.sample_rate
+        return f"<RunScorer {self.title}: {seconds:g} s of {', '.join(self.detectors)} at {self.sample_rate:g} Hz>"
 
     @property
     def detectors(self) -> tuple[str, ...]:

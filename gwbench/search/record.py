@@ -212,6 +212,13 @@ class SearchRecord(FrozenModel):
     event: SearchedEvent | None = None
     folder: str | None = None
 
+    def __repr__(self) -> str:
+        """The method, and what it found, on one line."""
+        found = f"{len(self.triggers)} triggers"
+        if self.triggers:
+            found += f", the loudest at GPS {self.triggers[0].time:.3f} with a score of {self.triggers[0].score:.4g}"
+        return f"<SearchRecord {self.title}: {self.livetime / 3600:.4g} h, {found}>"
+
     @model_serializer(mode="wrap")
     def _without_folder(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Where a record lies is no part of it."""

@@ -127,3 +127,10 @@ def test_other_documents_are_no_search_records(text: str, tmp_path: Path) -> Non
     (tmp_path / SEARCH).write_text(text)
     with pytest.raises(UnusableError, match="no search record"):
         load_search_record(tmp_path / SEARCH)
+
+
+def test_it_is_short_in_words() -> None:
+    text = repr(a_record())
+    assert text.startswith("<SearchRecord ")
+    assert "\n" not in text
+    assert len(text) < 250
