@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gwbench.cli import terminal
 from gwbench.experiment.runner import DEFAULT_OUT
 from gwbench.registry import FLOOR_TAG, NETWORK_TAG, REGISTRY
+from gwbench.registry.compatibility import parts_of, why_not
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, METRICS, MetricSpec
 
 if TYPE_CHECKING:
@@ -108,7 +109,12 @@ def _next_step(record: RunRecord) -> str:
     if record.spec.baseline:
         words = _without(words, "--baseline", "baseline.")
         if record.spec.encoder_groups == "network" and not record.spec.pairing:
-            names = [plugin.name for plugin in REGISTRY.list("pairing") if NETWORK_TAG in plugin.tags]
+            objective = ("objective", REGISTRY.default("objective"))
+            names = [
+                plugin.name
+                for plugin in REGISTRY.list("pairing")
+                if NETWORK_TAG in plugin.tags and not why_not(parts_of([("pairing", plugin.name), objective]))
+            ]
             words += ["--pairing", names[0]] if names else []
         return "pre-train the same encoder: " + shlex.join(words)
     floor = _without(

@@ -163,7 +163,7 @@ class DataContext(Protocol):
         ...
 
 
-class ContinuousStrain(Protocol):
+class NoiseStream(Protocol):
     """One segment of strain without gaps, made piece by piece."""
 
     @property
@@ -198,7 +198,7 @@ class Dataset(ABC):
     def load(self, context: DataContext) -> StrainSplits:
         """Make or open the data."""
 
-    def continuous_noise(self, hours: float, seed: int) -> Sequence[ContinuousStrain] | None:
+    def continuous_noise(self, hours: float, seed: int) -> Sequence[NoiseStream] | None:
         """Segments of noise like that of the windows, of which no split holds a sample; None where there is none.
 
         Args:
@@ -211,10 +211,10 @@ class Dataset(ABC):
 __all__ = [
     "Array",
     "Block",
-    "ContinuousStrain",
     "DataContext",
     "Dataset",
     "Layout",
+    "NoiseStream",
     "Split",
     "StrainReader",
     "StrainSplits",

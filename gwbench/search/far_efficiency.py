@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from gwbench.contracts import ContinuousStrain, Dataset
+from gwbench.contracts import Dataset, NoiseStream
 from gwbench.data.dataset import Array
 from gwbench.errors import UserError
 from gwbench.evaluation.statistics import binomial_interval
@@ -192,7 +192,7 @@ def noise_events(run: RunScorer, *, hours: float, stride: float, seed: int, prog
     return Background.of(np.concatenate(loud), seconds)
 
 
-def _whole(segment: ContinuousStrain) -> Array:
+def _whole(segment: NoiseStream) -> Array:
     """[D, samples] of a segment."""
     pieces = [segment.strain(number) for number in range(-(-segment.samples // segment.piece))]
     return np.concatenate(pieces, axis=1)

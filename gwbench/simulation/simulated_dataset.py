@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gwbench.data.dataset import ContinuousStrain, DataContext, Dataset, Layout, StrainSplits
+from gwbench.data.dataset import DataContext, Dataset, Layout, NoiseStream, StrainSplits
 from gwbench.data.detectors import DetectorNames
 from gwbench.data.folder_walk import LeftOut
 from gwbench.data.psd import psd_files
@@ -195,7 +195,7 @@ class SimulatedDataset(Dataset):
             splits = context.stored(layout, replace(self.simulation, glitches=glitches))
         return splits.with_notes(left_out.sentences())
 
-    def continuous_noise(self, hours: float, seed: int) -> Sequence[ContinuousStrain] | None:
+    def continuous_noise(self, hours: float, seed: int) -> Sequence[NoiseStream] | None:
         """Segments of an hour at most, with glitches as the windows have them; None where those come from files."""
         if self.glitch_path:
             return None

@@ -60,9 +60,12 @@ class CoincidenceCritic(Objective):
         )
 
     def loss(self, a: Tensor, b: Tensor) -> Tensor:
-        """Scalar loss of embeddings [B, embed_dim] of two detectors; slides are drawn from torch's own generator."""
+        """Scalar loss of embeddings [B, embed_dim] of two detectors, slid to the next windows of the batch.
+
+        Batches are drawn at random, so that the next windows are any. The loss is the same on any number of devices.
+        """
         a, b = self.norm(torch.cat([a, b])).tensor_split([len(a)])
-        offsets = torch.randperm(len(a) - 1, device=a.device)[: self.slides] + 1
+        offsets = torch.arange(1, min(self.slides, len(a) - 1) + 1, device=a.device)
         rows = (torch.arange(len(a), device=a.device) + offsets.unsqueeze(1)) % len(a)  # [slides, B]
         coincident = self.log_odds(a, b)
         slid = self.log_odds(a.expand(len(offsets), *a.shape), b[rows])

@@ -178,7 +178,7 @@ def test_cuda_where_there_is_none(gwbench: CommandLine, monkeypatch: pytest.Monk
     ("command", "says"),
     [
         ("rnu", ("no verb 'rnu'", "Did you mean 'run'?", "doctor")),
-        ("show encoder", ("NAME", "`gwbench show --help`")),
+        ("show encoder", ("Which encoder?", "`gwbench show encoder NAME`")),
         ("show encodr cnn1d", ("no plugin kind 'encodr'", "Did you mean 'encoder'?")),
         ("show encoder cnn1", ("no encoder 'cnn1'", "Did you mean 'cnn1d'?")),
         ("data lst", ("'lst'", "`gwbench data --help`")),

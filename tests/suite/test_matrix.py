@@ -194,6 +194,7 @@ PUBLISHED = 4 * 3 + 2
         ("seed-recipe", 3, 3),
         # two fractions: three methods and two; and what labels alone, templates and no training at all give
         ("quality", (3 + 2) * 2 * 3, (2 * 2 + 1) * 3 + 1 + 3),
+        ("events", 4 * 3, 3 * 3),
     ],
 )
 def test_the_suites_that_ship_hold_what_they_promise(name: str, ordinary: int, others: int) -> None:
@@ -204,9 +205,19 @@ def test_the_suites_that_ship_hold_what_they_promise(name: str, ordinary: int, o
     assert {cell.spec.seed for cell in found.cells} == {0, 1, 2}
 
 
+@pytest.mark.parametrize(("name", "ordinary", "others"), [("search-gaussian", 3, 2), ("search-real", 2, 2)])
+def test_the_suites_of_searches_have_one_seed(name: str, ordinary: int, others: int) -> None:
+    suite = read_suite(SHIPPED / f"{name}.yaml")
+    found = expand(suite, "bf16")
+    assert sum(cell.spec.baseline is None for cell in found.cells) == ordinary
+    assert sum(cell.spec.baseline is not None for cell in found.cells) == others
+    assert len(suite.file.searches) == 1
+
+
 def test_every_suite_that_ships_is_tested_here() -> None:
     (mark,) = (m for m in test_the_suites_that_ship_hold_what_they_promise.pytestmark if m.name == "parametrize")  # type: ignore[attr-defined]
-    assert {path.stem for path in SHIPPED.glob("*.yaml")} == {case[0] for case in mark.args[1]}
+    searches = {"search-gaussian", "search-real"}
+    assert {path.stem for path in SHIPPED.glob("*.yaml")} == {case[0] for case in mark.args[1]} | searches
 
 
 def test_the_seed_recipe_is_that_of_the_blog() -> None:

@@ -51,17 +51,12 @@ def test_a_slid_pair_is_never_of_one_window() -> None:
 
     judge.log_odds = log_odds
     a = embeddings(1)
-    drawn = set()
-    with torch.random.fork_rng():
-        for seed in range(20):
-            torch.manual_seed(seed)
-            assert judge.loss(a, a).item() == pytest.approx(math.log(2), rel=1e-6)
-            (same, other), (repeated, slid) = seen[-2:]
-            torch.testing.assert_close(same, other)
-            assert slid.shape == (3, 16, EMBED)
-            assert not (repeated - slid).abs().sum(-1).eq(0).any()
-            drawn.add(slid[0, 0, 0].item())
-    assert len(drawn) > 5
+    assert judge.loss(a, a).item() == pytest.approx(math.log(2), rel=1e-6)
+    (same, other), (repeated, slid) = seen[-2:]
+    torch.testing.assert_close(same, other)
+    assert slid.shape == (3, 16, EMBED)
+    assert not (repeated - slid).abs().sum(-1).eq(0).any()
+    assert len(slid[:, 0, 0].unique()) == 3  # each to another window
 
 
 def trained(collapsed: bool) -> float:
