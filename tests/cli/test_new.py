@@ -13,9 +13,17 @@ import pytest
 
 from gwbench.cli.main import main
 from gwbench.registry import KINDS, Registry
+from gwbench.utils import sibling_modules
 
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = {"objective": "--loss", "augmentation": "--augment"}
+
+
+@pytest.fixture(autouse=True)
+def _no_plugin_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plugin file of another file's test in this process: its folder would still be looked into."""
+    monkeypatch.delitem(sys.modules, "my_encoder", raising=False)
+    monkeypatch.setattr(sibling_modules, "_FOLDERS", [])
 
 
 def gwbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

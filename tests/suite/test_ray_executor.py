@@ -105,7 +105,7 @@ def test_two_nodes_leave_the_records_of_one_process_though_a_worker_is_killed(
         result = on_ray(cluster, both, display)
     assert capfd.readouterr() == ("", "")  # Ray has a lot to say of the deaths
     assert (result.done, result.failed) == (8, [])
-    assert len(disturbance.nodes) == 2
+    assert len(disturbance.nodes) >= 2  # both nodes took part
     one, two = records(tmp_path / "one"), records(tmp_path / "two")
     assert {path.name for path in (tmp_path / "two").iterdir()} == two.keys()
     assert two.keys() == one.keys()
