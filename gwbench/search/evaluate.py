@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +72,8 @@ def evaluate_search(
         UserError: the foreground's strain is not known; there is no background; or as `measure_reach`.
     """
     progress = progress or Progress()
+    _refuse_repeated(foreground)
+    _refuse_repeated(background)
     time = searched_time(foreground, foreground_strain, progress)
     noise = _background(foreground, background, background_strain, time.seconds)
     events = EventList.joined([one.events for one in foreground])
@@ -93,6 +96,22 @@ def evaluate_search(
             ),
         }
     )
+
+
+def _refuse_repeated(files: Sequence[EventFile]) -> None:
+    """Refuse search records of one stretch of time: its seconds and its events would count twice."""
+    spans = sorted(
+        (start, stop, number)
+        for number, one in enumerate(files)
+        if one.record is not None
+        for start, stop in one.record.strain.segments
+    )
+    for (_, stop, first), (start, _, second) in pairwise(spans):
+        if start < stop and first != second:
+            raise UserError(
+                f"The search records {files[first].path} and {files[second].path} are of the same time, from GPS "
+                f"{start:.0f} on, which would count twice. Name one of them."
+            )
 
 
 def searched_time(files: Sequence[EventFile], strain: Sequence[Path], progress: Progress) -> SearchedTime:

@@ -19,6 +19,10 @@ OPTIONAL = ("chirp_distance", "optimal_snr")
 WHAT = "injections file"
 
 
+MOST = 1e12
+"""Solar masses, and Mpc, that no binary has."""
+
+
 @dataclass(frozen=True, eq=False)
 class InjectionList:
     """Injected signals, in any order.
@@ -61,6 +65,6 @@ def read_injections(path: Path) -> InjectionList:
     """
     columns = read_columns(path, NEEDED, OPTIONAL, WHAT)
     for name in ("distance", "mass1", "mass2"):
-        if not (columns[name] > 0).all():
-            raise UserError(f"The {WHAT} {path}: {name} is not positive in every row.")
+        if not ((columns[name] > 0) & (columns[name] < MOST)).all():
+            raise UserError(f"The {WHAT} {path}: {name} is not positive in every row, or not below {MOST:g}.")
     return InjectionList(**columns)

@@ -34,7 +34,7 @@ def strain_segments(files: Iterable[Path]) -> tuple[Segments, tuple[str, ...]]:
             found.setdefault(said.detector, set()).add((said.gps_start, said.gps_start + header.seconds))
     if not found:
         raise UserError("No strain file was named.")
-    common, *others = (sorted(segments) for segments in found.values())
+    common, *others = (_merged(sorted(segments)) for segments in found.values())
     for other in others:
         common = _overlaps(common, other)
     if not common:
@@ -45,6 +45,17 @@ def strain_segments(files: Iterable[Path]) -> tuple[Segments, tuple[str, ...]]:
 def duration(segments: Iterable[tuple[float, float]]) -> float:
     """Seconds of some segments together."""
     return sum(stop - start for start, stop in segments)
+
+
+def _merged(segments: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Segments in order of their start, those that overlap as one."""
+    merged: list[tuple[float, float]] = []
+    for start, stop in segments:
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+        else:
+            merged.append((start, stop))
+    return merged
 
 
 def _overlaps(one: list[tuple[float, float]], other: list[tuple[float, float]]) -> list[tuple[float, float]]:

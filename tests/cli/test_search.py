@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -13,6 +14,7 @@ from gwbench.cli.main import gwbench
 from gwbench.errors import UserError
 from gwbench.search.false_alarms import Background, ranked
 from gwbench.search.record import read_search_record, write_search_record
+from gwbench.search.strain_segments import duration, strain_segments
 from gwbench.search.triggers import Trigger
 from gwbench.utils.files import file_digest
 from tests.search import challenge
@@ -25,6 +27,7 @@ from tests.search.challenge_files import (
     write_columns,
     write_strain,
 )
+from tests.search.strain import write_segments
 from tests.search.test_search_record import a_record
 
 STRETCHES = [(float(start), float(start + seconds)) for start, seconds in SEGMENTS]
@@ -209,3 +212,12 @@ def test_detectors_without_a_common_second_are_refused(files: dict[str, Path], t
     late = write_strain(tmp_path / "L1.hdf", [(1_000_000_100, 100)], ["L1"])
     with pytest.raises(UserError, match=r"H1 and L1 have no time in common in H1\.hdf, L1\.hdf"):
         call(*usual(files)[:-1], early, "--foreground", late)
+
+
+def test_time_that_two_files_have_counts_once(tmp_path: Path) -> None:
+    flat = np.full(200 * 64, 1e-21)
+    for name, start in (("a", 0), ("b", 100)):
+        write_segments(tmp_path / f"{name}.hdf", {"H1": [(1_000_000_000 + start, flat)]}, 64)
+    segments, detectors = strain_segments([tmp_path / "a.hdf", tmp_path / "b.hdf"])
+    assert duration(segments) == 300
+    assert detectors == ("H1",)
