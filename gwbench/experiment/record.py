@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import pydantic
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from gwbench.errors import UserError
@@ -17,9 +16,9 @@ from gwbench.experiment.record_html import as_table, in_short
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.files import atomic
 from gwbench.utils.models import FrozenModel
-from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError
 from gwbench.utils.untrusted_text import read_json
+from gwbench.utils.validation_errors import first_problem
 
 if TYPE_CHECKING:
     from gwbench.contracts import Array, Scores, Split
@@ -224,7 +223,7 @@ def load_record(path: str | Path) -> LoadedRecord:
     try:
         record = RunRecord.model_validate(document)
     except (ValueError, OverflowError, RecursionError, UserError) as error:
-        raise UnusableError(f"it is no record: {_first(error)}") from None
+        raise UnusableError(f"it is no record: {first_problem(error)}") from None
     _check(record)
     return LoadedRecord(record.model_copy(update={"folder": str(Path(path).parent)}), document)
 
@@ -269,13 +268,6 @@ def _is_history(training: TrainingOutcome) -> bool:
 
 def _is_share(interval: Interval | None) -> bool:
     return interval is None or (interval.low >= 0.0 and interval.high <= 1.0)
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, pydantic.ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        return printable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    return printable(error)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:

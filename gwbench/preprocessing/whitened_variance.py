@@ -28,6 +28,14 @@ The PSD of a simulated detector gives real strain 100 and more: O3a 680, H1 arou
 """
 
 
+REFITTED = "Its noise changes within the stretch, or part of it is no strain: measure a shorter stretch."
+FITTED = (
+    "Its noise is not that of the run's data: measure it anew on the stretch (`conditioner.refit(strain)`), or check "
+    "the unit and the detectors' order."
+)
+"""What to do about strain that is not white, by whether the conditioner was refitted on it."""
+
+
 def window_variance(conditioned: Tensor) -> Tensor:
     """The variance [N, D] of every conditioned window [N, D, T]; its mean is zero, as the band begins above 0 Hz."""
     return conditioned.square().mean(dim=-1)
@@ -38,13 +46,16 @@ def median_variance(variances: Tensor) -> Floats:
     return np.asarray(np.median(variances.double().cpu().numpy(), axis=0))
 
 
-def variance_warning(variance: Sequence[float] | Floats, detectors: Sequence[str], *, refitted: bool = False) -> str:
+def variance_warning(
+    variance: Sequence[float] | Floats, detectors: Sequence[str], *, refitted: bool = False, advice: str = ""
+) -> str:
     """What is to be said of whitened strain of such a variance [D]; empty where nothing is.
 
     Args:
         variance: of each detector, in units of what the conditioner gives of its own noise.
         detectors: names.
         refitted: whether the conditioner was measured on this very stretch.
+        advice: what to do about it; by default by whether the conditioner was refitted.
 
     Raises:
         UserError: it is so far from 1 that scores would mean nothing.
@@ -54,13 +65,7 @@ def variance_warning(variance: Sequence[float] | Floats, detectors: Sequence[str
         return ""
     values = ", ".join(f"{variance[d]:.3g} in {detectors[d]}" for d in odd)
     said = f"The whitened strain has a variance of {values}, where noise should have 1"
-    if refitted:
-        advice = "Its noise changes within the stretch, or part of it is no strain: measure a shorter stretch."
-    else:
-        advice = (
-            "Its noise is not that of the run's data: measure it anew on the stretch (`conditioner.refit(strain)`), or "
-            "check the unit and the detectors' order."
-        )
+    advice = advice or (REFITTED if refitted else FITTED)
     if any(not WRONG[0] <= variance[d] <= WRONG[1] for d in odd):
         raise UserError(f"{said}: scores of it would mean nothing. {advice}")
     return f"{said}. {advice}"

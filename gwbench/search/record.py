@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pydantic
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from gwbench.errors import UserError
@@ -16,9 +15,9 @@ from gwbench.experiment.spec import RunSpec
 from gwbench.search.reach_record import FoundShare, InjectionsUsed, ReachPoint
 from gwbench.utils.files import atomic
 from gwbench.utils.models import FrozenModel
-from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError
 from gwbench.utils.untrusted_text import read_json
+from gwbench.utils.validation_errors import first_problem
 
 SEARCH = "search.json"
 """The file's name in a folder."""
@@ -254,7 +253,7 @@ def parse_search_record(document: Any, folder: str | None = None) -> SearchRecor
     try:
         record = SearchRecord.model_validate({**document, "folder": folder})
     except (ValueError, OverflowError, RecursionError, UserError) as error:
-        raise UnusableError(f"it is no search record: {_first(error)}") from None
+        raise UnusableError(f"it is no search record: {first_problem(error)}") from None
     _check(record)
     return record
 
@@ -315,10 +314,3 @@ def _numbers(document: Any) -> list[float]:
         elif isinstance(each, (int, float)):
             numbers.append(each)
     return numbers
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, pydantic.ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        return printable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    return printable(error)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwbench.errors import UserError
-from gwbench.preprocessing.whitened_variance import ODD, WRONG
+from gwbench.preprocessing.whitened_variance import variance_warning
 from gwbench.search.block_scores import BlockScores, ScanJob, read_blocks
 from gwbench.search.event_strain import rank_event
 from gwbench.search.false_alarms import ranked
@@ -35,6 +34,10 @@ if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
 
 HOUR = 3600.0
+
+REFITTED = "Its noise changes within a minute, or part of it is no strain."
+FITTED = "Its noise is not that of the run's data. Scan with --conditioning refitted."
+"""What to do about strain that is not white, by whether the PSD was measured along it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def search_record(
     blocks = read_blocks(job)
     whitened = np.concatenate([scores.variance for scores in blocks], axis=1)
     variance = run.relative(np.median(whitened.astype(np.float64), axis=1)).tolist()
-    warning = check_whitening(variance, run.detectors, refitted=job.refit)
+    warning = variance_warning(variance, run.detectors, advice=REFITTED if job.refit else FITTED)
     if warning:
         progress.say(warning)
     series = score_series(job, blocks, run)
@@ -133,32 +136,6 @@ def search_record(
     )
 
 
-def check_whitening(variance: Sequence[float], detectors: Sequence[str], *, refitted: bool) -> str:
-    """What is to be said of the variance of whitened strain; empty where it is near 1.
-
-    Args:
-        variance: of each detector.
-        detectors: names.
-        refitted: whether the PSD was measured along the strain.
-
-    Raises:
-        UserError: it is so far from 1 that scores would mean nothing.
-    """
-    odd = [place for place, value in enumerate(variance) if not ODD[0] <= value <= ODD[1]]
-    if not odd:
-        return ""
-    values = ", ".join(f"{variance[place]:.3g} in {detectors[place]}" for place in odd)
-    said = f"The whitened strain has a variance of {values}, where noise should have 1"
-    advice = (
-        "Its noise changes within a minute, or part of it is no strain."
-        if refitted
-        else "Its noise is not that of the run's data. Scan with --conditioning refitted."
-    )
-    if any(not WRONG[0] <= variance[place] <= WRONG[1] for place in odd):
-        raise UserError(f"{said}: scores of it would mean nothing. {advice}")
-    return f"{said}. {advice}"
-
-
 def _searched_run(run: RunScorer) -> SearchedRun:
     record = run.record
     folder = (record.folder or "").rstrip("/").rpartition("/")[2]
@@ -202,4 +179,4 @@ def score_series(job: ScanJob, blocks: Sequence[BlockScores], run: RunScorer) ->
     return series
 
 
-__all__ = ["ScannedStrain", "check_whitening", "score_series", "search_record"]
+__all__ = ["ScannedStrain", "score_series", "search_record"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gwbench.utils.printable import printable
+
 if TYPE_CHECKING:
     import pydantic
 
@@ -14,3 +16,13 @@ def reason(error: pydantic.ValidationError) -> str:
     if first["type"] == "missing":
         return "a value is missing"
     return first["msg"].replace("Input should", "it should", 1).partition(", unable to parse")[0]
+
+
+def first_problem(error: Exception) -> str:
+    """Why a document that may be anything is no record: the first field that does not fit, or what an error says."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return printable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    return printable(error)
