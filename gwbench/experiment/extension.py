@@ -158,8 +158,7 @@ def _changed(spec: RunSpec, section: str, settings: Mapping[str, Any]) -> Any:
         owner, _, name = key.partition(".")
         if owner not in CHANGEABLE:
             raise UserError(
-                f"{key} cannot be changed where a run is extended: the same {owner or 'settings'} are trained on. "
-                f"Settings of {' and '.join(CHANGEABLE)} can."
+                f"{key} cannot be changed where a run is extended: only settings of {' and '.join(CHANGEABLE)} can."
             )
         if owner == section:
             given[name] = value

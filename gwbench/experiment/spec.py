@@ -215,6 +215,8 @@ class RunSpec(FrozenModel):
             words += ["--plugin", source]
         words += ["--extend", self.extends.run_id] if self.extends else self._words()
         defaults = self._with_defaults().settings()
+        for section, model in OWN_SECTIONS.items():  # a default may be left out of the settings of another value
+            defaults |= {f"{section}.{name}": value for name, value in model()}
         for key, value in self.settings().items():
             if self.extends and key.partition(".")[0] not in ("training", "evaluation"):
                 continue  # that run says it
@@ -254,6 +256,11 @@ class RunSpec(FrozenModel):
     def trains(self) -> bool:
         """Whether a network is trained, with or without labels, so that the precision matters."""
         return self.training is not None or (self.baseline is not None and contract_of(self.baseline.name).trains)
+
+    def steps(self, batches: int) -> int:
+        """Steps of pre-training with so many batches an epoch, at most where it may stop earlier; 0 without."""
+        before = self.extends.epochs if self.extends else 0
+        return self.training.steps(batches, before) if self.training else 0
 
     @property
     def ordinary(self) -> RunSpec:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from pytorch_lightning.callbacks import Callback
+from torch import Tensor
 
 from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.training.callbacks import History
@@ -92,12 +93,16 @@ class TrainingReports:
         self.curve: LearningCurve | None = None
         self.stopper: PlateauStopper | None = None
 
+        watched: list[Tensor] = []  # read once
+
         def measure() -> dict[str, float]:
             assert validation
-            strain = validation.strain
+            if not watched:
+                strain = validation.strain
+                watched.append(strain[torch.linspace(0, len(strain) - 1, min(WATCHED, len(strain))).long()])
             return unlabelled_signals(
                 method,
-                strain[torch.linspace(0, len(strain) - 1, min(WATCHED, len(strain))).long()],
+                watched[0],
                 batch_size=settings.batch_size,
                 seed=seed,
                 device=device,
