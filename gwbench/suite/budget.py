@@ -65,8 +65,7 @@ class TrainingBudget(FrozenModel):
 
     def require_alone(self, settings: Collection[str]) -> None:
         """Raise `UserError` where a dotted setting says how long training is, too."""
-        fixed = self.kind == "equal" and self.amount is not None
-        for name in ("training.windows", "training.stop", *(["training.epochs"] if fixed else [])):
+        for name in ("training.windows", "training.stop", *(["training.epochs"] if self.amount else [])):
             if name in settings:
                 raise UserError(f"budget and {name} both say how long training is: leave one of them out.")
 
@@ -99,7 +98,7 @@ def _training_windows(spec: RunSpec) -> int:
     sizes = getattr(spec.dataset.build("dataset"), "sizes", None)
     if not isinstance(sizes, Mapping) or not isinstance(sizes.get("train"), int):
         raise UserError(
-            f"budget: the dataset {spec.dataset.name!r} does not tell beforehand how many windows it has. Say how many "
+            f"the dataset {spec.dataset.name!r} does not tell beforehand how many windows it has. Say how many "
             "every method shall see, such as `budget: {equal: 160000}`."
         )
     return int(sizes["train"])
@@ -110,7 +109,7 @@ def _with_windows(spec: RunSpec, windows: int | None) -> RunSpec:
         return spec
     if windows < spec.training.batch_size:
         raise UserError(
-            f"budget: {windows} windows are less than the batch of {spec.training.batch_size} of {spec.title}. Raise "
+            f"{windows} windows are less than the batch of {spec.training.batch_size} of {spec.title}. Raise "
             "it, or lower the batch size."
         )
     # as `gwbench run --set training.windows=N` has it, so that it is the same run

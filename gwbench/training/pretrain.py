@@ -23,6 +23,7 @@ from gwbench.dataloading.prefetch import Batches
 from gwbench.errors import UserError
 from gwbench.training.callbacks import CheckpointSaver, History, MetricLogger, ProgressReporter, diverged
 from gwbench.training.checkpoint_file import agree_on_checkpoint, set_aside
+from gwbench.training.contention import ContentionWatch
 from gwbench.training.distributed import ProcessGroup
 from gwbench.training.distributed.global_batch import GlobalBatchEncoder, GlobalBatchView, disable_gathering
 from gwbench.training.epoch_batches import EpochBatches, IndexedBatches
@@ -156,6 +157,7 @@ def pretrain(
         shown = [
             ProgressReporter(progress, history, steps * settings.batch_size, settings.batch_size),
             MetricLogger(progress, "pretrain", lambda: _last_epoch(history, settings) | reports.last()),
+            *([ContentionWatch(progress)] if device == "cpu" else []),
         ]
         fit(
             trained,
