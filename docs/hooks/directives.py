@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import generators  # noqa: E402 - beside this file, which mkdocs loads by its path
+import generators  # beside this file, which mkdocs loads by its path
 
 DIRECTIVE = re.compile(r"^<!-- (include|generate): (\S+) -->$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")

@@ -66,6 +66,19 @@ def plugins() -> str:
     return "\n".join(lines)
 
 
+def python() -> str:
+    """The public names, as mkdocstrings shows them."""
+    import gwbench
+
+    names = [name for name in gwbench.__all__ if not name.startswith("__")]
+    homes = {name: gwbench._HOMES[name].partition(":") for name in names}
+    parts = []
+    for name, (module, _, attribute) in homes.items():
+        parts += [f"## `gwbench.{name}`", "", f"::: {module}.{attribute or name}"]
+        parts += ["    options:", "      show_root_heading: false", "      show_root_toc_entry: false", ""]
+    return "\n".join(parts)
+
+
 def _verb(name: str, parent: click.Context, level: int) -> Iterator[str]:
     assert isinstance(parent.command, click.Group)
     command = parent.command.get_command(parent, name)
@@ -142,5 +155,10 @@ def _escaped(text: str) -> str:
     return "".join(part if part.startswith("`") else re.sub(r"([*_<>\[\]])", r"\\\1", part) for part in parts)
 
 
-GENERATORS: dict[str, Callable[[], str]] = {"commands": commands, "settings": settings, "plugins": plugins}
+GENERATORS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "settings": settings,
+    "plugins": plugins,
+    "python": python,
+}
 """By the name that a page gives."""

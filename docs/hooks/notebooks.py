@@ -23,7 +23,7 @@ def _markdown(path: Path) -> str:
     parts = [part for cell in cells for part in _cell(cell)]
     note = f"*This page is the notebook [{path.name}]({path.name}), which you can download and run.*"
     place = next((number for number, part in enumerate(parts) if part.startswith("# ")), -1) + 1
-    first, line, rest = parts[place - 1].partition("\n") if place else ("", "", "")
+    first, _, rest = parts[place - 1].partition("\n") if place else ("", "", "")
     head = [first, note, rest.strip()] if place else [note]
     return "\n\n".join([*parts[: max(place - 1, 0)], *head, *parts[place:]]) + "\n"
 
