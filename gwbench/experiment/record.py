@@ -30,6 +30,8 @@ SCORER = "scorer.safetensors"
 PREDICTIONS = "predictions.npz"
 DIAGNOSTICS = "diagnostics.npz"
 SUPERSEDED = "record.superseded.json"
+KEPT = (PREDICTIONS, WEIGHTS, CONDITIONER, SCORER, DIAGNOSTICS)
+"""What a finished run may leave beside its record, whose hashes that holds."""
 
 LARGEST = 16 * MIB
 """Bytes of a record: ordinary ones have some ten thousand."""
@@ -129,6 +131,7 @@ class RunRecord(FrozenModel):
         parameters: trainable parameters of the encoder.
         phases: seconds and throughput per phase; "diagnose" is the watch for collapse, which "pretrain" does not count.
         peak_memory: bytes.
+        files: SHA-256 of the run's other files by name; None where the run failed, or is older than this field.
     """
 
     schema_version: Literal[1] = 1
@@ -150,14 +153,16 @@ class RunRecord(FrozenModel):
     phases: dict[str, Phase] = {}
     peak_memory: int | None = None
     environment: Environment
+    files: dict[str, str] | None = None
     folder: str | None = None
 
     @model_serializer(mode="wrap")
-    def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of the default task read as they did before there were others."""
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records without the fields that came later read as they did before there were any."""
         fields: dict[str, Any] = serialize(self)
-        if self.task_metrics is None:
-            fields.pop("task_metrics", None)
+        for name in ("task_metrics", "files"):
+            if getattr(self, name) is None:
+                fields.pop(name, None)
         return fields
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ from gwbench.experiment import environment, record
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry.installed import package_of
+from gwbench.utils.files import file_digest
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores, StrainSplits
@@ -111,6 +112,7 @@ class RunRecorder:
             details=_jsonable(details),
             parameters=scores.parameters,
             training=training,
+            files={name: file_digest(path) for name in record.KEPT if (path := self._folder / name).is_file()},
         )
 
     def _notes(self) -> list[str]:
