@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,6 +61,8 @@ class ArrayDataset(Dataset):
     Raises:
         UserError: the arrays do not fit each other, or hold what strain cannot be.
     """
+
+    fingerprinted: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -50,13 +50,13 @@ BATCH_SIZE = "training.batch_size"
 
 def run(
     *,
-    encoder: str | None = None,
-    objective: str | None = None,
-    pairing: str | None = None,
-    augmentations: Sequence[str] = (),
-    baseline: str | None = None,
-    dataset: str | None = None,
-    task: str | None = None,
+    encoder: str | EncoderLike | None = None,
+    objective: str | ObjectiveLike | None = None,
+    pairing: str | type[Pairing] | Pairing | None = None,
+    augmentations: AugmentationsLike = (),
+    baseline: str | type[Baseline] | Baseline | None = None,
+    dataset: str | type[Dataset] | Dataset | None = None,
+    task: str | type[Task] | Task | None = None,
     settings: Mapping[str, Any] | None = None,
     encoder_groups: str = "shared",
     seed: int = 0,
@@ -66,11 +66,11 @@ def run(
     device: str = "auto",
     devices: int = 1,
     num_nodes: int = 1,
-    plugins: Sequence[str] = (),
+    plugins: str | Sequence[str] = (),
     out: str | Path = DEFAULT_OUT,
     cache: str | Path | None = None,
     workers: int | None = None,
-    loggers: Sequence[str] = (),
+    loggers: str | Sequence[str] = (),
     rerun: bool = False,
     extend: str | Path | None = None,
     probe_every: int = 0,
@@ -84,8 +84,17 @@ def run(
 
     The same call twice does the work once: the second returns the first's record.
 
+    Objects may stand in place of names: a torch module as the encoder, a loss of lightly's as the objective, arrays as
+    the dataset. The record then holds their code and hashes, and no command line gives the run again.
+
+        gwbench.run(encoder=MyNet(), objective=lightly.loss.NTXentLoss(), dataset=gwbench.ArrayDataset(...))
+
     Args:
-        encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default".
+        encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default". Or a
+            plugin's class, or an object of it. An encoder may be any `nn.Module` from strain [B, C, T] to embeddings
+            [B, F], of which every group of detectors trains a copy, or a function or class that makes one, of a
+            `gwbench.contracts.InputShape` or of nothing. An objective may be any loss of two projections [B, P]; a
+            projection head is put before it (`objective.projector`, `objective.hidden_dim`, `objective.output_dim`).
         baseline: a baseline's name; then it gives the scores, and nothing is pre-trained unless it starts from there.
         task: what is predicted from frozen embeddings; by default whether a window holds a signal.
         settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
