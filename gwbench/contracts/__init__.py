@@ -261,6 +261,10 @@ class Baseline(PluginContract, ABC):
         """
         return task.ranks_signals or (cls.needs_encoder and not cls.trains and not cls.pretrains)
 
+    def fingerprint(self) -> Mapping[str, str]:
+        """What identifies files that it reads, such as the SHA-256 of weights: a part of the run's identity."""
+        return {}
+
     @abstractmethod
     def scores(self, context: RunContext) -> Scores:
         """Scores of the test split; labels are used at `context.labelled` and in the validation split only."""
