@@ -131,7 +131,7 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
         REGISTRY.load_source(source)
     folder = Path(folder)
     run = record.read_record(folder)
-    if run.training is None or run.data is None:
+    if (run.training is None and run.spec.encoder_from is None) or run.data is None:
         raise UserError(f"The run in {folder} pre-trained no encoder: {run.reason or 'it is a baseline'}.")
     conditioner = load_conditioner(folder, run)
     return FrozenEncoder(pretrained_encoder(folder, run, conditioner), conditioner, folder)

@@ -135,21 +135,26 @@ class DataCache:
         What the run reads often is conditioned at once, or for a row of runs everything.
         """
         from gwbench.dataloading.conditioned_split import ConditionedStrain
+        from gwbench.experiment.transfer import lent_conditioner
         from gwbench.nn.detector_encoder import parse_groups
         from gwbench.preprocessing.conditioning import fit_conditioner
 
         parse_groups(spec.encoder_groups, splits.detectors)
-        key = f"{_data_key(spec)} {spec.conditioning.model_dump_json()}"
+        lent = spec.encoder_from if spec.encoder_from and spec.encoder_from.conditioner == "run" else None
+        key = f"{_data_key(spec)} {spec.conditioning.model_dump_json()} {lent.run_id if lent else ''}"
         if self._conditioned and self._conditioned[0] == key:
             return self._conditioned[1], False
         self._conditioned = None
-        conditioner = fit_conditioner(
-            splits.train,
-            sample_rate=splits.sample_rate,
-            margin=splits.margin,
-            detectors=splits.detectors,
-            settings=spec.conditioning,
-        )
+        if lent:
+            conditioner = lent_conditioner(lent, DataShape.of(splits))
+        else:
+            conditioner = fit_conditioner(
+                splits.train,
+                sample_rate=splits.sample_rate,
+                margin=splits.margin,
+                detectors=splits.detectors,
+                settings=spec.conditioning,
+            )
         folder = CacheDir(self._cache).root
         strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in splits.sizes}
         for name in read_often(spec, many=self._many):

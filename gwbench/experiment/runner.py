@@ -15,6 +15,7 @@ from gwbench.experiment.loggers import AsyncLogger, check_loggers
 from gwbench.experiment.record import RunRecord, write_predictions
 from gwbench.experiment.recorder import RunRecorder
 from gwbench.experiment.refusal import SettingsRefusedError
+from gwbench.experiment.resolve_spec import resolve_spec
 from gwbench.experiment.run_directory import (
     CHECKPOINTS,
     directory_of,
@@ -36,12 +37,10 @@ from gwbench.utils.matplotlib_import import settle_backend
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores
+    from gwbench.experiment.encoder_source import Whose
     from gwbench.utils.progress import Progress
 
 DEFAULT_OUT = "runs"
-
-BATCH_SIZE = "training.batch_size"
-"""The setting that a small try lowers where it is not given."""
 
 
 def run(
@@ -58,6 +57,8 @@ def run(
     seed: int = 0,
     data_seed: int = 0,
     limit: int | None = None,
+    encoder_from: str | Path | None = None,
+    conditioner: Whose = "refit",
     precision: str = "auto",
     device: str = "auto",
     devices: int = 1,
@@ -88,6 +89,10 @@ def run(
         data_seed: of simulated data and of splits.
         limit: a small try: at most so many windows of each split, and batches no larger. It is a run of its own, on
             data of their own, and never ranks beside the run on all windows.
+        encoder_from: a finished run, by its folder or the beginning of its identity within `out`: its encoder is probed
+            on other data, and nothing is pre-trained; encoder, pairing, objective and conditioning are that run's.
+        conditioner: of an encoder from another run: "refit" on the new data's training split, without labels, or the
+            "run"'s own.
         precision: "fp32", "bf16", or "auto" for bf16 where the processor computes in it.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         devices: how many GPUs, or processes on a CPU, share each batch of pre-training; it is the same run on any.
@@ -115,6 +120,9 @@ def run(
         spec = resolve_spec(
             precision,
             device,
+            encoder_from=encoder_from,
+            conditioner=conditioner,
+            out=out,
             dataset=dataset,
             encoder=encoder,
             pairing=pairing,
@@ -141,24 +149,6 @@ def run(
         progress=progress,
         record_refusal=False,
     )
-
-
-def resolve_spec(precision: str, device: str, *, settings: Mapping[str, Any] | None, **fields: Any) -> RunSpec:
-    """The spec of a run on a device.
-
-    Args:
-        precision: "fp32", "bf16" or "auto".
-        device: "cpu", "cuda", "cuda:N" or "mps".
-        settings, fields: as of `RunSpec.create`.
-
-    Raises:
-        UserError: as of `RunSpec.create`; there is no such precision.
-    """
-    resolved = environment.resolve_precision(precision, device)
-    spec = RunSpec.create(settings=settings, precision=None if precision == "auto" else resolved, **fields)
-    if spec.limit and spec.training and spec.training.batch_size > spec.limit and BATCH_SIZE not in (settings or {}):
-        spec = spec.model_copy(update={"training": spec.training.model_copy(update={"batch_size": spec.limit})})
-    return spec.model_copy(update={"precision": resolved}) if precision == "auto" and spec.trains else spec
 
 
 def run_spec(
@@ -190,9 +180,12 @@ def run_spec(
         BusyRunError: another process is at it.
         UserError: anything else that the caller can mend.
     """
+    from gwbench.experiment.transfer import settled
+
     settle_backend()
     progress = progress or progress_bars.default()
     data_cache = data_cache or DataCache(cache, workers)
+    spec = settled(spec)
     process_group = process_group or ProcessGroup()
     refuse_sharing(spec, process_group)
     run_here = partial(
@@ -299,6 +292,7 @@ def _execute(
         from gwbench.experiment.keep_scorer import keep_scorer
         from gwbench.experiment.preflight import check_run
         from gwbench.experiment.pretrain_step import pretrained_encoder
+        from gwbench.experiment.transfer import source_encoder
 
         task = spec.build_task()
         step.advance()
@@ -311,6 +305,8 @@ def _execute(
         recorder.pretrained(pretrained)
         progress.start_at(pretrained.trained.steps)
         context = context.with_encoder(pretrained.encoder)
+    elif spec.encoder_from:
+        context = context.with_encoder(source_encoder(spec.encoder_from))
 
     test = data.splits.test  # with its labels, which no step before has seen
     labels = len(context.labelled)
@@ -322,8 +318,9 @@ def _execute(
     else:
         with recorder.phase("evaluate") as phase:
             phase.windows = judged
+            assert context.encoder
             scores = context.probe(context.encoder)
-        save_encoder(folder, pretrained.encoder, context.conditioner)
+        save_encoder(folder, context.encoder, context.conditioner)
     keep_scorer(folder, scores, context, recorder.run_id)
 
     metrics = task.metrics(test, scores)

@@ -14,6 +14,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from gwbench.errors import UserError
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment.choice import Choice, default_task, named_task
+from gwbench.experiment.encoder_source import EncoderSource
 from gwbench.experiment.sections import OWN_SECTIONS, EvaluationSettings, read_section, sort_settings, validated
 from gwbench.experiment.settings import as_argument, dotted
 from gwbench.preprocessing.settings import Conditioning
@@ -49,6 +50,7 @@ class RunSpec(FrozenModel):
         seed: of everything but the data.
         data_seed: of the data.
         limit: a small try: at most so many windows of each split; None for all, which a record does not name.
+        encoder_from: the run on other data whose encoder is probed; None where a run pre-trains its own.
     """
 
     schema_version: Literal[1] = 1
@@ -67,12 +69,13 @@ class RunSpec(FrozenModel):
     seed: Annotated[int, Field(ge=0)] = 0
     data_seed: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=2)] | None = None
+    encoder_from: EncoderSource | None = None
 
     @model_serializer(mode="wrap")
     def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Specs of the default task on all windows read and hash as they did before there was anything else."""
         fields: dict[str, Any] = serialize(self)
-        for name in ("task", "limit"):
+        for name in ("task", "limit", "encoder_from"):
             if getattr(self, name) is None:
                 fields.pop(name, None)
         return fields
@@ -139,6 +142,8 @@ class RunSpec(FrozenModel):
         spec = self.model_dump(mode="json")
         for place in getattr(self.plugins()[0].target, "places", ()):
             del spec["dataset"]["parameters"][place]
+        if self.encoder_from:
+            del spec["encoder_from"]["folder"]
         return json.dumps(spec, sort_keys=True, separators=(",", ":"))
 
     def plugins(self) -> list[Plugin]:
@@ -209,16 +214,25 @@ class RunSpec(FrozenModel):
         words = ["gwbench", "run"]
         for source in REGISTRY.sources_of(self.plugins()):
             words += ["--plugin", source]
+        words += self.encoder_from.words() if self.encoder_from else []
         for kind, choice in self.choices():
-            words += [KINDS[kind].flag, choice.name]
-        words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
+            if self._is_own(kind):
+                words += [KINDS[kind].flag, choice.name]
+        grouped = self.encoder_groups != "shared" and self._is_own("encoder")
+        words += ["--encoder-groups", self.encoder_groups] if grouped else []
         words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
         words += ["--limit", str(self.limit)] if self.limit is not None else []
         defaults = self._with_defaults().settings()
         for key, value in self.settings().items():
+            if not self._is_own(key.partition(".")[0]):
+                continue
             words += ["--set", f"{key}={as_argument(value)}"] if value != defaults[key] else []
         return shlex.join(words)
+
+    def _is_own(self, section: str) -> bool:
+        """Whether a section is set by this run, rather than by one whose encoder it probes."""
+        return self.encoder_from is None or section in ("dataset", "task", "evaluation")
 
     def settings(self) -> dict[str, Any]:
         """Every setting by its dotted name, as `create` takes them: those of plugins, then those of the sections."""
@@ -259,6 +273,7 @@ class RunSpec(FrozenModel):
         parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
         words = " + ".join(choice.name for choice in parts if choice)
         words += " of the network" if self.encoder_groups == "network" and not self.pairing else ""
+        words += f", from {self.encoder_from.dataset.name}" if self.encoder_from else ""
         if self.baseline:
             return f"{self.baseline.name} ({words})" if words else self.baseline.name
         return words

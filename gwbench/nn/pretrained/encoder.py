@@ -107,9 +107,9 @@ class ImportedEncoder(Encoder):
             return
         names = [name for name, _ in self.network.named_modules() if name]
         if self.layer not in names:
-            listing = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            listing = (", ".join(names[:20]) or "none") + (", ..." if len(names) > 20 else "")
             raise UserError(
-                f"The network has no layer {self.layer!r}.{did_you_mean(self.layer, names)} It has: {listing or 'none'}."
+                f"The network has no layer {self.layer!r}.{did_you_mean(self.layer, names)} It has: {listing}."
             )
         if isinstance(self.network, torch.jit.ScriptModule):
             raise UserError(
