@@ -54,8 +54,8 @@ class EncoderSource(FrozenModel):
 
     def parameters(self) -> Mapping[str, Any]:
         """What a leaderboard tells methods apart by: seeds and the weights they give are left out."""
-        values = {**dotted(self.dataset.parameters, "from.dataset."), "from.dataset": self.dataset.name}
-        values |= dotted(self.training.model_dump(), "from.training.")
+        values = {"from.dataset": self.dataset.name, **dict(dotted(self.dataset.parameters, "from.dataset."))}
+        values |= dict(dotted(self.training.model_dump(), "from.training."))
         return {**values, "from.precision": self.precision, "from.conditioner": self.conditioner}
 
     def words(self) -> list[str]:
