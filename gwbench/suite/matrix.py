@@ -74,8 +74,7 @@ def expand(suite: Suite, precision: str) -> Matrix:
     """
     file, document = suite.file, suite.document
     chosen = precision if file.precision == "auto" else file.precision
-    cells: dict[str, Cell] = {}
-    made: dict[Combination, RunSpec] = {}
+    asked: list[tuple[str, Combination, RunSpec]] = []
     transfers: list[tuple[str, Combination, list[int]]] = []
     skipped: dict[str, str] = {}
     excluded = 0
@@ -96,12 +95,21 @@ def expand(suite: Suite, precision: str) -> Matrix:
         if combination.encoder_from:
             transfers.append((label, combination, overriding))
             continue
-        spec = made[combination] = _spec(suite, combination, overriding, label, chosen)
-        cells.setdefault(spec.canonical(), Cell(label, spec))
+        asked.append((label, combination, _spec(suite, combination, overriding, label, chosen)))
     for where, count in (("exclude", len(file.exclude)), ("overrides", len(file.overrides))):
         for number in range(count):
             if (where, number) not in met:
                 raise document.error((where, number), "this condition holds for no cell: mend it or leave it out.")
+    specs = [spec for _, _, spec in asked]
+    try:
+        specs = file.budget.applied(specs) if file.budget else specs
+    except UserError as error:
+        raise document.error(("budget",), str(error)) from None
+    cells: dict[str, Cell] = {}
+    made: dict[Combination, RunSpec] = {}
+    for (label, combination, _), spec in zip(asked, specs, strict=True):
+        made[combination] = spec
+        cells.setdefault(spec.canonical(), Cell(label, spec))
     for label, combination, overriding in transfers:
         source = made.get(source_combination(file, combination))
         if source is None:
@@ -190,6 +198,8 @@ def _spec(suite: Suite, combination: Combination, overriding: Sequence[int], lab
         )
 
     own = combination.settings()
+    if suite.file.budget:
+        own |= suite.file.budget.settings(combination.training)
     settings = dict(own)
     for number in overriding:
         settings |= suite.file.overrides[number].set
@@ -211,7 +221,15 @@ class _Labels:
 
     def __init__(self, suite: Suite) -> None:
         file = suite.file
-        entries = [*file.datasets, *file.encoder_from, *file.encoders, *file.pairings, *file.objectives, *file.baselines, *file.tasks]
+        entries = [
+            *file.datasets,
+            *file.encoder_from,
+            *file.encoders,
+            *file.pairings,
+            *file.objectives,
+            *file.baselines,
+            *file.tasks,
+        ]
         entries += [entry for method in file.augmentations for entry in method]
         names: dict[str, set[str]] = {}
         for entry in entries:

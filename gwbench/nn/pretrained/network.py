@@ -87,4 +87,3 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {array.dtype} {list(array.shape)}".encode())
         digest.update(array.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-

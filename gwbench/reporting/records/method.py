@@ -53,6 +53,8 @@ def method_of(record: RunRecord) -> Method:
         parameters["precision"] = spec.precision
     if spec.encoder_from:
         parameters |= spec.encoder_from.parameters()
+    if spec.extends:
+        parameters["extends"] = f"{spec.extends.epochs} epochs"
     for section in SECTIONS:
         parameters |= {key: value for key, value in settings.items() if key.startswith(section)}
     del parameters["evaluation.label_fraction"]
