@@ -196,6 +196,10 @@ class RunRecord(FrozenModel):
         """The method, the data and the outcome on one line."""
         return f"<RunRecord {in_short(self)}>"
 
+    def __str__(self) -> str:
+        """The same as its `repr`."""
+        return repr(self)
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         return as_table(self)

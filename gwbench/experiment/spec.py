@@ -14,6 +14,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from gwbench.errors import UserError
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment.choice import Choice, default_task, named_task
+from gwbench.experiment.encoder_source import EncoderSource
 from gwbench.experiment.extended_run import ExtendedRun
 from gwbench.experiment.objects import python_call
 from gwbench.experiment.sections import OWN_SECTIONS, EvaluationSettings, read_section, sort_settings, validated
@@ -53,6 +54,7 @@ class RunSpec(FrozenModel):
         limit: a small try: at most so many windows of each split; None for all, which a record does not name.
         extends: the finished run that pre-training goes on from; its epochs are among those of `training`. None for a
             training from the beginning, which a record does not name.
+        encoder_from: the run on other data whose encoder is probed; None where a run pre-trains its own.
     """
 
     schema_version: Literal[1] = 1
@@ -72,12 +74,13 @@ class RunSpec(FrozenModel):
     data_seed: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=2)] | None = None
     extends: ExtendedRun | None = None
+    encoder_from: EncoderSource | None = None
 
     @model_serializer(mode="wrap")
     def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Specs of the default task on all windows read and hash as they did before there was anything else."""
         fields: dict[str, Any] = serialize(self)
-        for name in ("task", "limit", "extends"):
+        for name in ("task", "limit", "extends", "encoder_from"):
             if getattr(self, name) is None:
                 fields.pop(name, None)
         return fields
@@ -144,6 +147,8 @@ class RunSpec(FrozenModel):
         spec = self.model_dump(mode="json")
         for place in getattr(self.plugins()[0].target, "places", ()):
             del spec["dataset"]["parameters"][place]
+        if self.encoder_from:
+            del spec["encoder_from"]["folder"]
         return json.dumps(spec, sort_keys=True, separators=(",", ":"))
 
     def plugins(self) -> list[Plugin]:
@@ -232,20 +237,29 @@ class RunSpec(FrozenModel):
         for section, model in OWN_SECTIONS.items():  # a default may be left out of the settings of another value
             defaults |= {f"{section}.{name}": value for name, value in model()}
         changed = {key: value for key, value in self.settings().items() if value != defaults.get(key)}
-        if self.extends is None:
-            return changed
-        return {key: value for key, value in changed.items() if key.partition(".")[0] in ("training", "evaluation")}
+        return {
+            key: value
+            for key, value in changed.items()
+            if self._is_own(section := key.partition(".")[0])
+            and (self.extends is None or section in ("training", "evaluation"))
+        }
 
     def _words(self) -> list[str]:
         """Options of the command line for all but settings."""
-        words = []
+        words = self.encoder_from.words() if self.encoder_from else []
         for kind, choice in self.choices():
-            words += [KINDS[kind].flag, choice.name]
-        words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
+            if self._is_own(kind):
+                words += [KINDS[kind].flag, choice.name]
+        grouped = self.encoder_groups != "shared" and self._is_own("encoder")
+        words += ["--encoder-groups", self.encoder_groups] if grouped else []
         words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
         words += ["--limit", str(self.limit)] if self.limit is not None else []
         return words
+
+    def _is_own(self, section: str) -> bool:
+        """Whether a section is set by this run, rather than by one whose encoder it probes."""
+        return self.encoder_from is None or section in ("dataset", "task", "evaluation")
 
     def settings(self) -> dict[str, Any]:
         """Every setting by its dotted name, as `create` takes them: those of plugins, then those of the sections."""
@@ -291,6 +305,7 @@ class RunSpec(FrozenModel):
         parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
         words = " + ".join(choice.name for choice in parts if choice)
         words += " of the network" if self.encoder_groups == "network" and not self.pairing else ""
+        words += f", from {self.encoder_from.dataset.name}" if self.encoder_from else ""
         if self.baseline:
             return f"{self.baseline.name} ({words})" if words else self.baseline.name
         return words

@@ -131,7 +131,10 @@ class _Walk:
         """A class or function, and what its code names, unless an installed package has it."""
         name = qualified_name(subject)
         self._note(name)
-        if id(subject) in self._seen or _is_installed(subject):
+        if id(subject) in self._seen:
+            return
+        if _is_installed(subject):
+            self.code[name] = "installed"
             return
         self._seen[id(subject)] = subject
         if isinstance(subject, type):
