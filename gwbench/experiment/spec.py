@@ -213,15 +213,16 @@ class RunSpec(FrozenModel):
         words = ["gwbench", "run"]
         for source in REGISTRY.sources_of(self.plugins()):
             words += ["--plugin", source]
-        words += ["--extend", self.extends.run_id] if self.extends else self._words()
+        if self.extends:  # which says all the rest, and may have other settings than the defaults
+            assert self.training
+            words += ["--extend", self.extends.run_id, "--epochs", str(self.training.epochs)]
+            own = [pair for pair in self.settings().items() if pair[0].startswith(("training.", "evaluation."))]
+            return shlex.join([*words, *_as_options(pair for pair in own if pair[0] != "training.epochs")])
         defaults = self._with_defaults().settings()
         for section, model in OWN_SECTIONS.items():  # a default may be left out of the settings of another value
             defaults |= {f"{section}.{name}": value for name, value in model()}
-        for key, value in self.settings().items():
-            if self.extends and key.partition(".")[0] not in ("training", "evaluation"):
-                continue  # that run says it
-            words += ["--set", f"{key}={as_argument(value)}"] if value != defaults.get(key) else []
-        return shlex.join(words)
+        changed = [pair for pair in self.settings().items() if pair[1] != defaults.get(pair[0])]
+        return shlex.join([*words, *self._words(), *_as_options(changed)])
 
     def _words(self) -> list[str]:
         """Options of the command line for all but settings."""
@@ -281,6 +282,10 @@ class RunSpec(FrozenModel):
         if self.baseline:
             return f"{self.baseline.name} ({words})" if words else self.baseline.name
         return words
+
+
+def _as_options(settings: Iterable[tuple[str, Any]]) -> list[str]:
+    return [word for key, value in settings for word in ("--set", f"{key}={as_argument(value)}")]
 
 
 PLUGIN_FIELDS = {
