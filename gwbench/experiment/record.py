@@ -32,6 +32,8 @@ PREDICTIONS = "predictions.npz"
 DIAGNOSTICS = "diagnostics.npz"
 OBJECTIVE = "objective.safetensors"
 SUPERSEDED = "record.superseded.json"
+KEPT = (PREDICTIONS, WEIGHTS, CONDITIONER, SCORER, DIAGNOSTICS, OBJECTIVE)
+"""What a finished run may leave beside its record, whose hashes that holds."""
 
 LARGEST = 16 * MIB
 """Bytes of a record: ordinary ones have some ten thousand."""
@@ -133,6 +135,7 @@ class RunRecord(FrozenModel):
         learning_curve: the probe on validation while training went on; None where it was not asked for.
         phases: seconds and throughput per phase; "diagnose" is the watch for collapse, which "pretrain" does not count.
         peak_memory: bytes.
+        files: SHA-256 of the run's other files by name; None where the run failed, or is older than this field.
     """
 
     schema_version: Literal[1] = 1
@@ -155,13 +158,14 @@ class RunRecord(FrozenModel):
     phases: dict[str, Phase] = {}
     peak_memory: int | None = None
     environment: Environment
+    files: dict[str, str] | None = None
     folder: str | None = None
 
     @model_serializer(mode="wrap")
-    def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of the default task, without a learning curve, read as they did before there was anything else."""
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records without the fields that came later read as they did before there were any."""
         fields: dict[str, Any] = serialize(self)
-        for name in ("task_metrics", "learning_curve"):
+        for name in ("task_metrics", "learning_curve", "files"):
             if getattr(self, name) is None:
                 fields.pop(name, None)
         return fields

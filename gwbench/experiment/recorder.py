@@ -23,6 +23,7 @@ from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
 from gwbench.experiment.training_outcome import Continuation, CurvePoint, StopReason
 from gwbench.registry.installed import package_of
+from gwbench.utils.files import file_digest
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores, StrainSplits
@@ -119,6 +120,7 @@ class RunRecorder:
             details=_jsonable(details),
             parameters=scores.parameters,
             training=training,
+            files={name: file_digest(path) for name in record.KEPT if (path := self._folder / name).is_file()},
             learning_curve=self._curve(),
         )
 

@@ -138,8 +138,7 @@ def remove_checkpoints(folder: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what a killed process had half written; the caller holds the folder."""
-    files = (record.WEIGHTS, record.CONDITIONER, record.SCORER, record.PREDICTIONS, record.DIAGNOSTICS)
-    sweep_files(folder, (record.RECORD, *files, record.OBJECTIVE), held=True)
+    sweep_files(folder, (record.RECORD, *record.KEPT), held=True)
     sweep_files(folder / CHECKPOINTS, ("last.ckpt",), held=True)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gwbench.evaluation.statistics import threshold_at_fpr
 from gwbench.reporting.html import curves, report_charts, report_data
+from gwbench.reporting.html.embedding_charts import embedding_charts
 from gwbench.reporting.html.embedding_map import principal_map
 from gwbench.reporting.html.formatting import interval_text
 from gwbench.reporting.html.report_inputs import Correlation, RunFiles
@@ -186,5 +187,5 @@ def embeddings(files: RunFiles) -> ReportSection | None:
         "Embeddings",
         "embeddings",
         note=f"{which}. Principal components are linear: classes that overlap here may be apart in other directions.",
-        charts=report_charts.embedding_charts(plane, embedded),
+        charts=embedding_charts(plane, embedded),
     )
