@@ -41,7 +41,7 @@ def _one_of(names: Iterable[str]) -> str:
 @click.option("--label-fraction", type=float,
               help="Rank methods at this share of labels.  [default: the share that most runs have]")  # fmt: skip
 @click.option("--column", "columns", multiple=True, metavar="NAME",
-              help=f"Show a further column: {_one_of(OPTIONAL_COLUMNS)}, that is windows seen in pre-training.")  # fmt: skip
+              help=f"Show a further column: {_one_of(OPTIONAL_COLUMNS)} (seen in pre-training).")  # fmt: skip
 @click.option("--at-far", type=click.FloatRange(min=0, min_open=True), metavar="RATE",
               help="Rank searches at this many false alarms a month of 30 days.  [default: 1000, or where most "
               "were judged]")  # fmt: skip
