@@ -40,8 +40,8 @@ SHOWN = 10
               help="Frame channel, or HDF5 dataset, group or detector, to read. Repeatable.  [default: GWOSC's, or "
                    "what is strain by its name]")  # fmt: skip
 @click.option("--quality", multiple=True, metavar="CHANNEL:BIT",
-              help="For frames: a bit that is set in good seconds; none applies no mask. Repeatable.  [default: those of "
-                   "the masks that gwbench knows]")  # fmt: skip
+              help="For frames: a bit that is set in good seconds; none applies no mask. Repeatable.  [default: those "
+                   "of the masks that gwbench knows]")  # fmt: skip
 @click.option("--stride", type=float, default=0.1, show_default=True, metavar="SECONDS",
               help="Time between windows; rounded to samples that windows can share.")  # fmt: skip
 @click.option("--conditioning", type=click.Choice(["refitted", "run"]), default="refitted", show_default=True,
