@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gwbench.reporting.leaderboard.metrics import METRICS, MetricSpec, columns_among, number_of
+from gwbench.reporting.leaderboard.overlap import overlap_note
 from gwbench.reporting.leaderboard.schema import BoundedMean, LabelCell, Leaderboard, LeaderboardTable, Row
 
 NONE = "–"
@@ -100,6 +101,7 @@ def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
         lines.append("Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table.")
     if any(row.share is not None for row in table.rows):
         lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
+    lines += overlap_note(table.rows)
     for metric in columns_among(table.rows[0].figures if table.rows else ()):
         if metric.legend and any(row.figures[metric.name] is not None for row in table.rows):
             lines.append(metric.legend)
