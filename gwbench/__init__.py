@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
+    from gwbench.sharing.export import export
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -52,6 +53,7 @@ warn_of_namesake(Path(__file__).resolve().parent.parent)
 __all__ = [
     "RunRecord",
     "__version__",
+    "export",
     "leaderboard",
     "load_encoder",
     "load_scorer",
@@ -64,6 +66,7 @@ __all__ = [
 
 _HOMES = {
     "RunRecord": "gwbench.experiment.record",
+    "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",

@@ -25,6 +25,8 @@ VERBS = {
     "leaderboard": "Rank the methods of finished runs.",
     "report": "Write an HTML page about a run: its results and how they were made.",
     "compare": "Test two runs against each other and show what differs.",
+    "export": "Write a finished run as an ONNX, TorchScript or torch.export file.",
+    "hub": "Publish a finished run on a Hugging Face hub, and fetch one.",
     "search": "Evaluate searches of continuous strain, gwbench's own and anybody's.",
     "list": "List plugins.",
     "show": "Show one plugin, or the settings of training, evaluation or conditioning.",
