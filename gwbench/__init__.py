@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
     from gwbench.sharing.export import export
+    from gwbench.sharing.verify import verify
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -62,6 +63,7 @@ __all__ = [
     "register",
     "run",
     "scan",
+    "verify",
 ]
 
 _HOMES = {
@@ -75,6 +77,7 @@ _HOMES = {
     "register": "gwbench.registry",
     "run": "gwbench.experiment.runner",
     "scan": "gwbench.search.scan",
+    "verify": "gwbench.sharing.verify",
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from gwbench.contracts import Array, InputShape
 from gwbench.errors import UserError
@@ -140,7 +140,7 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
 def pretrained_encoder(folder: Path, run: RunRecord, conditioner: Conditioner) -> DetectorEncoder:
     """The encoder whose weights are in the run's file of weights."""
     encoder = untrained_encoder(folder, run, conditioner)
-    problem = _restore(folder / record.WEIGHTS, encoder)
+    problem = restore_weights(folder / record.WEIGHTS, encoder)
     if problem:
         raise _no_encoder(folder, f"{record.WEIGHTS}: {problem}")
     return encoder
@@ -173,9 +173,9 @@ def untrained_encoder(folder: Path, run: RunRecord, conditioner: Conditioner) ->
         raise _no_encoder(folder, f"its encoder cannot be built ({type(error).__name__}: {error})") from error
 
 
-def _restore(path: Path, encoder: DetectorEncoder) -> str:
-    """Load the weights in a file; why it cannot be, in which case the encoder may have been changed."""
-    wanted = encoder.state_dict()
+def restore_weights(path: Path, module: nn.Module) -> str:
+    """Load the weights in a file; why it cannot be, in which case the module may have been changed."""
+    wanted = module.state_dict()
     expected = sum(value.numel() * value.element_size() for value in wanted.values())
     try:
         with open_plain(target(path), expected + HEADER + 256 * len(wanted)) as stream:
@@ -184,12 +184,12 @@ def _restore(path: Path, encoder: DetectorEncoder) -> str:
         return printable(error)
     except Exception as error:  # whatever a header that does not parse makes of safetensors
         return f"it is damaged ({printable(error)})"
-    return put_weights(encoder, weights)
+    return put_weights(module, weights)
 
 
-def put_weights(encoder: DetectorEncoder, weights: Mapping[str, Tensor]) -> str:
-    """Give the encoder weights from a file; why that cannot be, in which case the encoder may have been changed."""
-    wanted = encoder.state_dict()
+def put_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """Give a module weights from a file; why that cannot be, in which case the module may have been changed."""
+    wanted = module.state_dict()
     for name in sorted(wanted.keys() | weights.keys()):
         own, other = wanted.get(name), weights.get(name)
         if own is None or other is None:
@@ -199,9 +199,9 @@ def put_weights(encoder: DetectorEncoder, weights: Mapping[str, Tensor]) -> str:
         if not torch.isfinite(other).all():
             return f"{name} holds NaN or infinite numbers"
     try:
-        encoder.load_state_dict(weights)
+        module.load_state_dict(weights)
     except Exception as error:
-        return f"its weights do not fit the encoder ({printable(error)})"
+        return f"its weights do not fit the network ({printable(error)})"
     return ""
 
 

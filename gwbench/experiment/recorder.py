@@ -19,8 +19,11 @@ from gwbench.evaluation.metrics import Metrics
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment import environment, record
 from gwbench.experiment.record import RunRecord
+from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
+from gwbench.experiment.training_outcome import Continuation, CurvePoint, StopReason
 from gwbench.registry.installed import package_of
+from gwbench.utils.files import file_digest
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores, StrainSplits
@@ -42,10 +45,13 @@ class RunRecorder:
         fingerprint: of its data.
         device: where it computes.
         folder: where the record goes.
+        mode: how the run is carried out.
     """
 
-    def __init__(self, spec: RunSpec, fingerprint: dict[str, str], device: str, folder: Path) -> None:
-        self._spec, self._fingerprint = spec, fingerprint
+    def __init__(
+        self, spec: RunSpec, fingerprint: dict[str, str], device: str, folder: Path, mode: RunMode = ORDINARY
+    ) -> None:
+        self._spec, self._fingerprint, self._mode = spec, fingerprint, mode
         self._device, self._folder = device, folder
         self._pretrained: Pretrained | None = None
         self._phases: dict[str, record.Phase] = {}
@@ -94,6 +100,9 @@ class RunRecorder:
                 collapse=trained.collapse,
                 warning=warning(trained.collapse[-1]),
                 resumed_from=trained.resumed_from,
+                signals=trained.signals or None,
+                stopped=None if trained.stopped is None else StopReason(**trained.stopped),
+                continued=self._continuation(),
             )
         return self._write(
             status="ok",
@@ -111,6 +120,21 @@ class RunRecorder:
             details=_jsonable(details),
             parameters=scores.parameters,
             training=training,
+            files={name: file_digest(path) for name in record.KEPT if (path := self._folder / name).is_file()},
+            learning_curve=self._curve(),
+        )
+
+    def _curve(self) -> tuple[CurvePoint, ...] | None:
+        points = self._pretrained.trained.learning_curve if self._pretrained else []
+        return tuple(CurvePoint(**point) for point in points) or None
+
+    def _continuation(self) -> Continuation | None:
+        """What a training took from the run that it went on from."""
+        if (extends := self._spec.extends) is None:
+            return None
+        kept = ("objective",) if extends.objective else ()
+        return Continuation(
+            restored=("encoder", *kept), anew=(*(() if kept else ("objective",)), "optimiser", "learning rate schedule")
         )
 
     def _notes(self) -> list[str]:
@@ -155,6 +179,7 @@ class RunRecorder:
                 precision=self._spec.precision,
                 devices=self._pretrained.devices if self._pretrained else 1,
                 nodes=self._pretrained.nodes if self._pretrained else 1,
+                deterministic=self._mode.deterministic,
             ),
             folder=str(self._folder),
             **fields,

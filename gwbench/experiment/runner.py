@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from gwbench.experiment import environment
 from gwbench.experiment.construction import is_out_of_memory, settings_to_lower, too_large
 from gwbench.experiment.data_cache import DataCache
+from gwbench.experiment.determinism import deterministic_algorithms
 from gwbench.experiment.device_sharing import refuse_sharing
+from gwbench.experiment.extension import extended_spec, refuse_names
 from gwbench.experiment.loggers import AsyncLogger, check_loggers
 from gwbench.experiment.record import RunRecord, write_predictions
 from gwbench.experiment.recorder import RunRecorder
@@ -26,6 +29,7 @@ from gwbench.experiment.run_directory import (
     set_aside,
     sweep,
 )
+from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import REGISTRY
 from gwbench.training import distributed
@@ -68,6 +72,9 @@ def run(
     workers: int | None = None,
     loggers: Sequence[str] = (),
     rerun: bool = False,
+    extend: str | Path | None = None,
+    probe_every: int = 0,
+    deterministic: bool = False,
     progress: Progress | None = None,
 ) -> RunRecord:
     """Pre-train an encoder without labels, probe it with few, and record what came of it.
@@ -99,6 +106,10 @@ def run(
         loggers: loggers that get the run's figures while it goes on: "csv" and "tensorboard" write into its folder,
             "wandb" and "mlflow" where their environment variables say; they change nothing about the run.
         rerun: do it again though it is done.
+        extend: a finished run to go on from, by its folder or the beginning of its identity, until it has as many
+            "training.epochs" as `settings` say; everything else is that run's.
+        probe_every: epochs between two points of a learning curve on validation; 0 for none. It changes no weight.
+        deterministic: use only algorithms that give the same bits again on the same machine and threads.
         progress: where to report; by default a bar on a terminal, nothing elsewhere.
 
     Raises:
@@ -112,32 +123,25 @@ def run(
         process_group = distributed.resolve(devices, num_nodes, device)
         for source in plugins:
             REGISTRY.load_source(source)
-        spec = resolve_spec(
-            precision,
-            device,
-            dataset=dataset,
-            encoder=encoder,
-            pairing=pairing,
-            augmentations=augmentations,
-            objective=objective,
-            baseline=baseline,
-            task=task,
-            settings=settings,
-            encoder_groups=encoder_groups,
-            seed=seed,
-            data_seed=data_seed,
-            limit=limit,
-        )
+        data_cache, folder = DataCache(cache, workers), None
+        names: dict[str, Any] = {"dataset": dataset, "encoder": encoder, "pairing": pairing, "objective": objective}
+        names |= {"augmentations": augmentations, "baseline": baseline, "task": task, "limit": limit}
+        names |= {"encoder_groups": encoder_groups, "seed": seed, "data_seed": data_seed}
+        if extend is not None:
+            refuse_names(names, precision)
+            spec, folder = extended_spec(extend, settings or {}, out=out, data_cache=data_cache)
+        else:
+            spec = resolve_spec(precision, device, settings=settings, **names)
         step.advance()
     return run_spec(
         spec,
         device=device,
         process_group=process_group,
         out=out,
-        cache=cache,
-        workers=workers,
+        data_cache=data_cache,
         loggers=loggers,
         rerun=rerun,
+        mode=RunMode(probe_every, deterministic, folder),
         progress=progress,
         record_refusal=False,
     )
@@ -171,6 +175,7 @@ def run_spec(
     workers: int | None = None,
     loggers: Sequence[str] = (),
     rerun: bool = False,
+    mode: RunMode = ORDINARY,
     progress: Progress | None = None,
     data_cache: DataCache | None = None,
     record_refusal: bool = True,
@@ -182,6 +187,7 @@ def run_spec(
         device: "cpu", "cuda", "cuda:N" or "mps".
         process_group: who pre-trains, as `distributed.resolve` gives it; by default this process alone.
         out, cache, workers, loggers, rerun, progress: as of `run`.
+        mode: how it is carried out.
         data_cache: shared by runs that follow one another, in place of `cache` and `workers`.
         record_refusal: whether settings that are refused before anything ran leave a record that says so, as those of
             a suite's cell do.
@@ -195,6 +201,7 @@ def run_spec(
     data_cache = data_cache or DataCache(cache, workers)
     process_group = process_group or ProcessGroup()
     refuse_sharing(spec, process_group)
+    mode.check(spec)
     run_here = partial(
         _run_here,
         spec,
@@ -202,19 +209,17 @@ def run_spec(
         out=out,
         loggers=loggers,
         rerun=rerun,
+        mode=mode,
         progress=progress,
         data_cache=data_cache,
         record_refusal=record_refusal,
     )
-    if not process_group.launcher:
-        return run_here(process_group)
-    from gwbench.experiment.launch_external import follow_rank_0, telling_others
+    with deterministic_algorithms(device) if mode.deterministic else nullcontext():
+        if not process_group.launcher:
+            return run_here(process_group)
+        from gwbench.experiment.launch_external import run_as_launched
 
-    with distributed.connected(process_group, device) as connected_group:
-        if not connected_group.is_main:
-            return follow_rank_0(spec, connected_group, device, data_cache)
-        with telling_others(connected_group) as tell:
-            return tell(run_here(connected_group))
+        return run_as_launched(spec, run_here, process_group, device, data_cache)
 
 
 def fail_spec(spec: RunSpec, error: Exception, *, device: str, out: str | Path, data_cache: DataCache) -> None:
@@ -233,6 +238,7 @@ def _run_here(
     out: str | Path,
     loggers: Sequence[str],
     rerun: bool,
+    mode: RunMode,
     progress: Progress,
     data_cache: DataCache,
     record_refusal: bool,
@@ -243,18 +249,19 @@ def _run_here(
     with exclusive(folder):
         done = finished(spec, fingerprint, folder, progress)
         if done and not rerun:
-            unlogged = " Nothing is logged." if loggers else ""
+            unlogged = mode.missing_in(done) + (" Nothing is logged." if loggers else "")
             progress.say(f"This run is done already: {folder}. Use --rerun to do it again.{unlogged}")
             return done
         if rerun:
             set_aside(folder)
         sweep(folder)
-        recorder = RunRecorder(spec, fingerprint, device, folder)
-        # a baseline compares with what was pre-trained; a run that is done again pre-trains again
-        reusable = reusable_runs(spec, fingerprint, folder, progress) if spec.baseline or not rerun else ()
+        recorder = RunRecorder(spec, fingerprint, device, folder, mode)
+        # a baseline compares with what was pre-trained; a run that is done again, or looked at on its way, pre-trains
+        again = (rerun and not spec.baseline) or mode.probe_every
+        reusable = () if again else reusable_runs(spec, fingerprint, folder, progress)
         try:
             with AsyncLogger(progress, loggers, folder, spec) as logged:
-                record = _execute(spec, device, folder, data_cache, process_group, reusable, recorder, logged)
+                record = _execute(spec, device, folder, data_cache, process_group, reusable, recorder, logged, mode)
                 logged.conclude(record)
             remove_checkpoints(folder)
             return record
@@ -280,6 +287,7 @@ def _execute(
     reusable: Iterable[RunRecord],
     recorder: RunRecorder,
     progress: AsyncLogger,
+    mode: RunMode,
 ) -> RunRecord:
     """The method section: data, conditioning, pre-training, scores of the test split, record.
 
@@ -292,6 +300,7 @@ def _execute(
         reusable: finished runs whose pre-trained encoder may serve.
         recorder: times the phases and writes the record.
         progress: where to report and log.
+        mode: how it is carried out.
     """
     with progress.task("Load libraries", 1) as step:
         from gwbench.experiment.checkpoint import save_encoder
@@ -304,7 +313,7 @@ def _execute(
         step.advance()
 
     data = data_cache.conditioned(spec, progress, recorder.phase, partial(check_run, spec))
-    context = ExperimentContext.create(spec, data, device, progress)
+    context = ExperimentContext.create(spec, data, device, progress, mode)
 
     if spec.training:
         pretrained = pretrained_encoder(context, folder / CHECKPOINTS, process_group, reusable)

@@ -14,6 +14,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from gwbench.errors import UserError
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment.choice import Choice, default_task, named_task
+from gwbench.experiment.extended_run import ExtendedRun
 from gwbench.experiment.sections import OWN_SECTIONS, EvaluationSettings, read_section, sort_settings, validated
 from gwbench.experiment.settings import as_argument, dotted
 from gwbench.preprocessing.settings import Conditioning
@@ -49,6 +50,8 @@ class RunSpec(FrozenModel):
         seed: of everything but the data.
         data_seed: of the data.
         limit: a small try: at most so many windows of each split; None for all, which a record does not name.
+        extends: the finished run that pre-training goes on from; its epochs are among those of `training`. None for a
+            training from the beginning, which a record does not name.
     """
 
     schema_version: Literal[1] = 1
@@ -67,12 +70,13 @@ class RunSpec(FrozenModel):
     seed: Annotated[int, Field(ge=0)] = 0
     data_seed: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=2)] | None = None
+    extends: ExtendedRun | None = None
 
     @model_serializer(mode="wrap")
     def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Specs of the default task on all windows read and hash as they did before there was anything else."""
         fields: dict[str, Any] = serialize(self)
-        for name in ("task", "limit"):
+        for name in ("task", "limit", "extends"):
             if getattr(self, name) is None:
                 fields.pop(name, None)
         return fields
@@ -209,16 +213,26 @@ class RunSpec(FrozenModel):
         words = ["gwbench", "run"]
         for source in REGISTRY.sources_of(self.plugins()):
             words += ["--plugin", source]
+        words += ["--extend", self.extends.run_id] if self.extends else self._words()
+        defaults = self._with_defaults().settings()
+        for section, model in OWN_SECTIONS.items():  # a default may be left out of the settings of another value
+            defaults |= {f"{section}.{name}": value for name, value in model()}
+        for key, value in self.settings().items():
+            if self.extends and key.partition(".")[0] not in ("training", "evaluation"):
+                continue  # that run says it
+            words += ["--set", f"{key}={as_argument(value)}"] if value != defaults.get(key) else []
+        return shlex.join(words)
+
+    def _words(self) -> list[str]:
+        """Options of the command line for all but settings."""
+        words = []
         for kind, choice in self.choices():
             words += [KINDS[kind].flag, choice.name]
         words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
         words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
         words += ["--limit", str(self.limit)] if self.limit is not None else []
-        defaults = self._with_defaults().settings()
-        for key, value in self.settings().items():
-            words += ["--set", f"{key}={as_argument(value)}"] if value != defaults[key] else []
-        return shlex.join(words)
+        return words
 
     def settings(self) -> dict[str, Any]:
         """Every setting by its dotted name, as `create` takes them: those of plugins, then those of the sections."""
@@ -226,7 +240,7 @@ class RunSpec(FrozenModel):
             (f"augmentation.{choice.name}" if kind == "augmentation" else kind, choice.parameters)
             for kind, choice in self.choices()
         ]
-        parts += [(name, dict(section)) for name in OWN_SECTIONS if (section := getattr(self, name))]
+        parts += [(name, section.model_dump()) for name in OWN_SECTIONS if (section := getattr(self, name))]
         return {key: value for part, values in parts for key, value in dotted(values, f"{part}.")}
 
     def _with_defaults(self) -> RunSpec:
@@ -242,6 +256,11 @@ class RunSpec(FrozenModel):
     def trains(self) -> bool:
         """Whether a network is trained, with or without labels, so that the precision matters."""
         return self.training is not None or (self.baseline is not None and contract_of(self.baseline.name).trains)
+
+    def steps(self, batches: int) -> int:
+        """Steps of pre-training with so many batches an epoch, at most where it may stop earlier; 0 without."""
+        before = self.extends.epochs if self.extends else 0
+        return self.training.steps(batches, before) if self.training else 0
 
     @property
     def ordinary(self) -> RunSpec:

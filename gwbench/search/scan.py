@@ -100,8 +100,8 @@ def scan(
         progress: shows bars and messages.
 
     Raises:
-        UserError: the run has no scorer; there is no such file or event; a file cannot be used (docs/search.md lists
-            what is refused); the conditioned strain is far from white.
+        UserError: the run has no scorer; there is no such file or event; a file cannot be used (docs/how-to/search.md
+            lists what is refused); the conditioned strain is far from white.
     """
     progress = progress or progress_module.default()
     if out is not None:

@@ -137,7 +137,7 @@ def expand(suite: Suite, precision: str) -> Matrix:
     """
     file, document = suite.file, suite.document
     chosen = precision if file.precision == "auto" else file.precision
-    cells: dict[str, Cell] = {}
+    asked: list[tuple[str, RunSpec]] = []
     skipped: dict[str, str] = {}
     excluded = 0
     met: set[tuple[str, int]] = set()
@@ -154,12 +154,19 @@ def expand(suite: Suite, precision: str) -> Matrix:
         if because := _why_not(combination):
             skipped[label] = because
             continue
-        spec = _spec(suite, combination, overriding, label, chosen)
-        cells.setdefault(spec.canonical(), Cell(label, spec))
+        asked.append((label, _spec(suite, combination, overriding, label, chosen)))
     for where, count in (("exclude", len(file.exclude)), ("overrides", len(file.overrides))):
         for number in range(count):
             if (where, number) not in met:
                 raise document.error((where, number), "this condition holds for no cell: mend it or leave it out.")
+    specs = [spec for _, spec in asked]
+    try:
+        specs = file.budget.applied(specs) if file.budget else specs
+    except UserError as error:
+        raise document.error(("budget",), str(error)) from None
+    cells: dict[str, Cell] = {}
+    for (label, _), spec in zip(asked, specs, strict=True):
+        cells.setdefault(spec.canonical(), Cell(label, spec))
     return Matrix(list(cells.values()), list(skipped.items()), excluded)
 
 
@@ -241,6 +248,8 @@ def _spec(suite: Suite, combination: _Combination, overriding: Sequence[int], la
         )
 
     own = combination.settings()
+    if suite.file.budget:
+        own |= suite.file.budget.settings(combination.training)
     settings = dict(own)
     for number in overriding:
         settings |= suite.file.overrides[number].set

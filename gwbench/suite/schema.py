@@ -14,6 +14,7 @@
     label_fractions: [0.25]
     seeds: [0, 1, 2]
     data_seeds: [0]
+    budget: equal                                   # or converged, or with a number: see `budget`
     precision: auto                                 # or fp32, or bf16
     overrides:                                      # settings, as of `gwbench run --set`, of some of the cells
       - when: {encoder: NAME}
@@ -50,6 +51,7 @@ from gwbench.experiment.choice import Choice
 from gwbench.experiment.sections import SECTIONS, EvaluationSettings, no_setting, read_section
 from gwbench.experiment.spec import PLUGIN_FIELDS
 from gwbench.registry import KINDS
+from gwbench.suite.budget import TrainingBudget
 from gwbench.suite.search_entries import SearchEntry
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
@@ -118,6 +120,7 @@ class SuiteFile(FrozenModel):
     ]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     data_seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    budget: TrainingBudget | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     overrides: list[Override] = []
     exclude: list[Condition] = []
@@ -163,6 +166,8 @@ def read_suite(path: str | Path, settings: Mapping[str, Any] | None = None) -> S
         raise document.error(*_complaint(error)) from None
     for key in settings or {}:
         _check_setting(key)
+    if file.budget:
+        file.budget.require_alone(settings or {})
     _check(file, document)
     return Suite(file, document, settings or {})
 
@@ -195,10 +200,14 @@ def _check(file: SuiteFile, document: Document) -> None:
         for position, variant in enumerate(variants):
             place: YamlPosition = (section, position) if (section, position) in document.lines else (section,)
             blamed(variant, place, document, partial(read_section, section))
+            if file.budget and section == "training":
+                blamed(variant, place, document, file.budget.settings)
     for position, override in enumerate(file.overrides):
         for key in override.set:
             try:
                 _check_setting(key)
+                if file.budget:
+                    file.budget.require_alone([key])
             except UserError as error:
                 raise document.error(("overrides", position, "set", key), str(error)) from None
         _check_condition(override.when, ("overrides", position, "when"), document)
