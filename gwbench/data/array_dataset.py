@@ -84,7 +84,9 @@ class ArrayDataset(Dataset):
         self._check_settings()
         if isinstance(strain, Mapping):
             if groups is not None:
-                raise UserError("groups say how one array is to be split; this strain is split already. Leave them out.")
+                raise UserError(
+                    "groups say how one array is to be split; this strain is split already. Leave them out."
+                )
             self._tables = self._given_splits(strain, labels, snr, parameters)
         else:
             self._tables = {"": _table(strain, labels, snr, parameters, groups)}
@@ -147,7 +149,10 @@ class ArrayDataset(Dataset):
         arrays = self.fingerprint()["arrays"]
         content = hashlib.sha256(f"{arrays} {context.seed if '' in self._tables else ''}".encode()).hexdigest()
         return StrainSplits(
-            **{name: Split(_Rows(table.strain), table.label, table.snr, table.parameters) for name, table in tables.items()},
+            **{
+                name: Split(_Rows(table.strain), table.label, table.snr, table.parameters)
+                for name, table in tables.items()
+            },
             detectors=self.detectors,
             sample_rate=self.sample_rate,
             margin=self.margin,
@@ -169,7 +174,9 @@ class ArrayDataset(Dataset):
 
     def _given_splits(self, strain: Mapping[str, Any], labels: Any, snr: Any, parameters: Any) -> dict[str, _Table]:
         if set(strain) != set(SPLITS):
-            raise UserError(f"Strain by splits needs the keys train, val and test; found {', '.join(map(str, strain))}.")
+            raise UserError(
+                f"Strain by splits needs the keys train, val and test; found {', '.join(map(str, strain))}."
+            )
         for what, given in (("labels", labels), ("snr", snr), ("parameters", parameters)):
             if given is not None and not (isinstance(given, Mapping) and set(given) <= set(SPLITS)):
                 raise UserError(f"The strain is given by splits: {what} too must be a mapping of train, val and test.")
