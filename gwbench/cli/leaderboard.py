@@ -15,7 +15,7 @@ from gwbench.cli.verb import verb
 from gwbench.errors import UserError
 from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.escape import plain
-from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, RANKING
+from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, OPTIONAL_COLUMNS, RANKING
 from gwbench.reporting.leaderboard.sorting import SORTS
 from gwbench.reporting.suffixes import SUFFIXES, format_of
 from gwbench.utils.files import atomic
@@ -36,7 +36,7 @@ SHOWN = 20
 
 def _one_of(names: Iterable[str]) -> str:
     *others, last = names
-    return f"{', '.join(others)} or {last}"
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _over_all(board: Leaderboard | None, form: str) -> str:
@@ -59,6 +59,8 @@ def _over_all(board: Leaderboard | None, form: str) -> str:
 @click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows together that share a plugin of this kind.")
 @click.option("--label-fraction", type=float,
               help="Rank methods at this share of labels.  [default: the share that most runs have]")  # fmt: skip
+@click.option("--column", "columns", multiple=True, metavar="NAME",
+              help=f"Show a further column: {_one_of(OPTIONAL_COLUMNS)} (seen in pre-training).")  # fmt: skip
 @click.option("--at-far", type=click.FloatRange(min=0, min_open=True), metavar="RATE",
               help="Rank searches at this many false alarms a month of 30 days.  [default: 1000, or where most "
               "were judged]")  # fmt: skip
@@ -72,6 +74,7 @@ def leaderboard(
     by: str,
     group_by: str | None,
     label_fraction: float | None,
+    columns: tuple[str, ...],
     at_far: float | None,
     over_all: bool,
     output: str | None,
@@ -108,7 +111,7 @@ def leaderboard(
     form = form or (format_of(place) if place and not folder else "terminal")
     if over_all and form not in OVERALL_FORMATS:
         raise UserError(f"--global is written as {_one_of(OVERALL_FORMATS)}, not as {form}. Or name a folder: site/.")
-    rankings = rank_all(runs, Options(metric, by, group_by, label_fraction), at_far)
+    rankings = rank_all(runs, Options(metric, by, group_by, label_fraction, columns), at_far)
     if folder:
         from gwbench.reporting.html.site import write_site
 

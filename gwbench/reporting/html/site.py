@@ -95,7 +95,8 @@ def _tables(board: Leaderboard, ranking: OverallRanking | None) -> Iterator[tupl
     """A page for every table, with a leaderboard of that table alone."""
     titles = {data.content_hash: data.title for data in ranking.datasets} if ranking is not None else {}
     for number, table in enumerate(board.tables, 1):
-        title = table.dataset if "limit" in table.differing else titles.get(str(table.content_hash), table.dataset)
+        plain = "limit" in table.differing or table.task is not None
+        title = table.dataset if plain else titles.get(str(table.content_hash), table.dataset)
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60]
         page = SitePage(f"table-{number}-{slug or 'data'}.html", title, f"{len(table.rows)} methods; {facts(table)}")
         runs = sum(len(row.runs) for row in table.rows)

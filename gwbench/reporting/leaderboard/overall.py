@@ -68,7 +68,9 @@ def overall(board: Leaderboard) -> OverallRanking:
     Raises:
         UserError: no table of the leaderboard has data that are known.
     """
-    tables = [table for table in board.tables if table.content_hash and "limit" not in table.differing]
+    tables = [
+        table for table in board.tables if table.content_hash and table.task is None and "limit" not in table.differing
+    ]
     if not tables:
         raise UserError("No finished run on all windows of a data set is there to be ranked over data sets.")
     candidates = _candidates(tables)
