@@ -14,6 +14,9 @@ from gwbench.reporting.leaderboard.metrics import METRICS
 from gwbench.reporting.leaderboard.overall_schema import OverallRanking, OverallRow
 from gwbench.reporting.leaderboard.text_formats import bars, rounded
 
+METHOD_WIDTH = 24
+"""Columns of a terminal that a method's name gets at least; longer ones fold."""
+
 
 def overall_columns(ranking: OverallRanking) -> list[Column[OverallRow]]:
     """The columns: ranks, coverage, and the figure on every data set."""
@@ -98,8 +101,13 @@ def overall_terminal(ranking: OverallRanking, width: int) -> str:
     columns = overall_columns(ranking)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        grid.add_column(Text(plain(column.title)), justify="left" if column.left else "right", overflow="fold",
-                        min_width=24 if column.left else None)  # fmt: skip
+        widest = max((len(plain(column.text(row))) for row in ranking.rows), default=0)
+        grid.add_column(
+            Text(plain(column.title)),
+            justify="left" if column.left else "right",
+            overflow="fold",
+            min_width=METHOD_WIDTH if column.left else widest,
+        )
     for row in ranking.rows:
         style = "green" if row.rank == 1 else "dim" if row.rank is None else ""
         grid.add_row(*(Text(plain(column.text(row))) for column in columns), style=style)
