@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ from gwbench.reporting.leaderboard.columns import NONE, VALUE, Column
 from gwbench.reporting.leaderboard.metrics import METRICS
 from gwbench.reporting.leaderboard.overall_schema import OverallRanking, OverallRow
 from gwbench.reporting.leaderboard.text_formats import bars, rounded
+
+TITLE_WIDTH = 18
+"""Columns of a terminal that a title takes at most; longer ones fold."""
 
 METHOD_WIDTH = 24
 """Columns of a terminal that a method's name gets at least; longer ones fold."""
@@ -101,13 +105,12 @@ def overall_terminal(ranking: OverallRanking, width: int) -> str:
     columns = overall_columns(ranking)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        widest = max((len(plain(column.text(row))) for row in ranking.rows), default=0)
-        grid.add_column(
-            Text(plain(column.title)),
-            justify="left" if column.left else "right",
-            overflow="fold",
-            min_width=METHOD_WIDTH if column.left else widest,
-        )
+        if column.left:
+            grid.add_column(Text(column.title), min_width=METHOD_WIDTH, overflow="fold")
+            continue
+        title = plain(column.title)
+        widest = max([*map(len, title.split()), *(len(plain(column.text(row))) for row in ranking.rows)])
+        grid.add_column(Text("\n".join(textwrap.wrap(title, min(widest, TITLE_WIDTH)))), justify="right", no_wrap=True)
     for row in ranking.rows:
         style = "green" if row.rank == 1 else "dim" if row.rank is None else ""
         grid.add_row(*(Text(plain(column.text(row))) for column in columns), style=style)
