@@ -22,6 +22,7 @@ from gwbench.experiment.checkpoint import load_encoder
 from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.data_cache import ConditionedData, DataCache
 from gwbench.experiment.record import RunRecord
+from gwbench.experiment.recorder import jsonable
 from gwbench.experiment.scorer import load_scorer
 from gwbench.experiment.settings import dotted
 from gwbench.registry import REGISTRY
@@ -175,8 +176,7 @@ def _compare_figures(record: RunRecord, metrics: Any, how: str) -> Check:
         tolerance = max(FIGURE, 2.0 / max(1, metrics.n_signal * metrics.n_noise))
         wrong = {each: values for each, values in pairs.items() if abs(values[0] - values[1]) > tolerance}
     else:
-        values = metrics.model_dump(mode="json") if hasattr(metrics, "model_dump") else dict(metrics)
-        again, recorded = dict(dotted(values)), dict(dotted(record.task_metrics or {}))
+        again, recorded = dict(dotted(jsonable(metrics))), dict(dotted(record.task_metrics or {}))
         pairs = {each: (recorded.get(each), value) for each, value in again.items()}  # type: ignore[misc]
         wrong = {each: values for each, values in pairs.items() if not _close(*values)}
     told = wrong or pairs
@@ -185,9 +185,12 @@ def _compare_figures(record: RunRecord, metrics: Any, how: str) -> Check:
 
 
 def _close(a: Any, b: Any) -> bool:
+    """Whether two values of JSON are the same but for rounding."""
     if isinstance(a, int | float) and isinstance(b, int | float):
         return bool(np.isclose(a, b, rtol=1e-2, atol=FIGURE, equal_nan=True))
-    return str(a) == str(b)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_close, a, b))
+    return bool(a == b)
 
 
 def _text(value: Any) -> str:

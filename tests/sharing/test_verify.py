@@ -183,3 +183,13 @@ def test_the_command_line_shows_a_table_and_ends_in_its_code(run: Path, tmp_path
 def test_records_without_hashes_are_written_as_before(tmp_path: Path) -> None:
     record = load_record(write_run(tmp_path) / RECORD).record
     assert record.files is None and "files" not in record.model_dump()
+
+
+def test_the_figures_of_another_task_are_proved_by_the_data_alone(tmp_path: Path) -> None:
+    run = trained(tmp_path, task="chirp-mass")
+    assert outcome(verify(run), "figures")[0] == "not checkable" and not verify(run).ok
+    found = verify(run, rerun_probe=True)
+    assert found.ok and outcome(found, "figures again")[0] == "passed", repr(found)
+    edit_record(run, lambda document: document["task_metrics"]["r2"].update(value=0.99))
+    found = verify(run, rerun_probe=True)
+    assert "r2.value 0.9900 recorded" in outcome(found, "figures again")[1] and not found.ok
