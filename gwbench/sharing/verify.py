@@ -25,7 +25,7 @@ FIGURES = ("figures", "figures again")
 """The checks of which one is needed to prove anything: the record's metrics are those of its test scores."""
 
 
-class Verification(FrozenModel):
+class RunProof(FrozenModel):
     """What came of checking a run.
 
     Attributes:
@@ -64,7 +64,7 @@ class Verification(FrozenModel):
     def __repr__(self) -> str:
         """The run and the outcome; one that is not well is named."""
         named = "".join(f"; {each.name}: {each.detail}" for each in self.failed)
-        return f"<Verification of {self.title} ({self.run_id}): {self.summary}{named}>"
+        return f"<RunProof of {self.title} ({self.run_id}): {self.summary}{named}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -84,7 +84,7 @@ def verify(
     cache: str | Path | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> Verification:
+) -> RunProof:
     """Check a finished run: its figures, its identity, the code of its plugins and its files.
 
         proof = gwbench.verify("runs/...")
@@ -109,7 +109,7 @@ def verify(
         from gwbench.sharing.rerun_probe import rerun_checks
 
         checks += rerun_checks(record, cache=cache, device=device, progress=progress or progress_bars.default())
-    return Verification(folder=str(record.folder), run_id=record.run_id, title=record.spec.title, checks=tuple(checks))
+    return RunProof(folder=str(record.folder), run_id=record.run_id, title=record.spec.title, checks=tuple(checks))
 
 
 def finished_record(folder: str | Path) -> RunRecord:
