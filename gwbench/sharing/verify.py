@@ -11,7 +11,7 @@ from gwbench.errors import UserError
 from gwbench.experiment.record import RECORD, RunRecord, load_record
 from gwbench.registry import REGISTRY
 from gwbench.reporting.records.discover import find_records
-from gwbench.sharing.check import Check
+from gwbench.sharing.check import ProofCheck
 from gwbench.sharing.static_checks import static_checks
 from gwbench.utils import progress as progress_bars
 from gwbench.utils.list_text import names_of
@@ -38,7 +38,7 @@ class RunProof(FrozenModel):
     folder: str
     run_id: str
     title: str
-    checks: tuple[Check, ...]
+    checks: tuple[ProofCheck, ...]
 
     @property
     def ok(self) -> bool:
@@ -46,7 +46,7 @@ class RunProof(FrozenModel):
         return not self.failed and any(each.name in FIGURES and each.status == "passed" for each in self.checks)
 
     @property
-    def failed(self) -> tuple[Check, ...]:
+    def failed(self) -> tuple[ProofCheck, ...]:
         """The checks that failed."""
         return tuple(each for each in self.checks if each.status == "failed")
 
@@ -85,7 +85,7 @@ def verify(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> RunProof:
-    """Check a finished run: its figures, its identity, the code of its plugins and its files.
+    """ProofCheck a finished run: its figures, its identity, the code of its plugins and its files.
 
         proof = gwbench.verify("runs/...")
         proof.ok, proof.checks
