@@ -85,7 +85,7 @@ def verify(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> RunProof:
-    """ProofCheck a finished run: its figures, its identity, the code of its plugins and its files.
+    """Check a finished run: its figures, its identity, the code of its plugins and its files.
 
         proof = gwbench.verify("runs/...")
         proof.ok, proof.checks
