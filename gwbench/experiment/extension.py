@@ -54,7 +54,14 @@ def extended_spec(
         )
     earlier = found.record
     _require_pretrained(earlier, found.path)
-    spec = earlier.spec.current()
+    try:
+        spec = earlier.spec.current()
+        spec.plugins()
+    except UserError as error:
+        raise UserError(
+            f"{error} The run in {found.path} can be extended once its plugins are loaded (--plugin); one whose parts "
+            "were handed to gwbench.run as objects cannot."
+        ) from None
     if not is_of(earlier, spec, data_cache.fingerprint(spec)):
         raise UserError(
             f"The run in {found.path} cannot be extended: its data, or the code of one of its plugins, have changed "
