@@ -198,7 +198,7 @@ def _digest(folder: Path, name: str) -> str | None:
 
     try:
         with open_plain(target(folder / name)) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+            return hashlib.sha256(stream.read()).hexdigest()
     except AbsentError:
         return None
     except UnusableError as error:
