@@ -21,7 +21,7 @@ from gwbench.experiment import environment, record
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
-from gwbench.experiment.training_outcome import Continuation, CurvePoint, StopReason
+from gwbench.experiment.training_outcome import Continuation, CurvePoint, StopReason, TrainingOutcome
 from gwbench.registry.installed import package_of
 from gwbench.utils.files import file_digest
 
@@ -95,7 +95,7 @@ class RunRecorder:
             trained = self._pretrained.trained
             if self._pretrained.reused_from:
                 details["pretrained_by"] = self._pretrained.reused_from
-            training = record.TrainingOutcome(
+            training = TrainingOutcome(
                 loss=trained.loss,
                 collapse=trained.collapse,
                 warning=warning(trained.collapse[-1]),
