@@ -17,14 +17,16 @@ from gwbench.utils.namesake import warn_of_namesake
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
+    from gwbench.data.array_dataset import ArrayDataset
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.record import RunRecord, read_record
-    from gwbench.experiment.runner import run
+    from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
+    from gwbench.sharing.export import export
     from gwbench.sharing.verify import verify
 
 _checkout = Path(__file__).resolve().parent.parent
@@ -51,8 +53,10 @@ sys.meta_path.append(_MovedModules)
 warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
+    "ArrayDataset",
     "RunRecord",
     "__version__",
+    "export",
     "leaderboard",
     "load_encoder",
     "load_scorer",
@@ -65,14 +69,16 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ArrayDataset": "gwbench.data.array_dataset",
     "RunRecord": "gwbench.experiment.record",
+    "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",
     "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
-    "run": "gwbench.experiment.runner",
+    "run": "gwbench.experiment.run",
     "scan": "gwbench.search.scan",
     "verify": "gwbench.sharing.verify",
 }

@@ -61,7 +61,7 @@ class RunRequest:
         Raises:
             UserError: a name or a value does not fit.
         """
-        from gwbench.experiment.runner import resolve_spec
+        from gwbench.experiment.resolve_spec import resolve_spec
         from gwbench.experiment.spec import PLUGIN_FIELDS
 
         if self.options["extend"] is not None:

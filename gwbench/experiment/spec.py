@@ -16,6 +16,7 @@ from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment.choice import Choice, default_task, named_task
 from gwbench.experiment.encoder_source import EncoderSource
 from gwbench.experiment.extended_run import ExtendedRun
+from gwbench.experiment.objects import python_call
 from gwbench.experiment.sections import OWN_SECTIONS, EvaluationSettings, read_section, sort_settings, validated
 from gwbench.experiment.settings import as_argument, dotted
 from gwbench.preprocessing.settings import Conditioning
@@ -214,21 +215,31 @@ class RunSpec(FrozenModel):
         return self if names == [choice.name for _, choice in choices] else self._with_names(names)
 
     def command(self) -> str:
-        """The command line that gives this run, with the files and modules that were loaded for its plugins."""
-        words = ["gwbench", "run"]
-        for source in REGISTRY.sources_of(self.plugins()):
+        """The command line that gives this run, with the files and modules that were loaded for its plugins.
+
+        A run of objects has none: then the call in Python.
+        """
+        words, plugins = ["gwbench", "run"], self.plugins()
+        if any(plugin.given for plugin in plugins):
+            given = self.model_dump(include={"encoder_groups", "precision", "seed", "data_seed", "limit"})
+            fields = {name: value for name, value in given.items() if value != type(self).model_fields[name].default}
+            return python_call(plugins, self._changed(), fields)
+        for source in REGISTRY.sources_of(plugins):
             words += ["--plugin", source]
-        words += ["--extend", self.extends.run_id] if self.extends else self._words()
+        if self.extends:  # which says all the rest, and may have other settings than the defaults
+            assert self.training
+            words += ["--extend", self.extends.run_id, "--epochs", str(self.training.epochs)]
+            own = [pair for pair in self.settings().items() if pair[0].startswith(("training.", "evaluation."))]
+            return shlex.join([*words, *_as_options(pair for pair in own if pair[0] != "training.epochs")])
+        return shlex.join([*words, *self._words(), *_as_options(self._changed().items())])
+
+    def _changed(self) -> dict[str, Any]:
+        """The settings that are not at their defaults, but for those of a run whose encoder is probed."""
         defaults = self._with_defaults().settings()
         for section, model in OWN_SECTIONS.items():  # a default may be left out of the settings of another value
             defaults |= {f"{section}.{name}": value for name, value in model()}
-        for key, value in self.settings().items():
-            if self.extends and key.partition(".")[0] not in ("training", "evaluation"):
-                continue  # that run says it
-            if not self._is_own(key.partition(".")[0]):
-                continue
-            words += ["--set", f"{key}={as_argument(value)}"] if value != defaults.get(key) else []
-        return shlex.join(words)
+        changed = {key: value for key, value in self.settings().items() if value != defaults.get(key)}
+        return {key: value for key, value in changed.items() if self._is_own(key.partition(".")[0])}
 
     def _words(self) -> list[str]:
         """Options of the command line for all but settings."""
@@ -295,6 +306,10 @@ class RunSpec(FrozenModel):
         if self.baseline:
             return f"{self.baseline.name} ({words})" if words else self.baseline.name
         return words
+
+
+def _as_options(settings: Iterable[tuple[str, Any]]) -> list[str]:
+    return [word for key, value in settings for word in ("--set", f"{key}={as_argument(value)}")]
 
 
 PLUGIN_FIELDS = {

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.html.leaderboard_charts import charts_of
 from gwbench.reporting.html.leaderboard_section import LeaderboardSection
+from gwbench.reporting.html.leaderboard_titles import TableTitle, table_titles
 from gwbench.reporting.html.page import render
 from gwbench.reporting.html.search_sections import search_introduction, search_section
 from gwbench.reporting.html.tables import HtmlTable, RowDetail, TableCell, TableColumn, TableRow
 from gwbench.reporting.leaderboard.columns import (
-    VALUE,
     Column,
     columns_of,
-    facts,
     legend,
     metric_title,
     passed_over,
@@ -44,7 +43,11 @@ def render_leaderboard(board: Leaderboard | None, ranking: SearchRanking | None 
             f"{board.records:,} runs, ranked by {METRICS[board.metric].title}, with {100 * board.level:g} % "
             "intervals. Only methods on the same data, by the same protocol, stand in one table."
         )
-        sections += [_section(table, board, f"t{number}") for number, table in enumerate(board.tables, 1)]
+        titles = table_titles(board.tables)
+        sections += [
+            _section(table, board, said, f"t{number}")
+            for number, (table, said) in enumerate(zip(board.tables, titles, strict=True), 1)
+        ]
     if ranking is not None:
         title += [] if title else ["Leaderboard of searches"]
         introduction += search_introduction(ranking)
@@ -60,25 +63,20 @@ def render_leaderboard(board: Leaderboard | None, ranking: SearchRanking | None 
     )
 
 
-def _section(table: LeaderboardTable, board: Leaderboard, anchor: str) -> LeaderboardSection:
+def _section(table: LeaderboardTable, board: Leaderboard, said: TableTitle, anchor: str) -> LeaderboardSection:
     charts, problems = charts_of(table, board)
     reading = legend(table, board)
     return LeaderboardSection(
-        title=_title(table),
+        title=said.heading,
         anchor=anchor,
-        note=facts(table),
+        note=said.facts,
+        about=said.about,
         ranking=_ranking(table, board, anchor),
         notes=[*reading[: len(reading) - len(table.data_notes)], *problems],
         charts=charts,
         data_notes=table.data_notes,
         provenance=_provenance(table),
     )
-
-
-def _title(table: LeaderboardTable) -> str:
-    settings = ", ".join(f"{name}={value[:VALUE]}" for name, value in table.differing.items())
-    task = f", task {table.task[:VALUE]}" if table.task else ""
-    return table.dataset + (f" ({settings})" if settings else "") + task
 
 
 def _ranking(table: LeaderboardTable, board: Leaderboard, anchor: str) -> HtmlTable:
@@ -117,6 +115,7 @@ def _detail(run: Run, metric: str) -> RowDetail:
 def _provenance(table: LeaderboardTable) -> list[tuple[str, str]]:
     return [
         ("data", table.content_hash or "not known"),
+        *(("setting of the data", f"{name}={value}") for name, value in table.differing.items()),
         ("protocol", str(table.protocol)),
         ("record schema", str(table.schema_version)),
         *((name, _counted(values)) for name, values in table.made_with.items()),
