@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from gwbench.suite.run import execute, plan
 from tests.suite.tiny import TINY_SUITE, write_suite
 
 SOURCE = TINY_SUITE["datasets"][0]
-TARGET = {**SOURCE, "preset": "glitches"}
+TARGET = {**copy.deepcopy(SOURCE), "preset": "glitches"}
 
 
 @pytest.fixture(scope="module")
