@@ -68,5 +68,5 @@ def test_a_tone_is_at_its_frequency_and_low_frequencies_are_at_the_bottom(transf
 def test_a_band_without_frequencies_is_refused() -> None:
     with pytest.raises(UserError, match="no frequency from 900"):
         StrainImage("spectrogram", 1024.0, 2048, (900.0, 1000.0), None, 1)
-    with pytest.raises(UserError, match="takes .* samples, more than a window"):
+    with pytest.raises(UserError, match=r"takes .* samples, more than a window"):
         StrainImage("cqt", 1024.0, 512, (20.0, 400.0), None, 1)

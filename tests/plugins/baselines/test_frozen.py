@@ -108,9 +108,9 @@ def test_torchscript_is_read_and_pickles_are_not(tmp_path: Path) -> None:
     given = torch.randn(4, 8)
     assert torch.allclose(network.module(given), layer(given))
     torch.save(layer, tmp_path / "pickle.pt")
-    with pytest.raises(UserError, match="pickle of torch.save"):
+    with pytest.raises(UserError, match=r"pickle of torch\.save"):
         Source(str(tmp_path / "pickle.pt")).network(None)
-    with pytest.raises(UserError, match="reads parts of a .pt2 file as pickles"):
+    with pytest.raises(UserError, match=r"reads parts of a \.pt2 file as pickles"):
         Source(str(tmp_path / "net.pt2")).digest()
     with pytest.raises(UserError, match="TorchScript does not keep how"):
         Source(str(tmp_path / "net.pt"), random=True).network(None)
