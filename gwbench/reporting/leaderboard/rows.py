@@ -165,7 +165,7 @@ def _cell(
     good = [run for _, run in sorted(there.items()) if run.good]
     return LabelCell(
         label_fraction=fraction,
-        estimate=estimate([run.readings[metric.name] for run in good], shared),
+        estimate=estimate([run.readings[metric.name] for run in good], shared, share=metric.share),
         expected=expected,
         failed=len(there) - len(good),
         absent=expected - len(there),
