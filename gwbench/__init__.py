@@ -17,7 +17,7 @@ from gwbench.utils.namesake import warn_of_namesake
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
-    from gwbench.experiment.checkpoint import load_encoder
+    from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.runner import run
     from gwbench.experiment.scorer import load_scorer
@@ -52,6 +52,7 @@ sys.meta_path.append(_MovedModules)
 warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
+    "FrozenEncoder",
     "RunRecord",
     "__version__",
     "export",
@@ -67,6 +68,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "FrozenEncoder": "gwbench.experiment.checkpoint",
     "RunRecord": "gwbench.experiment.record",
     "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
