@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gwbench.data.store.cache_dir import default_cache
+from gwbench.data.store.cache_dir import CACHE_VARIABLE, default_cache
 from gwbench.errors import UserError, in_words
 from gwbench.experiment import record
 from gwbench.utils.files import file_digest
@@ -34,6 +34,13 @@ def is_folder(name: str | Path) -> bool:
     """Whether a name is that of a folder rather than USER/NAME: there is one, or it is written as a path."""
     text = str(name)
     return isinstance(name, Path) or text.startswith((".", "/", "~")) or user_path(text).is_dir()
+
+
+def _cache() -> Path:
+    """`hub` in $GWBENCH_CACHE, or beside the datasets in the user's cache folder."""
+    if root := os.environ.get(CACHE_VARIABLE):
+        return user_path(root) / "hub"
+    return default_cache().parent / "hub"
 
 
 def require_repo(name: str) -> str:
@@ -85,16 +92,20 @@ def hub_folder(
             check_hashes(folder, str(folder))
         return folder
     repo = require_repo(str(name))
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
-    cache = user_path(cache_dir) if cache_dir else default_cache() / "hub"
+    cache = user_path(cache_dir) if cache_dir else _cache()
     place = cache / f"{repo.replace('/', '--')}@{re.sub(r'[^A-Za-z0-9._-]', '-', revision or 'main')}"
     if local_files_only and not (place / record.RECORD).is_file():
         raise UserError(f"{repo} was not fetched before: it is not in {cache}. Leave out local_files_only.")
     with hub_errors(repo, revision):
+        # asked first: a copy from earlier must not stand in for a run that is gone, or that this reader may not have
+        commit = (
+            None if local_files_only else HfApi(endpoint=endpoint(), token=token).model_info(repo, revision=revision)
+        )
         snapshot_download(
             repo,
-            revision=revision,
+            revision=commit.sha if commit else revision,
             token=token,
             local_dir=place,
             local_files_only=local_files_only,
@@ -134,7 +145,10 @@ def check_hashes(folder: Path, name: str) -> None:
 def hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
     """Within it, what goes wrong with a hub is one clear message."""
     import huggingface_hub.errors as hub
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
     try:
         yield
     except UserError:
@@ -155,17 +169,25 @@ def hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
             raise UserError(
                 f"The hub refuses access to {repo} ({code}): the token is missing or may not. {LOGIN}"
             ) from None
-        raise UserError(f"The hub failed over {repo}: {in_words(error)}. Try again later.") from None
+        raise UserError(f"The hub failed over {repo}: {in_words(error).rstrip('.')}. Try again later.") from None
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, hub.LocalEntryNotFoundError | hub.OfflineModeIsEnabled | ConnectionError):
-            raise UserError(
-                f"The hub cannot be reached for {repo}, and it was not fetched before: {in_words(error)}."
-            ) from None
-        raise UserError(f"{repo}: {in_words(error)}.") from None
+            raise _unreachable(repo, error) from None
+        raise UserError(f"{repo}: {in_words(error).rstrip('.')}.") from None
     except Exception as error:
         if _is_connection(error):
-            raise UserError(f"The hub cannot be reached for {repo}: {in_words(error)}.") from None
+            raise _unreachable(repo, error) from None
         raise
+    finally:
+        if shown:
+            enable_progress_bars()
+
+
+def _unreachable(repo: str, error: Exception) -> UserError:
+    return UserError(
+        f"The hub cannot be reached for {repo}: {in_words(error).rstrip('.')}. What was fetched before is used with "
+        "local_files_only=True."
+    )
 
 
 def _is_connection(error: Exception) -> bool:
