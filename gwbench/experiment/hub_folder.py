@@ -173,7 +173,8 @@ def hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, hub.LocalEntryNotFoundError | hub.OfflineModeIsEnabled | ConnectionError):
             raise _unreachable(repo, error) from None
-        raise UserError(f"{repo}: {in_words(error).rstrip('.')}.") from None
+        cause = error.__cause__ or error  # the hub's library wraps what befell an upload
+        raise UserError(f"{repo}: {in_words(cause).rstrip('.')}.") from None
     except Exception as error:
         if _is_connection(error):
             raise _unreachable(repo, error) from None

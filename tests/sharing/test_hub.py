@@ -24,6 +24,9 @@ from gwbench.utils.progress import Progress
 from tests.conftest import TINY, TINY_OBJECTIVE
 from tests.sharing.local_hub import TOKEN, LocalHub, local_hub
 
+# huggingface_hub uploads a large file in a way that its own HTTP client calls outdated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 PLUGIN = '''
 import torch
 from gwbench import register
