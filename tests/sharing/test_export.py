@@ -53,9 +53,6 @@ def network(name: str) -> DetectorEncoder:
 
 
 def test_every_shipped_encoder_is_tried() -> None:
-    assert set(SMALL) == {each.name for each in REGISTRY.list("encoder") if "gwbench" in str(each.origin.file)} & set(
-        SMALL
-    )
     shipped = {
         path.stem.replace("_", "-") for path in (Path(__file__).parents[2] / "plugins" / "encoders").glob("*.py")
     }
