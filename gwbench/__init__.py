@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from gwbench.data.array_dataset import ArrayDataset
-    from gwbench.experiment.checkpoint import load_encoder
+    from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
@@ -54,6 +54,7 @@ warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
     "ArrayDataset",
+    "FrozenEncoder",
     "RunRecord",
     "__version__",
     "export",
@@ -70,6 +71,7 @@ __all__ = [
 
 _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
+    "FrozenEncoder": "gwbench.experiment.checkpoint",
     "RunRecord": "gwbench.experiment.record",
     "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
