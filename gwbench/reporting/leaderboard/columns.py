@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gwbench.reporting.leaderboard.metrics import METRICS, MetricSpec, columns_among, number_of
+from gwbench.reporting.leaderboard.overlap import overlap_note
 from gwbench.reporting.leaderboard.schema import BoundedMean, LabelCell, Leaderboard, LeaderboardTable, Row
 
 NONE = "–"
@@ -42,11 +43,12 @@ class Column(Generic[R]):
 
 def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column[Row]]:
     """The columns of a table that say something in any row."""
-    paired = METRICS[board.metric].paired
+    paired = table.figure is None and METRICS[board.metric].paired
+    title = metric_title(table, board)
     columns = [
         Column("rank", _rank, lambda row: row.rank),
         Column("method", method_name, method_name, left=True),
-        Column(METRICS[board.metric].title, lambda row: _spread(row.cell, 4), lambda row: _mean(row.cell),
+        Column(title, lambda row: _spread(row.cell, 4), lambda row: _mean(row.cell),
                largest=True),
         Column(f"{100 * board.level:g} % interval", _interval, _low, keep=9, largest=True),
         Column("seeds", _seeds, lambda row: _there(row.cell), keep=8, largest=True),
@@ -59,10 +61,16 @@ def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column[Row]]
     return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
 
 
+def metric_title(table: LeaderboardTable, board: Leaderboard) -> str:
+    """What a table ranks by: the board's metric, or the main figure of its task."""
+    return table.figure.replace("_", " ") if table.figure else METRICS[board.metric].title
+
+
 def heading(table: LeaderboardTable) -> str:
     """What the records of a table share and no other table's do."""
     data = f"data {table.content_hash[:12]}" if table.content_hash else "data unknown"
     settings = "".join(f", {name}={value[:VALUE]}" for name, value in table.differing.items())
+    settings += f", task {table.task[:VALUE]}" if table.task else ""
     return f"{table.dataset}{settings} ({data}, protocol {table.protocol}, record schema {table.schema_version})"
 
 
@@ -80,7 +88,7 @@ def facts(table: LeaderboardTable) -> str:
 
 def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
     """How to read a table, and its notes."""
-    title = METRICS[board.metric].title
+    title = metric_title(table, board)
     lines = [
         f"{title}: mean ± standard deviation over seeds; the interval is for the method's mean and holds the scatter "
         "of seeds and of test windows."
@@ -93,6 +101,7 @@ def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
         lines.append("Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table.")
     if any(row.share is not None for row in table.rows):
         lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
+    lines += overlap_note(table.rows)
     for metric in columns_among(table.rows[0].figures if table.rows else ()):
         if metric.legend and any(row.figures[metric.name] is not None for row in table.rows):
             lines.append(metric.legend)
