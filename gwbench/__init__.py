@@ -17,9 +17,10 @@ from gwbench.utils.namesake import warn_of_namesake
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
+    from gwbench.data.array_dataset import ArrayDataset
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.record import RunRecord, read_record
-    from gwbench.experiment.runner import run
+    from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
@@ -51,6 +52,7 @@ sys.meta_path.append(_MovedModules)
 warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
+    "ArrayDataset",
     "RunRecord",
     "__version__",
     "leaderboard",
@@ -65,6 +67,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ArrayDataset": "gwbench.data.array_dataset",
     "RunRecord": "gwbench.experiment.record",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
@@ -72,7 +75,7 @@ _HOMES = {
     "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
-    "run": "gwbench.experiment.runner",
+    "run": "gwbench.experiment.run",
     "scan": "gwbench.search.scan",
     "verify": "gwbench.sharing.verify",
 }

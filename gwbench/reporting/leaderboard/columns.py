@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from gwbench.reporting.leaderboard.metrics import COLUMNS, METRICS, MetricSpec, number_of
+from gwbench.reporting.leaderboard.metrics import METRICS, MetricSpec, columns_among, number_of
 from gwbench.reporting.leaderboard.overlap import overlap_note
 from gwbench.reporting.leaderboard.schema import BoundedMean, LabelCell, Leaderboard, LeaderboardTable, Row
 
@@ -55,7 +55,7 @@ def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column[Row]]
            Column("against the best", _versus, _difference, keep=6, largest=True)] if paired else []),
         Column("floor to ceiling", _share, lambda row: row.share, keep=5, largest=True),
         *_fraction_columns(table),
-        *map(_metric_column, COLUMNS),
+        *map(_metric_column, columns_among(table.rows[0].figures if table.rows else ())),
     ]  # fmt: skip
     return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
 
@@ -95,7 +95,7 @@ def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
     if any(row.share is not None for row in table.rows):
         lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
     lines += overlap_note(table.rows)
-    for metric in COLUMNS:
+    for metric in columns_among(table.rows[0].figures if table.rows else ()):
         if metric.legend and any(row.figures[metric.name] is not None for row in table.rows):
             lines.append(metric.legend)
     if any("simulated-signals" in row.tags for row in table.rows):

@@ -6,7 +6,7 @@ imported here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,6 +46,7 @@ class MetricSpec:
         from_scores: its value by a run's test scores, for records that are older than the metric.
         note: what stands beside it in the summary of a run; None for a metric that is not in it.
         absent: what the summary says where there is none; by default nothing.
+        optional: whether its column is there only where it is asked for.
     """
 
     name: str
@@ -63,6 +64,7 @@ class MetricSpec:
     from_scores: Callable[[Predictions], Reading] | None = None
     note: Callable[[RunRecord], str] | None = None
     absent: str = ""
+    optional: bool = False
 
     def __post_init__(self) -> None:
         if self.ranks and not (self.larger_is_better and self.over_seeds == "estimate"):
@@ -218,6 +220,17 @@ _SPECS = (
         text=_gibibytes,
         field="peak_memory",
     ),
+    MetricSpec(
+        "windows",
+        "windows seen",
+        lambda record: record.budget[1] if record.budget else None,
+        over_seeds="mean",
+        text="{:,.0f}".format,
+        field="windows_seen",
+        keep=4,
+        legend="Windows seen: of pre-training, with those of runs that it went on from.",
+        optional=True,
+    ),
 )
 
 METRICS = {spec.name: spec for spec in _SPECS}
@@ -226,5 +239,13 @@ METRICS = {spec.name: spec for spec in _SPECS}
 RANKING = {name: spec for name, spec in METRICS.items() if spec.ranks}
 """Those that methods can be ranked by."""
 
-COLUMNS = tuple(spec for spec in _SPECS if spec.field)
+COLUMNS = tuple(spec for spec in _SPECS if spec.field and not spec.optional)
 """Those with a column of their own."""
+
+OPTIONAL_COLUMNS = {spec.name: spec for spec in _SPECS if spec.optional}
+"""Those that have one where it is asked for."""
+
+
+def columns_among(names: Collection[str]) -> list[MetricSpec]:
+    """The metrics of these names that may have a column, in the order of columns."""
+    return [spec for spec in (*COLUMNS, *OPTIONAL_COLUMNS.values()) if spec.name in names]

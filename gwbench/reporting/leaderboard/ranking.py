@@ -18,6 +18,7 @@ from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable
 from gwbench.reporting.leaderboard.text_formats import method_fields
 from gwbench.reporting.suffixes import format_of
 from gwbench.utils.files import atomic
+from gwbench.utils.list_text import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,7 @@ def rank(
     sort: str = "rank",
     group_by: str | None = None,
     label_fraction: float | None = None,
+    columns: Sequence[str] = (),
     plugins: Sequence[str] = (),
 ) -> Ranking:
     """Rank the methods of all runs in or below some folders.
@@ -94,14 +96,15 @@ def rank(
         sort: how the rows of a table are ordered: "rank", or a metric.
         group_by: kind of plugin by which rows are put into sections, such as "encoder".
         label_fraction: share of labels at which methods are ranked; by default the one that most of them have.
+        columns: further columns: "windows", of pre-training.
         plugins: files or modules that register further plugins, whose tags the table shows.
 
     Raises:
         UserError: there are no records, or an option names nothing.
     """
-    for source in plugins:
+    for source in names_of(plugins):
         REGISTRY.load_source(source)
-    return Ranking(build(runs or ("runs",), Options(metric, sort, group_by, label_fraction)))
+    return Ranking(build(runs or ("runs",), Options(metric, sort, group_by, label_fraction, tuple(columns))))
 
 
 def _table(table: LeaderboardTable, board: Leaderboard) -> str:

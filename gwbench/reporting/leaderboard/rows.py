@@ -11,7 +11,7 @@ from gwbench.evaluation.multiple_comparisons import ranks
 from gwbench.evaluation.statistics import Interval
 from gwbench.reporting.leaderboard.estimates import estimate, over_seeds
 from gwbench.reporting.leaderboard.grouping import Group
-from gwbench.reporting.leaderboard.metrics import COLUMNS, DEFAULT_METRIC, METRICS, MetricSpec
+from gwbench.reporting.leaderboard.metrics import COLUMNS, DEFAULT_METRIC, METRICS, MetricSpec, columns_among
 from gwbench.reporting.leaderboard.schema import LabelCell, LeaderboardTable, Row, Run, Tag, Versus
 from gwbench.reporting.leaderboard.significance import Scored, ScoreReader, judge
 from gwbench.reporting.leaderboard.sorting import sort
@@ -29,12 +29,14 @@ class Options:
         sort: how the rows of a table are ordered, a name of `sorting.SORTS`.
         group_by: kind of plugin by which rows are put into sections; None for one section.
         label_fraction: share of labels at which methods are ranked; None for the one that most methods have.
+        columns: further columns, names of `metrics.OPTIONAL_COLUMNS`.
     """
 
     metric: str = DEFAULT_METRIC
     sort: str = "rank"
     group_by: str | None = None
     label_fraction: float | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass
@@ -95,6 +97,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, t
     ranked = [draft for draft in drafts if draft.ranked]
     places = dict(zip(map(id, ranked), ranks([draft.mean for draft in ranked]), strict=True))
     shown = differing((draft.method.names, draft.method.parameters) for draft in drafts)
+    columns = columns_among([*(each.name for each in COLUMNS), *options.columns])
     rows = []
     for draft, parameters in zip(drafts, shown, strict=True):
         good = draft.good(main)
@@ -112,7 +115,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, t
             versus=draft.versus,
             groups=draft.groups,
             share=_share(draft, drafts),
-            figures={each.name: over_seeds(each, [_reading(run, draft, each) for run in good]) for each in COLUMNS},
+            figures={each.name: over_seeds(each, [_reading(run, draft, each) for run in good]) for each in columns},
             section=draft.method.names.get(options.group_by, "none") if options.group_by else "",
             runs=tuple(_run(run, metric) for _, runs in sorted(draft.runs.items()) for _, run in sorted(runs.items())),
         )

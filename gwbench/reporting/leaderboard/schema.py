@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from gwbench.reporting.leaderboard.metrics import COLUMNS
+from gwbench.reporting.leaderboard.metrics import COLUMNS, OPTIONAL_COLUMNS, columns_among
 from gwbench.utils.models import FrozenModel
 
 Tag = Literal["floor", "ceiling", "outer-bound", "simulated-signals"]
@@ -134,7 +134,7 @@ class Row(FrozenModel):
             if name != "figures":
                 written["marks" if name == "tags" else name] = value
                 continue
-            for metric in COLUMNS:
+            for metric in columns_among(value):
                 place = written
                 for key in metric.json_path[:-1]:
                     place = place.setdefault(key, {})
@@ -147,8 +147,9 @@ class Row(FrozenModel):
         if not isinstance(document, dict) or "figures" in document:
             return document
         fields = {("tags" if name == "marks" else name): value for name, value in document.items()}
-        fields["figures"] = {metric.name: _value_at(document, metric.json_path) for metric in COLUMNS}
-        for metric in COLUMNS:
+        there = [*COLUMNS, *(each for each in OPTIONAL_COLUMNS.values() if each.json_path[0] in document)]
+        fields["figures"] = {metric.name: _value_at(document, metric.json_path) for metric in there}
+        for metric in there:
             fields.pop(metric.json_path[0], None)
         return fields
 

@@ -20,7 +20,7 @@ from gwbench.reporting.leaderboard.columns import (
     passed_over,
     sectioned,
 )
-from gwbench.reporting.leaderboard.metrics import COLUMNS, MetricSpec
+from gwbench.reporting.leaderboard.metrics import MetricSpec, columns_among
 from gwbench.reporting.leaderboard.schema import LabelCell, Leaderboard, LeaderboardTable, Row
 
 DIGITS = 10
@@ -130,7 +130,7 @@ def _fields(board: Leaderboard, table: LeaderboardTable, row: Row, fractions: li
     }
     for fraction in fractions:
         fields |= _of_cell(f"_at_{fraction:g}", cells.get(fraction))
-    for metric in COLUMNS:
+    for metric in columns_among(row.figures):
         fields |= _of_figure(metric, row.figures[metric.name])
     return fields
 
