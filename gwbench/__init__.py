@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
+    from gwbench.sharing.export import export
     from gwbench.sharing.verify import verify
 
 _checkout = Path(__file__).resolve().parent.parent
@@ -55,6 +56,7 @@ __all__ = [
     "ArrayDataset",
     "RunRecord",
     "__version__",
+    "export",
     "leaderboard",
     "load_encoder",
     "load_scorer",
@@ -69,6 +71,7 @@ __all__ = [
 _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
     "RunRecord": "gwbench.experiment.record",
+    "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",

@@ -11,7 +11,14 @@ from gwbench.reporting.html.leaderboard_titles import TableTitle, table_titles
 from gwbench.reporting.html.page import render
 from gwbench.reporting.html.search_sections import search_introduction, search_section
 from gwbench.reporting.html.tables import HtmlTable, RowDetail, TableCell, TableColumn, TableRow
-from gwbench.reporting.leaderboard.columns import Column, columns_of, legend, passed_over, sectioned
+from gwbench.reporting.leaderboard.columns import (
+    Column,
+    columns_of,
+    legend,
+    metric_title,
+    passed_over,
+    sectioned,
+)
 from gwbench.reporting.leaderboard.metrics import METRICS
 from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable, Row, Run
 from gwbench.reporting.searches.columns import searches_passed_over
@@ -76,17 +83,17 @@ def _ranking(table: LeaderboardTable, board: Leaderboard, anchor: str) -> HtmlTa
     columns = columns_of(table, board)
     return HtmlTable(
         [TableColumn(each.title, left=each.left, first=each.largest, fixed=each.left) for each in columns],
-        [_row(columns, section, row, board) for section, row in sectioned(table)],
+        [_row(columns, section, row, metric_title(table, board)) for section, row in sectioned(table)],
         name=f"{anchor}-ranking",
         noun="methods",
         filters=METHOD_KINDS,
     )
 
 
-def _row(columns: Iterable[Column[Row]], section: str | None, row: Row, board: Leaderboard) -> TableRow:
+def _row(columns: Iterable[Column[Row]], section: str | None, row: Row, metric: str) -> TableRow:
     return TableRow(
         [TableCell(column.text(row), column.order(row)) for column in columns],
-        details=[_detail(run, METRICS[board.metric].title) for run in row.runs],
+        details=[_detail(run, metric) for run in row.runs],
         facets=row.plugins,
         section=section,
         quiet=row.cell.estimate is None or "ceiling" in row.tags,

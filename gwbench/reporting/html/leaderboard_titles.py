@@ -46,9 +46,10 @@ def table_titles(tables: Sequence[LeaderboardTable]) -> list[TableTitle]:
 
 
 def data_title(table: LeaderboardTable) -> str:
-    """The dataset, and in plain words the settings in which it differs from those of other tables."""
-    words = filter(None, (_setting(name, value[:VALUE]) for name, value in table.differing.items()))
-    return ", ".join([table.dataset, *words])
+    """The dataset, in plain words the settings in which it differs from those of other tables, and the task."""
+    words = [_setting(name, value[:VALUE]) for name, value in table.differing.items()]
+    task = f"task {table.task[:VALUE]}" if table.task else ""
+    return ", ".join(filter(None, [table.dataset, *words, task]))
 
 
 def _setting(name: str, value: str) -> str:

@@ -53,7 +53,9 @@ def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
 def _read(roots: Sequence[str | Path]) -> tuple[list[RecordEntry], list[Skipped]]:
     entries: list[RecordEntry] = []
     skipped: list[Skipped] = []
-    reader = EntryReader({name: metric.read for name, metric in METRICS.items() if metric.ranks or metric.field})
+    read = {name: metric for name, metric in METRICS.items() if metric.ranks or metric.field}
+    of_scores = [name for name, metric in read.items() if not metric.of_any_task]
+    reader = EntryReader({name: metric.read for name, metric in read.items()}, of_scores)
     found = list(find_records(roots))
     with late_task(progress.default(), "Check records", len(found), "records") as task:
         for path, problem in found:

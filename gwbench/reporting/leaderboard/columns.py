@@ -43,11 +43,12 @@ class Column(Generic[R]):
 
 def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column[Row]]:
     """The columns of a table that say something in any row."""
-    paired = METRICS[board.metric].paired
+    paired = table.figure is None and METRICS[board.metric].paired
+    title = metric_title(table, board)
     columns = [
         Column("rank", _rank, lambda row: row.rank),
         Column("method", method_name, method_name, left=True),
-        Column(METRICS[board.metric].title, lambda row: _spread(row.cell, 4), lambda row: _mean(row.cell),
+        Column(title, lambda row: _spread(row.cell, 4), lambda row: _mean(row.cell),
                largest=True),
         Column(f"{100 * board.level:g} % interval", _interval, _low, keep=9, largest=True),
         Column("seeds", _seeds, lambda row: _there(row.cell), keep=8, largest=True),
@@ -60,10 +61,16 @@ def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column[Row]]
     return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
 
 
+def metric_title(table: LeaderboardTable, board: Leaderboard) -> str:
+    """What a table ranks by: the board's metric, or the main figure of its task."""
+    return table.figure.replace("_", " ") if table.figure else METRICS[board.metric].title
+
+
 def heading(table: LeaderboardTable) -> str:
     """What the records of a table share and no other table's do."""
     data = f"data {table.content_hash[:12]}" if table.content_hash else "data unknown"
     settings = "".join(f", {name}={value[:VALUE]}" for name, value in table.differing.items())
+    settings += f", task {table.task[:VALUE]}" if table.task else ""
     return f"{table.dataset}{settings} ({data}, protocol {table.protocol}, record schema {table.schema_version})"
 
 
@@ -81,7 +88,7 @@ def facts(table: LeaderboardTable) -> str:
 
 def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
     """How to read a table, and its notes."""
-    title = METRICS[board.metric].title
+    title = metric_title(table, board)
     lines = [
         f"{title}: mean ± standard deviation over seeds; the interval is for the method's mean and holds the scatter "
         "of seeds and of test windows."

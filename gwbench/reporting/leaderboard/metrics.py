@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FPRS = ("0.01", "0.001")
 """False-positive rates of a leaderboard; half the signals are found at the first."""
 
+MAIN_FIGURE = "main figure"
+"""The name of what the methods of another task than the default are ranked by."""
+
 DEFAULT_METRIC = "auc"
 """By which methods are ranked unless another is named."""
 
@@ -37,6 +40,7 @@ class MetricSpec:
             (mean of `SnrAtHalf`), "mean" of those that are known, or the "largest" of them.
         larger_is_better: the direction, in which rows are sorted.
         ranks: whether methods can be ranked by it, as an "estimate" of which the larger is better.
+        of_any_task: whether runs of every task have it, and not only those that score signals against noise.
         paired: whether the test scores give a paired test of it.
         text: a value as text.
         field: in CSV files; a metric without one has no column.
@@ -55,6 +59,7 @@ class MetricSpec:
     over_seeds: Literal["estimate", "bound", "mean", "largest"] = "estimate"
     larger_is_better: bool = False
     ranks: bool = False
+    of_any_task: bool = False
     paired: bool = False
     text: Callable[[float], str] = "{:.4f}".format
     field: str = ""
@@ -84,6 +89,10 @@ def number_of(figure: Any) -> float | None:
 def _metrics(record: RunRecord) -> Metrics:
     assert record.metrics is not None
     return record.metrics
+
+
+def _metrics_of_task(record: RunRecord) -> Reading:
+    raise NotImplementedError("an entry has read it: `records.task_figure.main_figure`")
 
 
 def _tpr(rate: str) -> Callable[[RunRecord], Reading]:
@@ -193,6 +202,7 @@ _SPECS = (
         text=_count,
         field="parameters",
         keep=2,
+        of_any_task=True,
     ),
     MetricSpec(
         "pretrain-seconds",
@@ -202,6 +212,7 @@ _SPECS = (
         text="{:,.0f} s".format,
         field="pretrain_seconds",
         keep=2,
+        of_any_task=True,
     ),
     MetricSpec(
         "samples-per-second",
@@ -211,6 +222,7 @@ _SPECS = (
         larger_is_better=True,
         text="{:,.0f}".format,
         field="samples_per_second",
+        of_any_task=True,
     ),
     MetricSpec(
         "peak-memory",
@@ -219,6 +231,7 @@ _SPECS = (
         over_seeds="largest",
         text=_gibibytes,
         field="peak_memory",
+        of_any_task=True,
     ),
     MetricSpec(
         "windows",
@@ -232,6 +245,12 @@ _SPECS = (
         optional=True,
     ),
 )
+
+
+def task_metric(title: str, *, larger_is_better: bool) -> MetricSpec:
+    """What the methods of another task than the default are ranked by: its main figure."""
+    return MetricSpec(MAIN_FIGURE, title, _metrics_of_task, larger_is_better=larger_is_better, of_any_task=True)
+
 
 METRICS = {spec.name: spec for spec in _SPECS}
 """By name, in the order of columns, fields and help."""

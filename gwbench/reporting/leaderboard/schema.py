@@ -179,6 +179,8 @@ class LeaderboardTable(FrozenModel):
         notes: what a reader must know of the table, one sentence each.
         data_notes: what all its records say of the data.
         made_with: versions, commits and machines behind its finished runs: name -> value -> how many.
+        task: what is predicted, with its parameters, where it is another task than the default; then `figure` is what
+            the rows are ranked by. Files leave both out otherwise.
     """
 
     dataset: str
@@ -196,6 +198,15 @@ class LeaderboardTable(FrozenModel):
     notes: tuple[str, ...]
     data_notes: tuple[str, ...]
     made_with: dict[str, dict[str, int]]
+    task: str | None = None
+    figure: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_default_task(self, fields_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = fields_of(self)
+        if self.task is None:
+            del written["task"], written["figure"]
+        return written
 
 
 class Skipped(FrozenModel):

@@ -119,7 +119,7 @@ def _fields(board: Leaderboard, table: LeaderboardTable, row: Row, fractions: li
         **{kind: row.plugins.get(kind) for kind in METHOD_KINDS},
         "settings": _pairs(row.differing),
         "marks": " ".join(row.tags),
-        "metric": board.metric,
+        "metric": table.figure or board.metric,
         **_of_cell("", row.cell),
         "groups": " ".join(map(letters, row.groups)),
         "difference": row.versus and row.versus.difference,
