@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gwbench.reporting.html.formatting import count, seconds_text, spaced, value_cell, value_text
@@ -57,7 +57,17 @@ def method(record: RunRecord) -> ReportSection:
         else f" The {data.sizes.get('test', 0):,} test windows were predicted once."
     )
     evaluated += tested
-    return ReportSection("What was run", paragraphs=[trained, evaluated], command=record.command)
+    return ReportSection("What was run", paragraphs=[trained, evaluated, *_objects(record)], command=record.command)
+
+
+def _objects(record: RunRecord) -> Iterator[str]:
+    """That no command line gives the run again, where it was given objects in Python."""
+    if record.objects:
+        named = ", ".join(f"{used.class_name} as {used.kind} {used.name}" for used in record.objects)
+        yield (
+            f"No command line gives this run again: it was given objects in Python ({named}). The call below needs "
+            "them; the record holds their code, and Provenance the hashes of code and state."
+        )
 
 
 def _lent(record: RunRecord) -> str:
@@ -203,6 +213,13 @@ def provenance(record: RunRecord) -> ReportSection:
     ]
     if record.seeds:
         folds.append(("Seeds", _pairs("role", record.seeds, "seeds")))
+    for number, used in enumerate(record.objects or ()):
+        facts_of = {
+            "class": used.class_name,
+            "SHA-256 of its code": used.source_hash,
+            "SHA-256 of its state": used.state_hash,
+        }
+        folds.append((f"The {used.kind} {used.name}, an object", _pairs("object", facts_of, f"object-{number}")))
     return ReportSection("Provenance", "provenance", facts=facts, table=plugins, folds=folds)
 
 
