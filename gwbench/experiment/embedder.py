@@ -89,7 +89,7 @@ class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _strain(self, X: ArrayLike, *, fitting: bool) -> Array:
         if hasattr(X, "detach"):
             X = X.detach().cpu().numpy()
-        if np.ndim(X) == 2 or self.flat:  # a table, with all that scikit-learn checks of one
+        if self.flat or len(getattr(X, "shape", ())) != 3:  # a table, with all that scikit-learn checks of one
             table: Array = validate_data(self, X, reset=fitting, dtype="numeric")
             return table
         strain: Array = check_array(X, allow_nd=True, dtype="numeric")
@@ -97,7 +97,7 @@ class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.n_features_in_ = int(np.prod(strain.shape[1:]))
         elif np.prod(strain.shape[1:]) != self.n_features_in_:
             raise UserError(
-                f"Windows of shape {strain.shape[1:]} are not of the {self.n_features_in_} samples fitted to."
+                f"Windows of shape {strain.shape[1:]} have not the {self.n_features_in_} samples fitted to."
             )
         return strain
 

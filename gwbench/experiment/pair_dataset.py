@@ -91,7 +91,7 @@ class PairDataset(TorchDataset["Pair"]):
             ]
         if given:
             raise UserError(
-                f"There is nothing to set by {', '.join(given)}: a PairDataset has a pairing and augmentations."
+                f"A PairDataset has a pairing and augmentations: leave out {', '.join(given)}."
             )
         self.network = self._pairing.network
 
@@ -108,8 +108,8 @@ class PairDataset(TorchDataset["Pair"]):
         a, b = self._views(self._split[positions], self._generator())
         if not len(a.samples) == len(b.samples) == len(positions):
             raise UserError(
-                f"The pairing makes {len(a.samples)} and {len(b.samples)} windows of a batch of {len(positions)}, which "
-                "is no pair of every window. Use PairDataset.batches, which gives whole views."
+                f"The pairing makes {len(a.samples)} and {len(b.samples)} windows of a batch of {len(positions)}, "
+                "not a pair of every window. Use PairDataset.batches, which gives whole views."
             )
         labels = self._split.label[positions].tolist()
         return [

@@ -12,11 +12,10 @@ from lightly.loss import NTXentLoss
 from lightly.models.modules import SimCLRProjectionHead
 from pytorch_lightning import LightningModule, Trainer
 from sklearn.metrics import roc_auc_score
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 import gwbench
-from gwbench import seeds
 from gwbench.contracts import Encode, Objective, View
 from gwbench.errors import UserError
 from gwbench.experiment.open_dataset import ConditionedDataset
@@ -157,15 +156,17 @@ def test_views_come_again_by_the_seeds_and_differ_from_epoch_to_epoch(conditione
 
 
 def test_every_pairing_serves_a_loader_or_says_why_not(conditioned: Any) -> None:
+    refused: dict[str, str] = {}
     for plugin in REGISTRY.list("pairing"):
         try:
             pairs = gwbench.PairDataset(conditioned, plugin.name)
             (x0, x1), label, position = pairs.__getitems__(list(range(8)))[3]
         except UserError as error:
-            assert "H1, L1, V1" in str(error) or "simulate" in str(error) or "PSD" in str(error), error
+            refused[plugin.name] = str(error)
             continue
         assert x0.shape == x1.shape == (2 if pairs.network else 1, 1024)
         assert (label, position) == (int(conditioned.train.label[3]), 3)
+    assert refused == {}
 
 
 def test_open_data_are_those_of_the_store_and_of_a_run(tmp_path: Path) -> None:
@@ -202,10 +203,6 @@ def test_mistakes_are_named(conditioned: Any, call: Any, message: str) -> None:
         call(conditioned)
 
 
-def test_a_run_and_open_data_share_seeds() -> None:
-    assert seeds.integer(3, "data") == seeds.integer(3, "data")
-
-
 def test_auc_of_a_probe_is_scikit_learns(conditioned: Any) -> None:
     rng = np.random.default_rng(0)
     label = np.arange(200) % 2
@@ -221,4 +218,3 @@ def test_auc_of_a_probe_is_scikit_learns(conditioned: Any) -> None:
         gwbench.Probe().fit(x, label + 1)
     with pytest.raises(UserError, match="fitted to 5"):
         probe.predict(x[:, :4])
-    assert isinstance(nn.Identity(), nn.Module)
