@@ -81,6 +81,12 @@ class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         parts = [strain[start : start + self.batch_size] for start in range(0, len(strain), self.batch_size)]
         return np.concatenate([self._embed(part) for part in parts])
 
+    def __sklearn_tags__(self) -> Any:
+        """Embeddings are float32, whatever the strain is."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Names of the embedding's components: embedder0, embedder1, ..."""
         check_is_fitted(self, "n_features_out_")

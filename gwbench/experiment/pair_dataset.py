@@ -90,9 +90,7 @@ class PairDataset(TorchDataset["Pair"]):
                 for each in names["augmentations"]
             ]
         if given:
-            raise UserError(
-                f"A PairDataset has a pairing and augmentations: leave out {', '.join(given)}."
-            )
+            raise UserError(f"A PairDataset has a pairing and augmentations: leave out {', '.join(given)}.")
         self.network = self._pairing.network
 
     def __len__(self) -> int:

@@ -76,7 +76,10 @@ def test_data_views_and_figures_are_those_of_a_run(conditioned: Any, arrays: Any
     )
     probe = gwbench.Probe(label_fraction=0.25, seed=0).fit(x["train"], y["train"], x["val"], y["val"])
     metrics = probe.metrics(x["test"], y["test"], splits.test.snr)
-    assert metrics.model_dump() == pytest.approx(record.metrics and record.metrics.model_dump(), nan_ok=True)
+    assert record.metrics and metrics.knn_auc and record.metrics.knn_auc
+    for mine, recorded in ((metrics.auc, record.metrics.auc), (metrics.knn_auc, record.metrics.knn_auc)):
+        assert [mine.value, mine.low, mine.high] == pytest.approx([recorded.value, recorded.low, recorded.high])
+    assert metrics.average_precision == pytest.approx(record.metrics.average_precision)
     assert len(probe.labelled_) == record.data.labelled
     assert probe.val_auc_ == pytest.approx(record.val_auc)
 
@@ -94,7 +97,7 @@ def test_twenty_lines_train_with_the_loop_of_lightlys_examples(conditioned: Any)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-            losses.append(float(loss))
+            losses.append(loss.item())
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
     def embed(split: Any) -> Tensor:
@@ -107,6 +110,7 @@ def test_twenty_lines_train_with_the_loop_of_lightlys_examples(conditioned: Any)
     assert probe.metrics(embed(test), test.label).auc.value > 0.7
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning", "ignore:.*does not have many workers")
 def test_a_lightning_trainer_takes_it(conditioned: Any, tmp_path: Path) -> None:
     class Simclr(LightningModule):
         def __init__(self) -> None:
