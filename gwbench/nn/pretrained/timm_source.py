@@ -84,7 +84,7 @@ def timm_network(name: str, channels: int, weights: Path | None, config: Mapping
             )
         else:
             model = timm.create_model(name, pretrained_cfg_overlay=overlay, num_classes=0, in_chans=channels)
-        own = model.pretrained_cfg
+        own: Any = model.pretrained_cfg
         return Network(
             model,
             licence=str(own.get("license") or ""),
