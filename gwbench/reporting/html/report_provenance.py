@@ -82,8 +82,11 @@ def _lent(record: RunRecord) -> str:
 
 
 def _epochs(record: RunRecord) -> int:
-    """Epochs of pre-training, as many as there were."""
-    return len(record.training.loss) if record.training else 0
+    """Epochs of pre-training: those of the settings, or as many as there were where they do not say when it ends."""
+    settings, outcome = record.spec.training, record.training
+    if settings and not (settings.windows or settings.stop != "none" or record.spec.extends):
+        return settings.epochs
+    return len(outcome.loss) if outcome else 0
 
 
 def _encoders(record: RunRecord) -> str:

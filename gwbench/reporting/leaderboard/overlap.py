@@ -16,11 +16,14 @@ def apart_with_a_letter(rows: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
     for pair in combinations(rows, 2):
         if not set(pair[0].groups) & set(pair[1].groups):
             continue
-        better, worse = sorted(pair, key=lambda row: -row.cell.estimate.mean if row.cell.estimate else 0.0)
-        low = better.cell.estimate and better.cell.estimate.low
-        high = worse.cell.estimate and worse.cell.estimate.high
-        if low is not None and high is not None and low > high:
-            yield better, worse
+        one, other = (row.cell.estimate for row in pair)
+        if one is None or other is None or one.low is None or other.low is None:
+            continue
+        assert one.high is not None and other.high is not None
+        if one.low > other.high:
+            yield pair
+        elif other.low > one.high:
+            yield pair[1], pair[0]
 
 
 def overlap_note(rows: Sequence[Row]) -> Iterator[str]:

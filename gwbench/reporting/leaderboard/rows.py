@@ -197,7 +197,7 @@ def _reading(run: RecordEntry, draft: _Draft, metric: MetricSpec) -> Any:
 
 def _windows(runs: Sequence[RecordEntry]) -> float | None:
     """The mean of the windows that runs saw in pre-training; None where one of them had none."""
-    seen = [run.readings.get("windows") for run in runs]
+    seen: list[Any] = [run.readings.get("windows") for run in runs]
     return sum(seen) / len(seen) if seen and all(seen) else None
 
 
