@@ -182,7 +182,7 @@ def _inputs(conditioner: Conditioner, raw: bool) -> dict[str, Tensor]:
     rng = seeds.numpy_generator(0, "diagnostics", 1)
     shape = (len(conditioner.detectors), conditioner.window + (2 * conditioner.margin if raw else 0))
     unit = 1e-21 if raw else 1.0
-    batches = {}
+    batches: dict[str, Any] = {}
     for size in (max(COMPARED), *COMPARED):
         noise = rng.standard_normal((size, *shape))
         batches[f"random-{len(batches)}"] = noise * unit

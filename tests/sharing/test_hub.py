@@ -148,7 +148,7 @@ def test_a_folder_serves_as_a_hub_and_the_card_tells_the_record(
     done = push(str(record.folder), "./shared", license="cc-by-4.0")
     assert done.where == "shared"
     assert set(tried.files) == set(done.files)
-    card = ModelCard((tmp_path / "shared" / "README.md").read_text())
+    card: Any = ModelCard((tmp_path / "shared" / "README.md").read_text())
     assert card.data.library_name == "gwbench"
     assert card.data.license == "cc-by-4.0"
     (auc, *_) = card.data.eval_results or []
