@@ -17,6 +17,7 @@ from gwbench.utils.namesake import warn_of_namesake
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
+    from gwbench.data.array_dataset import ArrayDataset
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.runner import run
@@ -50,6 +51,7 @@ sys.meta_path.append(_MovedModules)
 warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
+    "ArrayDataset",
     "RunRecord",
     "__version__",
     "leaderboard",
@@ -63,6 +65,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ArrayDataset": "gwbench.data.array_dataset",
     "RunRecord": "gwbench.experiment.record",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
