@@ -17,10 +17,7 @@ import shutil
 from pathlib import Path
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from gwbench.experiment.record import PREDICTIONS, RECORD, write_arrays
 from gwbench.reporting.escape import markdown
 from gwbench.reporting.formats import FORMATS
 from gwbench.reporting.leaderboard.build import build
@@ -28,6 +25,7 @@ from gwbench.reporting.leaderboard.columns import columns_of, heading, legend
 from gwbench.reporting.leaderboard.rows import Options
 from gwbench.reporting.leaderboard.schema import Leaderboard
 from gwbench.reporting.leaderboard.text_formats import bars
+from gwbench.sharing.entry_files import copy_run, short_scores
 from gwbench.suite.run import Plan, plan
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +35,8 @@ RESULTS = Path("benchmarks/results")
 README = Path("README.md")
 
 TABLES = {"md": "leaderboard.md", "csv": "leaderboard.csv", "json": "leaderboard.json", "latex": "leaderboard.tex"}
+
+_short = short_scores
 
 SHORT = 5
 """Least `Column.keep` in the README's table, whose columns are those that a narrow terminal keeps longest."""
@@ -70,20 +70,8 @@ def copy(found: Plan, target: Path) -> int:
     done = [cell_status for cell_status in found.cell_statuses if cell_status.status == "done"]
     for cell_status in done:
         folder = target / cell_status.folder.name
-        folder.mkdir(parents=True)
-        shutil.copyfile(cell_status.folder / RECORD, folder / RECORD)
-        with np.load(cell_status.folder / PREDICTIONS, allow_pickle=False) as arrays:
-            kept = {name: arrays[name] for name in ("label", "score", "snr")}
-        kept["score"] = _short(kept["score"])
-        write_arrays(folder / PREDICTIONS, kept)
+        copy_run(cell_status.folder, folder)
     return len(done)
-
-
-def _short(score: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Scores in half the bytes, if that keeps their order and their ties."""
-    short = score.astype(np.float32)
-    same = np.array_equal(np.unique(score, return_inverse=True)[1], np.unique(short, return_inverse=True)[1])
-    return short if same else score
 
 
 def tables(name: str) -> dict[Path, str]:

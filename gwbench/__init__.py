@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from gwbench.data.array_dataset import ArrayDataset
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.record import RunRecord, read_record
-    from gwbench.experiment.runner import run
+    from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
+    from gwbench.sharing.verify import verify
 
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "plugins" / "__init__.py").is_file():
@@ -62,6 +63,7 @@ __all__ = [
     "register",
     "run",
     "scan",
+    "verify",
 ]
 
 _HOMES = {
@@ -73,8 +75,9 @@ _HOMES = {
     "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
-    "run": "gwbench.experiment.runner",
+    "run": "gwbench.experiment.run",
     "scan": "gwbench.search.scan",
+    "verify": "gwbench.sharing.verify",
 }
 
 

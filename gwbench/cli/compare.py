@@ -26,7 +26,8 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
     If both runs scored the same test windows, DeLong's paired test says whether their AUCs differ. The test is about
     these two trained networks; `gwbench leaderboard` compares methods over their seeds.
 
-    Exit codes: 0 the runs were compared, with a test or a reason why there is none; 2 one of them cannot be read.
+    Exit codes: 0 the runs were compared, with a test or a reason why there is none; 2 one of them cannot be read, or
+    says what its own test scores do not give.
     """
     from gwbench.reporting.leaderboard.compare import compare_runs
 
@@ -46,6 +47,8 @@ def _show(comparison: Comparison) -> None:
         out.print(Text(f"{name}: {plain(side.title)} on {plain(side.dataset)}, seed {side.seed}", "bold"))
         if side.auc:
             out.print(f"   ROC-AUC {side.auc.value:.4f} ({side.auc.low:.4f} to {side.auc.high:.4f})")
+        if side.auc and side.unchecked:
+            out.print(Text(f"   not checked against test scores: {plain(side.unchecked)}", "yellow"))
         if side.failed:
             out.print(Text(f"   failed: {plain(side.failed)}", "red"))
         out.print(Text(f"   {plain(side.folder)}", "dim"), soft_wrap=True)

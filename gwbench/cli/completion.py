@@ -1,4 +1,4 @@
-"""Words that the shell may complete: names of plugins, of settings, of runs (docs/completion.md).
+"""Words that the shell may complete: names of plugins, of settings, of runs (docs/how-to/completion.md).
 
 A completion has to answer at once, so nothing here imports a plugin.
 """

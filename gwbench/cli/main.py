@@ -24,6 +24,8 @@ VERBS = {
     "runs": "List, show and remove runs.",
     "leaderboard": "Rank the methods of finished runs.",
     "report": "Write an HTML page about a run: its results and how they were made.",
+    "verify": "Prove that runs give what their records say.",
+    "submit": "Make finished runs entries of a folder of results.",
     "compare": "Test two runs against each other and show what differs.",
     "search": "Evaluate searches of continuous strain, gwbench's own and anybody's.",
     "list": "List plugins.",

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from gwbench.cli.completion import DEVICES, GROUPS, LOGGERS, PRECISIONS, one_of, setting_pair
+from gwbench.cli.completion import DEVICES, GROUPS, LOGGERS, PRECISIONS, one_of, run_name, setting_pair
 from gwbench.cli.option_groups import GroupedVerb
 from gwbench.cli.options import UserPath, kind_options, parse_settings, plugin_option
 from gwbench.cli.run_request import RunRequest, run_request
 from gwbench.cli.terminal import echo
+from gwbench.errors import UserError
 from gwbench.experiment.sections import EvaluationSettings
 from gwbench.registry import METHOD_KINDS
 from gwbench.training.settings import TrainingSettings
@@ -21,12 +22,15 @@ from gwbench.utils.progress import Progress, TerminalProgress
 TRAINING, EVALUATION = TrainingSettings(), EvaluationSettings()
 
 OPTION_GROUPS = {
-    "Method": (*("augmentations" if kind == "augmentation" else kind for kind in METHOD_KINDS), "encoder_groups"),
-    "Training": ("epochs", "batch_size", "lr", "precision"),
+    "Method": (
+        *("augmentations" if kind == "augmentation" else kind for kind in METHOD_KINDS),
+        *("encoder_groups", "encoder_from", "conditioner"),
+    ),
+    "Training": ("epochs", "batch_size", "lr", "precision", "extend", "probe_every"),
     "Evaluation": ("task", "label_fraction"),
     "Data": ("dataset", "data_seed", "limit", "workers", "cache_dir"),
     "All settings": ("pairs", "config", "print_config", "seed", "plugins"),
-    "Machine": ("device", "devices", "num_nodes"),
+    "Machine": ("device", "devices", "num_nodes", "deterministic"),
     "Output": ("out", "loggers", "rerun", "dry_run", "as_json", "quiet"),
 }
 """The options as help shows them."""
@@ -46,6 +50,12 @@ OPTION_GROUPS = {
                    f"[default: {TRAINING.epochs}]")  # fmt: skip
 @click.option("--batch-size", type=int, help=f"Windows per step.  [default: {TRAINING.batch_size}]")
 @click.option("--lr", type=float, help=f"Peak learning rate.  [default: {TRAINING.lr:g}]")
+@click.option("--extend", type=run_name("out"), metavar="RUN",
+              help="Go on from a finished run, by its folder or the beginning of its identity, to --epochs in all: a "
+                   "run of its own, in which the learning rate rises and falls once more.")  # fmt: skip
+@click.option("--probe-every", type=click.IntRange(min=1), metavar="N",
+              help="Probe on validation before training, after every N epochs and at the end: the record then holds a "
+                   "learning curve. It changes no weight.")  # fmt: skip
 @click.option(
     "--label-fraction",
     type=float,
@@ -54,6 +64,12 @@ OPTION_GROUPS = {
 @click.option("--encoder-groups", default="shared", show_default=True, type=one_of(GROUPS),
               help="shared: one encoder for all detectors; each: one per detector; 'H1,L1|V1': one per group; "
                    "network: one that sees all detectors at once.")  # fmt: skip
+@click.option("--encoder-from", type=run_name("out"), metavar="RUN",
+              help="Probe the encoder of a finished run, by its folder or the beginning of its identity, on other "
+                   "data; nothing is pre-trained.")  # fmt: skip
+@click.option("--conditioner", type=click.Choice(["refit", "run"]), default="refit", show_default=True,
+              help="With --encoder-from: refit: measured on the new data's training split, without labels; run: that "
+                   "run's own.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of labels, weights, batches and views.")
 @click.option("--data-seed", type=int, default=0, show_default=True, help="Seed of the data.")
 @click.option("--limit", type=click.IntRange(min=2), metavar="N",
@@ -66,6 +82,8 @@ OPTION_GROUPS = {
               help="GPUs, or processes on a CPU, over which every batch of pre-training is split.")  # fmt: skip
 @click.option("--num-nodes", type=int, default=1, show_default=True,
               help="Machines with --devices each; torchrun or srun must start this command on them.")  # fmt: skip
+@click.option("--deterministic", is_flag=True,
+              help="Use only algorithms that give the same bits again on the same machine and threads.")  # fmt: skip
 @click.option("--precision", default="auto", show_default=True, type=one_of(PRECISIONS), help="auto, fp32 or bf16.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that generate data.  [default: one per core]")
 @click.option("--out", default="runs", show_default=True, type=UserPath(), help="Folder for the run folders.")
@@ -108,11 +126,16 @@ def run(
     gwbench run --baseline NAME
     gwbench run --plugin my_encoder.py --encoder my-encoder
     gwbench run --print-config > run.yaml; gwbench run --config run.yaml --dry-run
+    gwbench run --extend RUN --epochs 40
     """  # noqa: D301 - click reads the control character
     request = run_request(context, options, parse_settings(pairs), config)
     for note in () if quiet else request.notes:
         click.echo(printable_lines(note), err=True)
     if print_config:
+        if options["encoder_from"]:
+            raise UserError("--print-config writes a run that pre-trains its encoder: leave it or --encoder-from out.")
+        if options["extend"]:
+            raise UserError("--print-config writes a run that begins anew: leave it or --extend out.")
         echo(_as_file(request), nl=False)
         return
 
@@ -123,11 +146,11 @@ def run(
     if dry_run:
         _show_plan(request, progress, as_json=as_json)
         return
-    from gwbench.experiment import runner
+    from gwbench.experiment.run import run as carry_out
 
-    arguments = dict(request.options)
+    arguments = {**request.options, "probe_every": request.options["probe_every"] or 0}
     cache = arguments.pop("cache_dir")
-    record = runner.run(settings=request.settings, cache=cache, progress=progress, **arguments)
+    record = carry_out(settings=request.settings, cache=cache, progress=progress, **arguments)
     if silent:
         return
     if as_json:
@@ -159,17 +182,20 @@ def _show_plan(request: RunRequest, progress: Progress, *, as_json: bool) -> Non
     from gwbench.experiment.dry_run import plan_run
     from gwbench.experiment.environment import resolve_device
     from gwbench.experiment.loggers import check_loggers
+    from gwbench.experiment.run_mode import RunMode
     from gwbench.training import distributed
 
     options = request.options
     check_loggers(options["loggers"])
     device = resolve_device(options["device"])
+    data_cache = DataCache(options["cache_dir"], options["workers"])
     plan = plan_run(
-        request.spec(device),
+        request.spec(device, data_cache),
         device=device,
         process_group=distributed.resolve(options["devices"], options["num_nodes"], device),
         out=options["out"],
-        data_cache=DataCache(options["cache_dir"], options["workers"]),
+        data_cache=data_cache,
+        mode=RunMode(options["probe_every"] or 0),
         progress=progress,
     )
     if as_json:

@@ -15,6 +15,7 @@ from gwbench.registry import ALL_LABELS_TAG, KINDS, NO_LABELS_TAG, REGISTRY
 
 if TYPE_CHECKING:
     from gwbench.contracts import Baseline
+    from gwbench.experiment.data_cache import DataCache
     from gwbench.experiment.spec import RunSpec
 
 SPEC_FIELDS = ("encoder_groups", "seed", "data_seed", "limit")
@@ -27,6 +28,10 @@ SHORTCUTS = {
     "label_fraction": "evaluation.label_fraction",
 }
 """Options that are short names of settings."""
+
+WITH_EXTEND = {"extend", "probe_every", "workers", "cache_dir", "plugins", "device", "devices", "num_nodes",
+               "deterministic", "out", "loggers", "rerun", *SHORTCUTS}  # fmt: skip
+"""Options that may stand beside --extend; all else is the extended run's."""
 
 PRETRAINING = ("pairing", "augmentations", "objective")
 """What a file may have that a baseline without pre-training has no use for."""
@@ -46,16 +51,28 @@ class RunRequest:
     settings: dict[str, Any]
     notes: list[str] = field(default_factory=list)
 
-    def spec(self, device: str) -> RunSpec:
+    def spec(self, device: str, data_cache: DataCache | None = None) -> RunSpec:
         """The spec of the run on a device, as `gwbench.run` has it.
+
+        Args:
+            device: "cpu", "cuda", "cuda:N" or "mps".
+            data_cache: knows the data of a run that is extended.
 
         Raises:
             UserError: a name or a value does not fit.
         """
-        from gwbench.experiment.runner import resolve_spec
+        from gwbench.experiment.resolve_spec import resolve_spec
         from gwbench.experiment.spec import PLUGIN_FIELDS
 
+        if self.options["extend"] is not None:
+            from gwbench.experiment.data_cache import DataCache
+            from gwbench.experiment.extension import extended_spec
+
+            known = data_cache or DataCache(self.options["cache_dir"])
+            return extended_spec(self.options["extend"], self.settings, out=self.options["out"], data_cache=known)[0]
+
         fields = {name: self.options[name] for name in (*PLUGIN_FIELDS, *SPEC_FIELDS)}
+        fields |= {name: self.options[name] for name in ("encoder_from", "conditioner", "out")}
         return resolve_spec(self.options["precision"], device, settings=self.settings, **fields)
 
 
@@ -76,6 +93,8 @@ def run_request(
     given = {name for name in options if context.get_parameter_source(name) != ParameterSource.DEFAULT}
     shortcuts = {name: options.pop(name) for name in SHORTCUTS}
     settings: dict[str, Any] = {}
+    if options["extend"] is not None:
+        _refuse_beside_extend(given - WITH_EXTEND, config)
     if config:
         settings = _with_file(config, options, given)
     baseline = options["baseline"]
@@ -91,7 +110,19 @@ def run_request(
         own[key] = value
     _refuse_without_effect(request, given, contract)
     request.settings |= own
+    if shortcuts["epochs"] is not None and request.settings.get("training.windows") is not None:
+        raise UserError("--epochs and training.windows both say how long training is. Give one of them.")
     return request
+
+
+def _refuse_beside_extend(given: set[str], config: Path | None) -> None:
+    flags = [KINDS[name].flag if name in KINDS else _flag(name) for name in sorted(given)]
+    flags = ["--augment" if flag == "--augmentations" else flag for flag in flags] + (["--config"] if config else [])
+    if flags:
+        raise UserError(
+            f"--extend goes on with the run as it is: leave out {', '.join(flags)}. --epochs, --lr, --batch-size, "
+            "--label-fraction and --set of training and evaluation may stand beside it."
+        )
 
 
 def _with_file(config: Path, options: dict[str, Any], given: set[str]) -> dict[str, Any]:
@@ -175,6 +206,12 @@ def _refuse_without_effect(request: RunRequest, given: set[str], contract: type[
     """Raise `UserError` where an option was given that this run has no use for."""
     options = request.options
     baseline, pairing, groups = (options[name] for name in ("baseline", "pairing", "encoder_groups"))
+    if options["encoder_from"] is None and "conditioner" in given:
+        raise UserError(
+            "--conditioner is of another run's encoder: name that run with --encoder-from, or leave it out."
+        )
+    if options["encoder_from"] is not None and "precision" in given:
+        raise UserError("--precision has no effect beside --encoder-from, which trains nothing. Leave it out.")
     if contract and "precision" in given and not (contract.trains or contract.pretrains):
         raise UserError(
             f"--precision {options['precision']} has no effect: the baseline {baseline!r} trains nothing. Leave it out."

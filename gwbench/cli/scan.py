@@ -87,8 +87,8 @@ def scan(
     """Have the finished run in folder RUN listen to continuous strain: triggers with their false-alarm rates.
 
     STRAIN is files, folders or globs of strain of the run's detectors, in any format and of any length
-    (docs/search.md). Windows slide along the time in which all detectors have good strain; the noise is measured anew
-    about every minute. Time slides say how often noise alone makes a trigger as loud.
+    (docs/how-to/search.md). Windows slide along the time in which all detectors have good strain; the noise is
+    measured anew about every minute. Time slides say how often noise alone makes a trigger as loud.
 
     The same command again goes on where it was stopped, and shows the result where all is done.
 

@@ -11,6 +11,7 @@ from gwbench.experiment.runner import DEFAULT_OUT
 from gwbench.registry import FLOOR_TAG, NETWORK_TAG, REGISTRY
 from gwbench.registry.compatibility import parts_of, why_not
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, METRICS, MetricSpec
+from gwbench.reporting.training_length import length_notes, signals_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,12 +48,33 @@ def show_record(record: RunRecord) -> None:
         )
         if record.training.warning:
             console.print(f"[yellow]{escape(record.training.warning)}[/]")
+        _show_length(record, console)
     times = ", ".join(f"{name} {phase.seconds:.0f} s" for name, phase in record.phases.items())
     console.print(f"time: {escape(times)}")
     for note in record.data.notes:
         console.print(f"[dim]{escape(note)}[/]")
     console.print(f"record: {escape(str(record.folder))}", soft_wrap=True)
     console.print(f"next: {escape(_next_step(record))}", soft_wrap=True)
+
+
+def _show_length(record: RunRecord, console: Console) -> None:
+    """How training went on from another run, why it stopped, and its learning curve, where it has them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    for note in length_notes(record):
+        console.print(escape(note), soft_wrap=True)
+    if signals := signals_text(record):
+        console.print(f"on validation, without labels: {escape(signals)}", soft_wrap=True)
+    if not record.learning_curve:
+        return
+    curve = Table(title="learning curve, on validation", title_justify="left", box=None, pad_edge=False)
+    for column in ("epoch", "step", "windows", "AUC", "95 % interval"):
+        curve.add_column(column, justify="right")
+    for point in record.learning_curve:
+        counts = (f"{point.epoch:,}", f"{point.step:,}", f"{point.windows:,}")
+        curve.add_row(*counts, f"{point.val_auc:.4f}", f"{point.low:.4f} to {point.high:.4f}")
+    console.print(curve)
 
 
 def _show_metrics(record: RunRecord, metrics: Metrics, console: Console) -> None:
@@ -103,7 +125,7 @@ def _reading(metric: MetricSpec, record: RunRecord) -> str:
 
 def _next_step(record: RunRecord) -> str:
     """The command that gives this figure its meaning: the floor for a method, a method for a baseline."""
-    words = shlex.split(record.spec.command())
+    words = shlex.split(record.spec.model_copy(update={"extends": None, "encoder_from": None}).command())
     out = str(Path(record.folder).parent) if record.folder else DEFAULT_OUT
     words += ["--out", out] if out != DEFAULT_OUT else []
     if record.spec.baseline:

@@ -1,253 +1,311 @@
-"""Arrays in memory as a dataset: somebody's own strain, with a split by class or by group."""
+"""Strain that is in memory already: windows and labels as arrays, split for a run."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-import re
-from collections.abc import Iterable, Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from gwbench.data.array_splits import draw_splits, refuse_one_class
-from gwbench.data.array_values import ROWS, ArrayRows, ArrayWindows, detector_names, group_numbers, read_windows
+from gwbench import seeds
+from gwbench.data.array_splits import assign_splits
 from gwbench.data.dataset import Array, DataContext, Dataset, Split, StrainSplits
-from gwbench.data.store.layout import SPLITS, content_hash
-from gwbench.errors import UserError, did_you_mean
-from gwbench.utils.progress import Progress
+from gwbench.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+CHUNK = 256
+"""Windows that are looked at at once."""
+
+
+class _Table(NamedTuple):
+    """Windows with what is known of each: strain [N, D, T], label [N], snr [N], parameters and groups, each [N]."""
+
+    strain: Array
+    label: Array
+    snr: Array
+    parameters: dict[str, Array]
+    group: Array | None
 
 
 class ArrayDataset(Dataset):
-    """Windows of strain in arrays, labelled or not.
+    """Windows of strain from arrays, as a dataset for `gwbench.run`.
 
         data = gwbench.ArrayDataset(strain, labels, sample_rate=2048, detectors=("H1", "L1"))
         record = gwbench.run(dataset=data)
 
-    The strain is conditioned as that of any dataset: whitened by the PSD of the training split and band-passed
-    (`conditioning.low`, `conditioning.high`). Its unit is free: a factor common to all windows changes nothing. Strain
-    that is whitened already may stay so; it is measured as flat, and what is left of the conditioning is the band-pass.
+    One array is split by the run's `data_seed`, class by class; windows without a label (-1) join the training split,
+    where they serve pre-training alone. A mapping with the keys "train", "val" and "test" is taken as it is. Windows
+    that overlap in time, or that hold the same simulated source, must not lie in different splits: say by `groups` which
+    belong together.
 
-    Whitening reads up to a second on either side of a sample. Where `margin` is 0, the samples near a window's ends get
-    filters of their own, fitted to what exists; windows that were cut with a margin are conditioned as inside a long
-    stretch.
-
-    The arrays are copied as float32 and never changed; a file that `numpy.load(..., mmap_mode="r")` maps into memory is
-    read as windows are needed, and must not change while a run goes on.
+    The run whitens and band-passes the strain like any other (`conditioning.low`, `conditioning.high`); strain that is
+    white already passes through nearly unchanged within the band. Arrays are not copied: do not change them while a run
+    goes on.
 
     Args:
-        strain: [N, D, T + 2 margin], of numpy, torch or nested lists, of any real type; or the splits by name, as
-            {"train": ..., "val": ..., "test": ...}.
-        labels: [N] 1 for signal, 0 for noise, -1 for unlabelled; splits by name where the strain is. None where nothing
-            is labelled: such data serve pre-training in one's own loop, and no run, which needs labels for its probe.
+        strain: [N, D, T] numbers of any real type (numpy, torch, a memory map), or a mapping of the three splits to such
+            arrays. Strain units or any others, as long as new strain comes in the same.
+        labels: [N] of 1 (signal), 0 (noise) or -1 (unknown), or a mapping of the splits; a run needs some.
         sample_rate: Hz.
-        detectors: D names in channel order.
-        snr: [N] optimal network SNR of the signals; NaN or None where it is not known.
-        parameters: further numbers of every window by name, [N] each, such as {"mass1": ...}.
-        margin: samples at either end of a window that whitening may read and an encoder does not see.
-        groups: [N] numbers or names: windows of one group, such as a stretch of noise or a source, stay in one split.
-        val_fraction, test_fraction: shares of the labelled windows. The run's `data_seed` draws them, by class unless
-            there are groups; unlabelled windows join the training split.
-        name: what records and tables call these data, kebab-case.
+        detectors: D names in channel order, such as ("H1", "L1").
+        snr: [N] optimal network SNR of each signal, for figures by SNR; NaN where unknown. Or a mapping.
+        parameters: more that is known of each window, by name: [N] numbers. Or a mapping of the splits to such tables.
+        groups: [N] of anything: windows of one group stay in one split. Only for an array that is yet to be split.
+        margin: extra samples on either side of each window, which whitening consumes; T counts them.
+        val_fraction: share of the labelled windows in the validation split.
+        test_fraction: share of the labelled windows in the test split.
 
     Raises:
-        UserError: an array is not of the expected shape, holds NaN, is constant in a detector, or has other labels.
+        UserError: the arrays do not fit each other, or hold what strain cannot be.
     """
+
+    fingerprinted: ClassVar[bool] = True
 
     def __init__(
         self,
-        strain: Any,
-        labels: Any = None,
+        strain: ArrayLike | Mapping[str, ArrayLike],
+        labels: ArrayLike | Mapping[str, ArrayLike] | None = None,
         *,
         sample_rate: float,
-        detectors: str | Iterable[str],
-        snr: Any = None,
+        detectors: str | Sequence[str],
+        snr: ArrayLike | Mapping[str, ArrayLike] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        groups: ArrayLike | None = None,
         margin: int = 0,
-        groups: Any = None,
         val_fraction: float = 0.2,
         test_fraction: float = 0.2,
-        name: str = "array",
     ) -> None:
-        self.name, self.detectors = _dataset_name(name), detector_names(detectors)
-        self.sample_rate = _positive(sample_rate)
-        self._given = isinstance(strain, Mapping)
-        if self._given:
-            self._parts = _named_splits(strain, labels, snr, parameters, self.detectors)
+        self.detectors = (detectors,) if isinstance(detectors, str) else tuple(map(str, detectors))
+        self.sample_rate, self.margin = float(sample_rate), int(margin)
+        self.val_fraction, self.test_fraction = float(val_fraction), float(test_fraction)
+        self._check_settings()
+        if isinstance(strain, Mapping):
             if groups is not None:
-                raise UserError("groups have no use where the splits are given by name: leave them out.")
+                raise UserError(
+                    "groups say how one array is to be split; this strain is split already. Leave them out."
+                )
+            self._tables = self._given_splits(strain, labels, snr, parameters)
         else:
-            self._parts = {"": read_windows(strain, labels, snr, parameters, self.detectors)}
-        first = next(iter(self._parts.values()))
-        self.margin = _margin(margin, first.strain.shape[2])
-        self._groups = None if groups is None else group_numbers(groups, len(first))
-        self.val_fraction, self.test_fraction = _fractions(val_fraction, test_fraction)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts.values()))
+            self._tables = {"": _table(strain, labels, snr, parameters, groups)}
+        for name, table in self._tables.items():
+            self._check_shape(table, name)
 
     def __repr__(self) -> str:
-        """How many windows, of what."""
-        samples = next(iter(self._parts.values())).strain.shape[2] - 2 * self.margin
-        seconds = f"{samples / self.sample_rate:g} s of {', '.join(self.detectors)} at {self.sample_rate:g} Hz"
-        return f"<ArrayDataset {self.name!r}: {len(self)} windows, {seconds}>"
-
-    @property
-    def labelled(self) -> bool:
-        """Whether any window has a label."""
-        return any((part.label >= 0).any() for part in self._parts.values())
-
-    @cached_property
-    def _digest(self) -> str:
-        rule = [*self.detectors, self.sample_rate, self.margin, self._given, self.val_fraction, self.test_fraction]
-        digest = hashlib.sha256(json.dumps(rule).encode())
-        for key, part in self._parts.items():
-            digest.update(json.dumps([key, list(part.strain.shape), sorted(part.parameters)]).encode())
-            for start in range(0, len(part), ROWS):
-                rows = np.ascontiguousarray(part.strain[start : start + ROWS], dtype="<f4")
-                digest.update(rows.data)
-            columns = [part.label.astype("<i1"), part.snr.astype("<f4")]
-            columns += [part.parameters[name].astype("<f8") for name in sorted(part.parameters)]
-            for column in columns:
-                digest.update(np.ascontiguousarray(column).data)
-        if self._groups is not None:
-            digest.update(self._groups.astype("<i8").tobytes())
-        return digest.hexdigest()
-
-    def fingerprint(self) -> Mapping[str, str]:
-        """The SHA-256 of every number that was handed over, and of the rule of the splits."""
-        return {"array": self._digest}
-
-    def positions(self, seed: int = 0) -> dict[str, Array]:
-        """Where the windows of every split stand in the arrays, in the split's order.
-
-        Args:
-            seed: the run's `data_seed`.
-        """
-        if self._given:
-            return {name: np.arange(len(part)) for name, part in self._parts.items()}
-        return draw_splits(
-            self._parts[""].label,
-            self._groups,
-            val_fraction=self.val_fraction,
-            test_fraction=self.test_fraction,
-            seed=seed,
+        """Windows, detectors and rate."""
+        sizes = " + ".join(f"{len(table.label):,}" for table in self._tables.values())
+        samples = next(iter(self._tables.values())).strain.shape[2]
+        return (
+            f"<ArrayDataset {sizes} windows of {samples} samples: {', '.join(self.detectors)} "
+            f"at {self.sample_rate:g} Hz>"
         )
 
-    def splits(self, seed: int = 0, progress: Progress | None = None) -> StrainSplits:
-        """The three splits.
-
-        Args:
-            seed: draws them, where they are not given by name.
-            progress: told of every window that is hashed.
+    def fingerprint(self) -> Mapping[str, str]:
+        """The hash of every number in the arrays, and of how they are split.
 
         Raises:
-            UserError: a split has no window, or lacks a class though there are labels.
+            UserError: strain is not finite, or a detector is silent.
         """
-        hint = "Balance the arrays." if self._given else "Give more windows, other fractions or smaller groups."
-        found, positions = {}, self.positions(seed)
-        for name in SPLITS:
-            part, rows = self._parts[name if self._given else ""], positions[name]
-            if not len(rows):
-                raise UserError(f"The {name} split of {len(self)} windows has none. {hint}")
-            if self.labelled:
-                refuse_one_class(name, part.label[rows], hint)
-            columns = {key: values[rows] for key, values in part.parameters.items()}
-            found[name] = Split(ArrayRows(part.strain, rows), part.label[rows], part.snr[rows], columns)
-        hashed = content_hash(found, self.detectors, self.sample_rate, self.margin, progress or Progress())
+        digest = hashlib.sha256(
+            repr((self.detectors, self.sample_rate, self.margin, self.val_fraction, self.test_fraction)).encode()
+        )
+        for name, table in self._tables.items():
+            digest.update(name.encode() + _small(table))
+            spread = np.zeros(len(self.detectors))
+            for start in range(0, len(table.label), CHUNK):
+                strain = np.ascontiguousarray(table.strain[start : start + CHUNK])
+                digest.update(strain.tobytes())
+                _refuse_infinite(strain, name, start)
+                spread = np.maximum(spread, np.ptp(strain.astype(np.float64), axis=(0, 2)))
+            if not (spread > 0).all():
+                silent = ", ".join(np.array(self.detectors)[~(spread > 0)])
+                raise UserError(
+                    f"The strain of {silent}{_of(name)} is the same number throughout. Leave that detector out, or look "
+                    "at how the array was made; in float16, strain of 1e-21 is zero."
+                )
+        return {"arrays": digest.hexdigest()}
+
+    def load(self, context: DataContext) -> StrainSplits:
+        """The three splits.
+
+        Raises:
+            UserError: a split has no labelled window of either class, or windows of two splits are the same.
+        """
+        tables, notes = self._tables, ["The strain was given as arrays."]
+        if "" in tables:
+            table = tables[""]
+            rng = seeds.numpy_generator(context.seed, "data")
+            places, left_out = assign_splits(table.label, table.group, self.val_fraction, self.test_fraction, rng)
+            tables = {name: _rows(table, places[name]) for name in SPLITS}
+            if left_out:
+                notes.append(
+                    f"{left_out} windows without a label are left out: their groups are in validation or test."
+                )
+        _refuse_shared_windows(tables)
+        for name, table in tables.items():
+            _refuse_one_class(table.label, name)
+        arrays = self.fingerprint()["arrays"]
+        content = hashlib.sha256(f"{arrays} {context.seed if '' in self._tables else ''}".encode()).hexdigest()
         return StrainSplits(
-            **found,
+            **{
+                name: Split(_Rows(table.strain), table.label, table.snr, table.parameters)
+                for name, table in tables.items()
+            },
             detectors=self.detectors,
             sample_rate=self.sample_rate,
             margin=self.margin,
-            content_hash=hashed,
-            notes=tuple(self._notes(positions)),
+            content_hash=content,
+            notes=tuple(notes),
         )
 
-    def load(self, context: DataContext) -> StrainSplits:
-        """The splits of the context's seed."""
-        return self.splits(context.seed, context.progress)
+    def _check_settings(self) -> None:
+        if not self.detectors or len(set(self.detectors)) < len(self.detectors):
+            raise UserError(f"detectors={self.detectors!r}: expected one name for every channel, each once.")
+        if not 0 < self.sample_rate < float("inf"):
+            raise UserError(f"sample_rate={self.sample_rate:g}: expected Hz above 0, such as 2048.")
+        shares = self.val_fraction, self.test_fraction
+        if not all(0 < share < 1 for share in shares) or sum(shares) >= 1:
+            raise UserError(
+                f"val_fraction={shares[0]:g} and test_fraction={shares[1]:g}: expected shares above 0 whose sum is below 1."
+            )
 
-    def _notes(self, positions: Mapping[str, Array]) -> Iterable[str]:
-        """What a reader of a record must know of these data."""
-        yield "Arrays handed over from Python; what they are, the record cannot tell beyond their hash."
-        if self._given:
-            return
-        if self._groups is not None:
-            yield f"Splits keep each of {int(self._groups.max()) + 1} groups of windows together."
-            left_out = len(self) - sum(map(len, positions.values()))
-            if left_out:
-                yield f"{left_out} unlabelled windows of groups in validation or test are left out."
-        else:
-            yield "Splits are drawn window by window: windows that overlap, or share a source, may lie in two of them."
+    def _given_splits(self, strain: Mapping[str, Any], labels: Any, snr: Any, parameters: Any) -> dict[str, _Table]:
+        if set(strain) != set(SPLITS):
+            raise UserError(
+                f"Strain by splits needs the keys train, val and test; found {', '.join(map(str, strain))}."
+            )
+        for what, given in (("labels", labels), ("snr", snr), ("parameters", parameters)):
+            if given is not None and not (isinstance(given, Mapping) and set(given) <= set(SPLITS)):
+                raise UserError(f"The strain is given by splits: {what} too must be a mapping of train, val and test.")
+        return {
+            name: _table(strain[name], *((given or {}).get(name) for given in (labels, snr, parameters)), None)
+            for name in SPLITS
+        }
 
-
-def _named_splits(
-    strain: Mapping[str, Any], labels: Any, snr: Any, parameters: Any, detectors: tuple[str, ...]
-) -> dict[str, ArrayWindows]:
-    """The windows of every split that is given by name.
-
-    Raises:
-        UserError: the names are others, or the shapes differ.
-    """
-    for what, given in (("strain", strain), ("labels", labels), ("snr", snr), ("parameters", parameters)):
-        if given is None:
-            continue
-        if not isinstance(given, Mapping):
-            raise UserError(f"strain holds splits by name, and {what} does not: give it by split, too.")
-        for name in given:
-            if name not in SPLITS:
-                hint = did_you_mean(str(name), SPLITS)
-                raise UserError(f"{what} has a split {name!r}: expected train, val and test.{hint}")
-        if missing := [name for name in SPLITS if name not in given]:
-            raise UserError(f"{what} has no split {missing[0]!r}: expected train, val and test.")
-    parts = {
-        name: read_windows(strain[name], *(each and each[name] for each in (labels, snr, parameters)), detectors, name)
-        for name in SPLITS
-    }
-    shapes = {name: part.strain.shape[1:] for name, part in parts.items()}
-    if len(set(shapes.values())) > 1:
-        listed = ", ".join(f"{name} [N, {shape[0]}, {shape[1]}]" for name, shape in shapes.items())
-        raise UserError(f"The splits have windows of different lengths: {listed}. Cut them to one.")
-    if len({tuple(sorted(part.parameters)) for part in parts.values()}) > 1:
-        raise UserError("The splits have different parameters: give each of them for every split.")
-    return parts
+    def _check_shape(self, table: _Table, name: str) -> None:
+        windows, detectors, samples = table.strain.shape
+        if detectors != len(self.detectors):
+            raise UserError(
+                f"The strain{_of(name)} has shape {table.strain.shape}, [windows, detectors, samples], and so {detectors} "
+                f"detectors; detectors names {len(self.detectors)}: {', '.join(self.detectors)}."
+            )
+        if not windows or self.margin < 0 or samples - 2 * self.margin < 2:
+            raise UserError(
+                f"The strain{_of(name)} has shape {table.strain.shape}: nothing is left of it with a margin of "
+                f"{self.margin} samples on either side."
+            )
 
 
-def _dataset_name(name: Any) -> str:
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 60:
-        raise UserError(f"name={name!r} is not valid: expected kebab-case, such as 'my-strain'.")
-    return name
+class _Rows:
+    """Strain of one split, as float32."""
+
+    def __init__(self, strain: Array) -> None:
+        self._strain = strain
+        self.shape = strain.shape
+
+    def __getitem__(self, index: slice | Array, /) -> Array:
+        """[n, D, T] float32."""
+        return np.ascontiguousarray(self._strain[index], dtype=np.float32)
 
 
-def _positive(sample_rate: Any) -> float:
-    try:
-        rate = float(sample_rate)
-    except (TypeError, ValueError):
-        rate = math.nan
-    if not 0 < rate < math.inf:
-        raise UserError(f"sample_rate={sample_rate!r} is not valid: expected Hz, such as 2048.")
-    return rate
+class _Chosen:
+    """Rows of an array by their positions, read when they are asked for."""
+
+    def __init__(self, strain: Array, positions: Array) -> None:
+        self._strain, self._positions = strain, positions
+        self.shape = (len(positions), *strain.shape[1:])
+
+    def __getitem__(self, index: Any) -> Array:
+        """The rows at a slice or an array of positions."""
+        rows: Array = self._strain[self._positions[index]]
+        return rows
 
 
-def _margin(margin: Any, samples: int) -> int:
-    if isinstance(margin, bool) or not isinstance(margin, (int, np.integer)) or not 0 <= 2 * margin < samples:
+def _table(strain: Any, labels: Any, snr: Any, parameters: Any, groups: Any) -> _Table:
+    """The arrays of one split, checked against each other."""
+    strain = _as_array(strain, "strain")
+    if strain.ndim != 3:
+        raise UserError(f"strain has shape {strain.shape}: expected [windows, detectors, samples].")
+    if strain.dtype.kind not in "fiu":
+        raise UserError(f"strain is of type {strain.dtype}: expected real numbers.")
+    count = len(strain)
+    label = np.full(count, -1) if labels is None else _column(labels, "labels", count)
+    if not np.isin(label, (-1, 0, 1)).all():
+        odd = np.unique(label[~np.isin(label, (-1, 0, 1))])[:3]
         raise UserError(
-            f"margin={margin!r} is not valid for windows of {samples} samples: expected a number of samples, of which "
-            "two margins leave some."
+            f"labels hold {', '.join(map(str, odd.tolist()))}: expected 1 for signal, 0 for noise, -1 for unknown."
         )
-    return int(margin)
+    known = {
+        str(name): _column(values, f"parameters[{name!r}]", count).astype(np.float64)
+        for name, values in (parameters or {}).items()
+    }
+    ratio = np.full(count, np.nan) if snr is None else _column(snr, "snr", count)
+    group = None if groups is None else _column(groups, "groups", count, numbers=False)
+    return _Table(strain, label.astype(np.int8), ratio.astype(np.float32), known, group)
 
 
-def _fractions(val: Any, test: Any) -> tuple[float, float]:
-    for name, value in (("val_fraction", val), ("test_fraction", test)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
-            raise UserError(f"{name}={value!r} is not valid: expected a share between 0 and 1.")
-    if val + test >= 1:
-        raise UserError(f"val_fraction={val:g} and test_fraction={test:g} leave nothing to train on.")
-    return float(val), float(test)
+def _as_array(values: Any, name: str) -> Array:
+    if hasattr(values, "detach"):  # a torch tensor, wherever it is
+        values = values.detach().cpu().numpy()
+    try:
+        return np.asanyarray(values)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{name} cannot be read as an array: {error}.") from None
 
 
-__all__ = ["ArrayDataset"]
+def _column(values: Any, name: str, count: int, *, numbers: bool = True) -> Array:
+    column = np.asarray(_as_array(values, name))
+    if column.shape != (count,):
+        raise UserError(f"{name} has shape {column.shape}; the strain has {count} windows: expected ({count},).")
+    if numbers and column.dtype.kind not in "fiub":
+        raise UserError(f"{name} is of type {column.dtype}: expected numbers.")
+    return column
+
+
+def _rows(table: _Table, positions: Array) -> _Table:
+    strain: Any = _Chosen(table.strain, positions)
+    known = {name: values[positions] for name, values in table.parameters.items()}
+    return _Table(strain, table.label[positions], table.snr[positions], known, None)
+
+
+def _small(table: _Table) -> bytes:
+    """Every number but the strain's, with what the strain's bytes mean."""
+    group = [] if table.group is None else [np.unique(table.group, return_inverse=True)[1]]
+    columns = [table.label, table.snr, *table.parameters.values(), *group]
+    head = repr((table.strain.shape, table.strain.dtype.str, list(table.parameters), len(group))).encode()
+    return head + b"".join(np.ascontiguousarray(column).tobytes() for column in columns)
+
+
+def _refuse_infinite(strain: Array, name: str, start: int) -> None:
+    if strain.dtype.kind == "f" and not np.isfinite(strain).all():
+        window = start + int(np.flatnonzero(~np.isfinite(strain).all(axis=(1, 2)))[0])
+        raise UserError(f"Window {window}{_of(name)} holds NaN or infinite strain. Leave such windows out.")
+
+
+def _refuse_one_class(label: Array, name: str) -> None:
+    missing = [word for value, word in ((1, "signal (1)"), (0, "noise (0)")) if not (label == value).any()]
+    if missing:
+        raise UserError(
+            f"The {name} split has no window labelled {' or '.join(missing)} among {len(label)}: every split needs both, "
+            "to fit the probe, to choose its strength and to judge it. Give more labels, or other fractions or groups."
+        )
+
+
+def _refuse_shared_windows(tables: Mapping[str, _Table]) -> None:
+    """No two splits may hold the same window."""
+    seen: dict[bytes, str] = {}
+    for name, table in tables.items():
+        for start in range(0, len(table.label), CHUNK):
+            for window in np.ascontiguousarray(table.strain[start : start + CHUNK]):
+                key = hashlib.blake2b(window.tobytes(), digest_size=16).digest()
+                if seen.setdefault(key, name) != name:
+                    raise UserError(
+                        f"One and the same window is in the splits {seen[key]} and {name}, so that the test would be no "
+                        "test. Give each window once, or say by groups which belong together."
+                    )
+
+
+def _of(name: str) -> str:
+    return f" of the {name} split" if name else ""

@@ -119,7 +119,7 @@ def evaluate_scores(
         snr: [N] optimal network SNR; NaN where unknown. Not read for noise.
         knn_score: [N] scores of the nearest neighbours, if any.
         efficiency_fpr: false-positive rates for `Metrics.tpr_at_fpr`.
-        snr_edges: ascending lower edges of the SNR bins.
+        snr_edges: ascending lower edges of the SNR bins; without any there are no bins.
 
     Raises:
         UserError: the labelled windows are of one class, or one of their scores is NaN.
@@ -140,7 +140,7 @@ def evaluate_scores(
         auc=auc_interval(is_signal, scores, LEVEL),
         average_precision=average_precision(is_signal, scores),
         tpr_at_fpr=_efficiencies(is_signal, scores, rates),
-        per_snr_bin=_per_snr_bin(is_signal, scores, snr[labelled], rates, snr_edges),
+        per_snr_bin=_per_snr_bin(is_signal, scores, snr[labelled], rates, snr_edges) if len(snr_edges) else (),
         snr_at_half=snrs_at_half(is_signal, scores, snr[labelled], rates),
         knn_auc=None if knn_score is None else auc_interval(is_signal, knn_score[labelled], LEVEL),
         level=LEVEL,

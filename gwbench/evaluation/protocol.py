@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gwbench.contracts import Array, Embedded, ProbeSettings, Scores, StrainSplits, Task
+from gwbench.evaluation.statistics import auc_interval
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.nn.detector_encoder import embed_in_chunks
 from gwbench.nn.encoder_scorer import EncoderScorer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gwbench.dataloading.conditioned_split import ConditionedStrain
+    from gwbench.evaluation.statistics import Interval
     from gwbench.nn.detector_encoder import DetectorEncoder
     from gwbench.utils.progress import Progress
 
@@ -84,6 +86,37 @@ class Protocol:
         if not isinstance(scores.head, LinearHead):
             raise TypeError(f"a task's head is a gwbench.nn.linear_head.LinearHead, not {type(scores.head).__name__}")
         return replace(scores, scorer=EncoderScorer(encoder, scores.head.to(device)))
+
+    def validate(
+        self,
+        encoder: DetectorEncoder,
+        splits: StrainSplits,
+        strain: Mapping[str, ConditionedStrain],
+        labelled: Array,
+        *,
+        device: str,
+        progress: Progress,
+    ) -> Interval:
+        """ROC-AUC of the task's probe on validation, on which its settings are chosen; the test split is not read.
+
+        Args:
+            encoder, splits, strain, labelled, device, progress: as of `evaluate`; `strain` may lack the test split.
+
+        Raises:
+            UserError: as `Task.fit_predict` raises it.
+            TypeError: the task's probe gives no scores of the validation windows.
+        """
+        index = {"train": labelled, "val": np.arange(len(splits.val))}
+        with progress.task("Embed", sum(map(len, index.values())), "windows") as step:
+            embedded = {name: _embed(encoder, strain[name], rows, device, step) for name, rows in index.items()}
+        train = Embedded(embedded["train"], self.task.targets(splits.train)[labelled])
+        val = Embedded(embedded["val"], self.task.targets(splits.val))
+        settings = ProbeSettings(self.seed, self.neighbours, device, progress)
+        scores = self.task.fit_predict(train, val, embedded["val"][:1], settings)  # no window of the test split
+        if scores.val is None:
+            raise TypeError("the task's probe gives no scores of the validation windows")
+        known = np.flatnonzero((val.targets == 0) | (val.targets == 1))
+        return auc_interval(val.targets[known], scores.val[known])
 
 
 def _embed(encoder: DetectorEncoder, strain: ConditionedStrain, index: Array, device: str, task: Any) -> Array:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from gwbench.contracts import Array, InputShape
 from gwbench.errors import UserError
 from gwbench.experiment import record
 from gwbench.experiment.conditioner_file import read_conditioner
+from gwbench.experiment.objects import encoder_given
 from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks, parse_groups
 from gwbench.registry import REGISTRY
 from gwbench.utils.files import atomic
+from gwbench.utils.list_text import names_of
 from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import UnusableError, open_plain
 
@@ -113,7 +115,7 @@ def save_encoder(folder: Path, encoder: DetectorEncoder, conditioner: Conditione
     record.write_arrays(folder / record.CONDITIONER, conditioner.state())
 
 
-def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncoder:
+def load_encoder(folder: str | Path, plugins: str | Sequence[str] = (), *, encoder: Any = None) -> FrozenEncoder:
     """The encoder of a finished run.
 
         encoder = gwbench.load_encoder("runs/...")
@@ -123,24 +125,27 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
     Args:
         folder: of the run.
         plugins: the file or module that registers the encoder, if gwbench does not know it; others are not needed.
+        encoder: where the run was given an object as its encoder: its class, or an object of it. The weights are the
+            run's.
 
     Raises:
         UserError: the folder holds no finished pre-training, or one of its files is damaged.
     """
-    for source in plugins:
+    for source in names_of(plugins):
         REGISTRY.load_source(source)
     folder = Path(folder)
     run = record.read_record(folder)
-    if run.training is None or run.data is None:
+    if (run.training is None and run.spec.encoder_from is None) or run.data is None:
         raise UserError(f"The run in {folder} pre-trained no encoder: {run.reason or 'it is a baseline'}.")
     conditioner = load_conditioner(folder, run)
-    return FrozenEncoder(pretrained_encoder(folder, run, conditioner), conditioner, folder)
+    with encoder_given(run, encoder):
+        return FrozenEncoder(pretrained_encoder(folder, run, conditioner), conditioner, folder)
 
 
 def pretrained_encoder(folder: Path, run: RunRecord, conditioner: Conditioner) -> DetectorEncoder:
     """The encoder whose weights are in the run's file of weights."""
     encoder = untrained_encoder(folder, run, conditioner)
-    problem = _restore(folder / record.WEIGHTS, encoder)
+    problem = restore_weights(folder / record.WEIGHTS, encoder)
     if problem:
         raise _no_encoder(folder, f"{record.WEIGHTS}: {problem}")
     return encoder
@@ -173,9 +178,9 @@ def untrained_encoder(folder: Path, run: RunRecord, conditioner: Conditioner) ->
         raise _no_encoder(folder, f"its encoder cannot be built ({type(error).__name__}: {error})") from error
 
 
-def _restore(path: Path, encoder: DetectorEncoder) -> str:
-    """Load the weights in a file; why it cannot be, in which case the encoder may have been changed."""
-    wanted = encoder.state_dict()
+def restore_weights(path: Path, module: nn.Module) -> str:
+    """Load the weights in a file; why it cannot be, in which case the module may have been changed."""
+    wanted = module.state_dict()
     expected = sum(value.numel() * value.element_size() for value in wanted.values())
     try:
         with open_plain(target(path), expected + HEADER + 256 * len(wanted)) as stream:
@@ -184,12 +189,12 @@ def _restore(path: Path, encoder: DetectorEncoder) -> str:
         return printable(error)
     except Exception as error:  # whatever a header that does not parse makes of safetensors
         return f"it is damaged ({printable(error)})"
-    return put_weights(encoder, weights)
+    return put_weights(module, weights)
 
 
-def put_weights(encoder: DetectorEncoder, weights: Mapping[str, Tensor]) -> str:
-    """Give the encoder weights from a file; why that cannot be, in which case the encoder may have been changed."""
-    wanted = encoder.state_dict()
+def put_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """Give a module weights from a file; why that cannot be, in which case the module may have been changed."""
+    wanted = module.state_dict()
     for name in sorted(wanted.keys() | weights.keys()):
         own, other = wanted.get(name), weights.get(name)
         if own is None or other is None:
@@ -199,9 +204,9 @@ def put_weights(encoder: DetectorEncoder, weights: Mapping[str, Tensor]) -> str:
         if not torch.isfinite(other).all():
             return f"{name} holds NaN or infinite numbers"
     try:
-        encoder.load_state_dict(weights)
+        module.load_state_dict(weights)
     except Exception as error:
-        return f"its weights do not fit the encoder ({printable(error)})"
+        return f"its weights do not fit the network ({printable(error)})"
     return ""
 
 

@@ -18,12 +18,14 @@ from gwbench.evaluation.protocol import Protocol
 from gwbench.experiment.blinding import hide_test
 from gwbench.experiment.checkpoint import build_encoder
 from gwbench.experiment.data_cache import ConditionedData
+from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.preprocessing.conditioning import Conditioner
+from gwbench.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from gwbench.utils.progress import Progress
+    from gwbench.evaluation.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class ExperimentContext:
         progress: where to report.
         encoder: the pre-trained one, once there is one.
         cache: folder of generated data; None for the user's cache folder.
+        mode: how the run is carried out.
     """
 
     spec: RunSpec
@@ -51,9 +54,12 @@ class ExperimentContext:
     progress: Progress
     encoder: DetectorEncoder | None = None
     cache: Path | None = None
+    mode: RunMode = ORDINARY
 
     @classmethod
-    def create(cls, spec: RunSpec, data: ConditionedData, device: str, progress: Progress) -> ExperimentContext:
+    def create(
+        cls, spec: RunSpec, data: ConditionedData, device: str, progress: Progress, mode: RunMode = ORDINARY
+    ) -> ExperimentContext:
         """The context of a run on its data: labels are drawn, and the test split is hidden.
 
         Raises:
@@ -63,7 +69,17 @@ class ExperimentContext:
             data.splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
         )
         hidden = hide_test(data.splits, spec)
-        return cls(spec, hidden, labelled, data.conditioner, data.strain, device, progress, cache=data.cache)
+        return cls(
+            spec,
+            hidden,
+            labelled,
+            data.conditioner,
+            data.strain,
+            device,
+            progress,
+            cache=data.cache,
+            mode=mode,
+        )
 
     def with_encoder(self, encoder: DetectorEncoder) -> ExperimentContext:
         """The same, with the pre-trained encoder."""
@@ -100,7 +116,16 @@ class ExperimentContext:
 
     def probe(self, encoder: Any) -> Scores:
         """Test scores of the run's probe on an encoder."""
-        protocol = Protocol(self.spec.build_task(), neighbours=self.spec.evaluation.neighbours, seed=self.seed)
-        return protocol.evaluate(
+        return self._protocol.evaluate(
             encoder, self.splits, self.strain, self.labelled, device=self.device, progress=self.progress
         )
+
+    def probe_on_validation(self, encoder: DetectorEncoder, device: str) -> Interval:
+        """ROC-AUC on validation of the run's probe on an encoder that is under training, as it is now."""
+        return self._protocol.validate(
+            encoder, self.splits, self.strain, self.labelled, device=device, progress=Progress()
+        )
+
+    @property
+    def _protocol(self) -> Protocol:
+        return Protocol(self.spec.build_task(), neighbours=self.spec.evaluation.neighbours, seed=self.seed)

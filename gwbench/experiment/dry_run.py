@@ -13,6 +13,7 @@ from gwbench.experiment.data_shape import DataShape, RunDataContext, first_windo
 from gwbench.experiment.device_sharing import refuse_sharing
 from gwbench.experiment.preflight import check_run
 from gwbench.experiment.run_directory import CHECKPOINTS, directory_of, find_record
+from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.run_timing import earlier_seconds, trial_seconds
 from gwbench.training.distributed import ProcessGroup
 from gwbench.utils.memory import free_memory, memory_budget
@@ -38,7 +39,7 @@ class RunPlan:
         data: whether they are there or would be made.
         data_bytes: of what would be made; 0 where nothing would.
         labels: training windows whose labels the probe may use at most, since some may have none.
-        epochs, steps: of pre-training; 0 without.
+        epochs, steps: of pre-training, at most where it may stop earlier; 0 without.
         batch_size: windows per step.
         parameters: of the encoder, trainable; 0 without one.
         embed_dim: of what the probe sees of a window.
@@ -104,6 +105,7 @@ def plan_run(
     process_group: ProcessGroup | None = None,
     out: str | Path,
     data_cache: DataCache,
+    mode: RunMode = ORDINARY,
     progress: Progress,
 ) -> RunPlan:
     """What a run would do; every setting is checked as the run would check it.
@@ -114,6 +116,7 @@ def plan_run(
         process_group: who would pre-train.
         out: folder of run folders.
         data_cache: looks for the data.
+        mode: how it would be carried out.
         progress: where to report.
 
     Raises:
@@ -121,6 +124,7 @@ def plan_run(
     """
     process_group = process_group or ProcessGroup()
     refuse_sharing(spec, process_group)
+    mode.check(spec)
     with progress.task("Check settings", 3) as task:
         fingerprint = data_cache.fingerprint(spec)
         record = find_record(spec, fingerprint, out)
@@ -148,7 +152,8 @@ def plan_run(
         )
         seconds, known_from = earlier_seconds(spec, out) or (trial.seconds, trial.source)
         task.advance()
-    steps = spec.training.epochs * (shape.sizes["train"] // spec.training.batch_size) if spec.training else 0
+    batches = shape.sizes["train"] // spec.training.batch_size if spec.training else 0
+    steps = spec.steps(batches)
     parameters = sum(p.numel() for p in parts.encoder.parameters() if p.requires_grad) if parts.encoder else 0
     views = 1 if spec.encoder_groups == "network" else len(shape.detectors)
     row = FLOAT * len(shape.detectors) * shape.window
@@ -166,7 +171,7 @@ def plan_run(
         data="to be made" if windows else "there",
         data_bytes=_data_bytes(shape) if windows else 0,
         labels=labels,
-        epochs=spec.training.epochs if spec.training else 0,
+        epochs=-(-steps // batches) if batches else 0,
         steps=steps,
         batch_size=spec.training.batch_size if spec.training else 0,
         parameters=parameters,

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from gwbench.errors import UserError
+from gwbench.utils.gpus import what_is_visible
 from gwbench.utils.subprocesses import usable_cores
 
 PACKAGES = ("torch", "lightly", "pytorch-lightning", "timm", "nnAudio", "pycbc", "lalsuite", "numpy", "scipy",
@@ -37,7 +38,10 @@ def resolve_device(asked: str) -> str:
         "mps": torch.backends.mps.is_available(),
     }
     if not there[kind]:
-        raise UserError(f"The device {asked!r} is not available on this machine. Use --device auto or --device cpu.")
+        seen = f" {what_is_visible()}" if kind == "cuda" else ""
+        raise UserError(
+            f"The device {asked!r} is not available on this machine.{seen} Use --device auto or --device cpu."
+        )
     return asked
 
 

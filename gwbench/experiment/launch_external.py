@@ -18,12 +18,35 @@ from gwbench.experiment.record import RunRecord
 from gwbench.experiment.spec import RunSpec
 from gwbench.experiment.train_encoder import train_encoder
 from gwbench.nn.detector_encoder import DetectorEncoder
-from gwbench.training.distributed.process_group import ControlChannel, ProcessGroup
+from gwbench.training.distributed.process_group import ControlChannel, ProcessGroup, connected
 from gwbench.training.pretrain import Trained
 from gwbench.utils.progress import Progress
 
 GONE = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited")
 """What torch's errors say where another process has gone."""
+
+
+def run_as_launched(
+    spec: RunSpec,
+    run_here: Callable[[ProcessGroup], RunRecord],
+    process_group: ProcessGroup,
+    device: str,
+    data_cache: DataCache,
+) -> RunRecord:
+    """The part of a process in a run that a launcher started as several, and the record that all of them get.
+
+    Args:
+        spec: the run.
+        run_here: carries it out, as rank 0 does.
+        process_group: as this process knows it.
+        device: "cpu" or "cuda".
+        data_cache: of this process.
+    """
+    with connected(process_group, device) as connected_group:
+        if not connected_group.is_main:
+            return follow_rank_0(spec, connected_group, device, data_cache)
+        with telling_others(connected_group) as tell:
+            return tell(run_here(connected_group))
 
 
 @contextmanager

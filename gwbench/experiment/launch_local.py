@@ -255,7 +255,10 @@ def _take_part(
     else:
         strain = ConditionedStrain(splits.train, context.conditioner, TRAIN)
         strain.keep(progress, CacheDir(context.cache).root, splits.content_hash)
-    context = replace(context, strain={TRAIN: strain}, progress=progress)
+    known = {TRAIN: strain}
+    if process_group.is_main:  # which looks at it now and then
+        known["val"] = ConditionedStrain(splits.val, context.conditioner, "val")
+    context = replace(context, strain=known, progress=progress)
     encoder = context.new_encoder()
     with connected(process_group, context.device, store) as together:
         trained = train_encoder(context, encoder, folder, together)

@@ -14,6 +14,7 @@ from gwbench.evaluation.metrics import Metrics
 from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.record_html import as_table, in_short
 from gwbench.experiment.spec import RunSpec
+from gwbench.experiment.training_outcome import CurvePoint, TrainingOutcome
 from gwbench.utils.files import atomic
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.untrusted_files import MIB, AbsentError, UnusableError
@@ -29,7 +30,10 @@ CONDITIONER = "conditioner.npz"
 SCORER = "scorer.safetensors"
 PREDICTIONS = "predictions.npz"
 DIAGNOSTICS = "diagnostics.npz"
+OBJECTIVE = "objective.safetensors"
 SUPERSEDED = "record.superseded.json"
+KEPT = (PREDICTIONS, WEIGHTS, CONDITIONER, SCORER, DIAGNOSTICS, OBJECTIVE)
+"""What a finished run may leave beside its record, whose hashes that holds."""
 
 LARGEST = 16 * MIB
 """Bytes of a record: ordinary ones have some ten thousand."""
@@ -60,6 +64,25 @@ class PluginUsed(FrozenModel):
         return fields
 
 
+class ObjectUsed(FrozenModel):
+    """An object that a run was given in Python in place of a plugin's name.
+
+    Attributes:
+        kind, name: of what it stands for, as the spec names it.
+        class_name: its module and class, or its own where it is a class or a function.
+        source_hash: SHA-256 of what its code does.
+        state_hash: SHA-256 of what it held, such as its weights.
+        source: its code, which may be cut; empty where Python kept none.
+    """
+
+    kind: str
+    name: str
+    class_name: str
+    source_hash: str
+    state_hash: str
+    source: str
+
+
 class Data(FrozenModel):
     """The data as they were.
 
@@ -80,15 +103,6 @@ class Data(FrozenModel):
     notes: tuple[str, ...]
 
 
-class TrainingOutcome(FrozenModel):
-    """What came of pre-training: per-epoch loss and collapse diagnostics."""
-
-    loss: list[float]
-    collapse: list[dict[str, float]]
-    warning: str | None
-    resumed_from: int
-
-
 class Phase(FrozenModel):
     """Seconds of one phase, and its throughput where it has one."""
 
@@ -101,6 +115,7 @@ class Environment(FrozenModel):
 
     Attributes:
         devices, nodes: over how many pre-training was spread, devices per node; it is the same run on any.
+        deterministic: whether only algorithms were used that give the same bits again.
     """
 
     gwbench: str
@@ -111,6 +126,15 @@ class Environment(FrozenModel):
     precision: str
     devices: int = 1
     nodes: int = 1
+    deterministic: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Ordinary runs read as they did before there was a choice."""
+        fields: dict[str, Any] = serialize(self)
+        if not self.deterministic:
+            fields.pop("deterministic", None)
+        return fields
 
 
 class RunRecord(FrozenModel):
@@ -121,14 +145,18 @@ class RunRecord(FrozenModel):
         run_id: hash of the spec, the plugins' sources and the data's fingerprint.
         protocol: version of the evaluation protocol.
         created: ISO 8601, UTC.
-        command: how to get this run again.
+        command: how to get this run again; a call in Python where it was given objects.
+        objects: those that stood for plugins; None where every plugin has a name, so that the command line can give the
+            run again.
         seeds: the seed behind every role.
         metrics: of the test split; None where the run failed, or its task reports others.
         task_metrics: what a task other than the default reports of the test split.
         details: what the method reports of itself, such as the probe's chosen strength.
         parameters: trainable parameters of the encoder.
+        learning_curve: the probe on validation while training went on; None where it was not asked for.
         phases: seconds and throughput per phase; "diagnose" is the watch for collapse, which "pretrain" does not count.
         peak_memory: bytes.
+        files: SHA-256 of the run's other files by name; None where the run failed, or is older than this field.
     """
 
     schema_version: Literal[1] = 1
@@ -147,22 +175,30 @@ class RunRecord(FrozenModel):
     details: dict[str, Any] = {}
     parameters: int | None = None
     training: TrainingOutcome | None = None
+    learning_curve: tuple[CurvePoint, ...] | None = None
     phases: dict[str, Phase] = {}
     peak_memory: int | None = None
     environment: Environment
+    files: dict[str, str] | None = None
+    objects: tuple[ObjectUsed, ...] | None = None
     folder: str | None = None
 
     @model_serializer(mode="wrap")
-    def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records of the default task read as they did before there were others."""
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records without the fields that came later read as they did before there were any."""
         fields: dict[str, Any] = serialize(self)
-        if self.task_metrics is None:
-            fields.pop("task_metrics", None)
+        for name in ("task_metrics", "learning_curve", "files", "objects"):
+            if getattr(self, name) is None:
+                fields.pop(name, None)
         return fields
 
     def __repr__(self) -> str:
         """The method, the data and the outcome on one line."""
         return f"<RunRecord {in_short(self)}>"
+
+    def __str__(self) -> str:
+        """The same as its `repr`."""
+        return repr(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -179,12 +215,18 @@ class RunRecord(FrozenModel):
 
     @property
     def budget(self) -> tuple[int, int] | None:
-        """Optimiser steps of pre-training, and windows seen in them; None where nothing was pre-trained."""
+        """Optimiser steps of pre-training, and windows seen in them; None where nothing was pre-trained.
+
+        Those of the runs that this one goes on from are among them.
+        """
         if self.training is None or self.spec.training is None or self.data is None:
             return None
-        batch = self.spec.training.batch_size
-        steps = len(self.training.loss) * (self.data.sizes.get("train", 0) // batch)
-        return steps, steps * batch
+        settings, before = self.spec.training, self.spec.extends
+        steps = len(self.training.loss) * (self.data.sizes.get("train", 0) // settings.batch_size)
+        if settings.windows is not None:
+            steps = min(steps, settings.windows // settings.batch_size)
+        windows = steps * settings.batch_size
+        return (steps + before.steps, windows + before.windows) if before else (steps, windows)
 
     @property
     def val_auc(self) -> float | None:
@@ -252,18 +294,13 @@ def _check(record: RunRecord) -> None:
         intervals = [metrics.auc, metrics.knn_auc, *metrics.tpr_at_fpr.values()]
         if not all(map(_is_share, intervals)) or not 0.0 <= metrics.average_precision <= 1.0:
             raise UnusableError("a metric of it is no number between 0 and 1")
-    if record.training and not _is_history(record.training):
+    if record.training and not record.training.is_whole:
         raise UnusableError("its training has no figures of every epoch")
     phases = record.phases.values()
     numbers = (record.parameters, record.peak_memory, *(phase.seconds for phase in phases))
     rates = (phase.samples_per_second for phase in phases)
     if not all(number is None or 0 <= number < 1e30 for number in (*numbers, *rates)):  # not NaN, and fits a float
         raise UnusableError("a size, time or rate of it is no sensible number")
-
-
-def _is_history(training: TrainingOutcome) -> bool:
-    """Whether there is a loss for every epoch, and the collapse monitor's figures, which old records may lack."""
-    return 0 < len(training.collapse) == len(training.loss)
 
 
 def _is_share(interval: Interval | None) -> bool:

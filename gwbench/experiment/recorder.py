@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,11 @@ from gwbench.evaluation.metrics import Metrics
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment import environment, record
 from gwbench.experiment.record import RunRecord
+from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
+from gwbench.experiment.training_outcome import Continuation, CurvePoint, StopReason
 from gwbench.registry.installed import package_of
+from gwbench.utils.files import file_digest
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores, StrainSplits
@@ -42,10 +45,13 @@ class RunRecorder:
         fingerprint: of its data.
         device: where it computes.
         folder: where the record goes.
+        mode: how the run is carried out.
     """
 
-    def __init__(self, spec: RunSpec, fingerprint: dict[str, str], device: str, folder: Path) -> None:
-        self._spec, self._fingerprint = spec, fingerprint
+    def __init__(
+        self, spec: RunSpec, fingerprint: dict[str, str], device: str, folder: Path, mode: RunMode = ORDINARY
+    ) -> None:
+        self._spec, self._fingerprint, self._mode = spec, fingerprint, mode
         self._device, self._folder = device, folder
         self._pretrained: Pretrained | None = None
         self._phases: dict[str, record.Phase] = {}
@@ -94,6 +100,9 @@ class RunRecorder:
                 collapse=trained.collapse,
                 warning=warning(trained.collapse[-1]),
                 resumed_from=trained.resumed_from,
+                signals=trained.signals or None,
+                stopped=None if trained.stopped is None else StopReason(**trained.stopped),
+                continued=self._continuation(),
             )
         return self._write(
             status="ok",
@@ -111,11 +120,30 @@ class RunRecorder:
             details=_jsonable(details),
             parameters=scores.parameters,
             training=training,
+            files={name: file_digest(path) for name in record.KEPT if (path := self._folder / name).is_file()},
+            learning_curve=self._curve(),
+        )
+
+    def _curve(self) -> tuple[CurvePoint, ...] | None:
+        points = self._pretrained.trained.learning_curve if self._pretrained else []
+        return tuple(CurvePoint(**point) for point in points) or None
+
+    def _continuation(self) -> Continuation | None:
+        """What a training took from the run that it went on from."""
+        if (extends := self._spec.extends) is None:
+            return None
+        kept = ("objective",) if extends.objective else ()
+        return Continuation(
+            restored=("encoder", *kept), anew=(*(() if kept else ("objective",)), "optimiser", "learning rate schedule")
         )
 
     def _notes(self) -> list[str]:
         """What the plugins have to say of themselves."""
         return [note for plugin in self._spec.plugins() for note in getattr(plugin.target, "notes", ())]
+
+    def _objects(self) -> tuple[record.ObjectUsed, ...] | None:
+        given = [(plugin, plugin.given) for plugin in self._spec.plugins() if plugin.given]
+        return tuple(record.ObjectUsed(kind=p.kind, name=p.name, **asdict(each)) for p, each in given) or None
 
     def failed(self, error: BaseException) -> None:
         """Write that the run failed and why, where that can be written."""
@@ -142,6 +170,7 @@ class RunRecorder:
                 )
                 for p in self._spec.plugins()
             ],
+            objects=self._objects(),
             seeds={role: seeds.integer(self._spec.seed, role) for role in seeds.ROLES if role != "data"}
             | {"data": seeds.integer(self._spec.data_seed, "data")},
             phases=self._phases,
@@ -155,6 +184,7 @@ class RunRecorder:
                 precision=self._spec.precision,
                 devices=self._pretrained.devices if self._pretrained else 1,
                 nodes=self._pretrained.nodes if self._pretrained else 1,
+                deterministic=self._mode.deterministic,
             ),
             folder=str(self._folder),
             **fields,

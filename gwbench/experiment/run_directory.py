@@ -50,7 +50,7 @@ def find_record(spec: RunSpec, fingerprint: Mapping[str, str], out: str | Path) 
         result = record.read_record(directory_of(spec, fingerprint, out))
     except UserError:
         return None
-    return result if _is_of(result, spec, fingerprint) else None
+    return result if is_of(result, spec, fingerprint) else None
 
 
 def reusable_runs(
@@ -90,7 +90,7 @@ def _require_training(earlier: RunRecord) -> None:
         raise UnusableError("it does not tell how its pre-training went")
 
 
-def _is_of(result: RunRecord, spec: RunSpec, fingerprint: Mapping[str, str]) -> bool:
+def is_of(result: RunRecord, spec: RunSpec, fingerprint: Mapping[str, str]) -> bool:
     """Whether a record is of this very run.
 
     A run whose plugins have no source that could be compared is never taken for done.
@@ -138,8 +138,7 @@ def remove_checkpoints(folder: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what a killed process had half written; the caller holds the folder."""
-    files = (record.WEIGHTS, record.CONDITIONER, record.SCORER, record.PREDICTIONS, record.DIAGNOSTICS)
-    sweep_files(folder, (record.RECORD, *files), held=True)
+    sweep_files(folder, (record.RECORD, *record.KEPT), held=True)
     sweep_files(folder / CHECKPOINTS, ("last.ckpt",), held=True)
 
 
@@ -152,7 +151,7 @@ def _slug(spec: RunSpec) -> str:
 def finished(spec: RunSpec, fingerprint: Mapping[str, str], folder: Path, progress: Progress) -> RunRecord | None:
     """The record of this very run, if it is whole and went well."""
     result = _readable(folder, progress, then="It is made again now.")
-    return result if result and result.status == "ok" and _is_of(result, spec, fingerprint) else None
+    return result if result and result.status == "ok" and is_of(result, spec, fingerprint) else None
 
 
 def _readable(folder: Path, progress: Progress, then: str = "It is left aside.") -> RunRecord | None:

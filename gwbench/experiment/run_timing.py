@@ -113,7 +113,7 @@ def trial_seconds(
             if step is not None:
                 spent, saved = step
                 batches = shape.sizes["train"] // spec.training.batch_size
-                trained = spec.training.epochs * batches * spec.training.batch_size
+                trained = spec.steps(batches) * spec.training.batch_size
                 seconds["pretrain"] = spent / tried * trained / process_group.size
                 kept = round(saved / tried * spec.training.batch_size / process_group.size)
         if forward is not None and not (spec.baseline and spec.trains):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from gwbench.experiment import environment
 from gwbench.experiment.construction import is_out_of_memory, settings_to_lower, too_large
 from gwbench.experiment.data_cache import DataCache
+from gwbench.experiment.determinism import deterministic_algorithms
 from gwbench.experiment.device_sharing import refuse_sharing
+from gwbench.experiment.extension import extended_spec, refuse_names
 from gwbench.experiment.loggers import AsyncLogger, check_loggers
 from gwbench.experiment.record import RunRecord, write_predictions
 from gwbench.experiment.recorder import RunRecorder
 from gwbench.experiment.refusal import SettingsRefusedError
+from gwbench.experiment.resolve_spec import resolve_spec
 from gwbench.experiment.run_directory import (
     CHECKPOINTS,
     directory_of,
@@ -26,6 +30,7 @@ from gwbench.experiment.run_directory import (
     set_aside,
     sweep,
 )
+from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import REGISTRY
 from gwbench.training import distributed
@@ -36,129 +41,10 @@ from gwbench.utils.matplotlib_import import settle_backend
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores
+    from gwbench.experiment.encoder_source import Whose
     from gwbench.utils.progress import Progress
 
 DEFAULT_OUT = "runs"
-
-BATCH_SIZE = "training.batch_size"
-"""The setting that a small try lowers where it is not given."""
-
-
-def run(
-    *,
-    encoder: str | None = None,
-    objective: str | None = None,
-    pairing: str | None = None,
-    augmentations: Sequence[str] = (),
-    baseline: str | None = None,
-    dataset: str | None = None,
-    task: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    encoder_groups: str = "shared",
-    seed: int = 0,
-    data_seed: int = 0,
-    limit: int | None = None,
-    precision: str = "auto",
-    device: str = "auto",
-    devices: int = 1,
-    num_nodes: int = 1,
-    plugins: Sequence[str] = (),
-    out: str | Path = DEFAULT_OUT,
-    cache: str | Path | None = None,
-    workers: int | None = None,
-    loggers: Sequence[str] = (),
-    rerun: bool = False,
-    progress: Progress | None = None,
-) -> RunRecord:
-    """Pre-train an encoder without labels, probe it with few, and record what came of it.
-
-        record = gwbench.run()
-        record.auc, record.metrics.auc.low, record.metrics.auc.high
-
-    The same call twice does the work once: the second returns the first's record.
-
-    Args:
-        encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default".
-        baseline: a baseline's name; then it gives the scores, and nothing is pre-trained unless it starts from there.
-        task: what is predicted from frozen embeddings; by default whether a window holds a signal.
-        settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
-        encoder_groups: "shared", "each", groups of detectors with an encoder each, such as "H1,L1|V1", or "network" for
-            an encoder that sees all detectors at once.
-        seed: of labels, weights, batches and views.
-        data_seed: of simulated data and of splits.
-        limit: a small try: at most so many windows of each split, and batches no larger. It is a run of its own, on
-            data of their own, and never ranks beside the run on all windows.
-        precision: "fp32", "bf16", or "auto" for bf16 where the processor computes in it.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        devices: how many GPUs, or processes on a CPU, share each batch of pre-training; it is the same run on any.
-        num_nodes: machines with so many devices each; torchrun or SLURM starts the same run on all of them.
-        plugins: files or modules that register further plugins.
-        out: folder that gets one folder per run.
-        cache: folder of generated data; by default the user's cache folder.
-        workers: threads that generate data; by default one per core.
-        loggers: loggers that get the run's figures while it goes on: "csv" and "tensorboard" write into its folder,
-            "wandb" and "mlflow" where their environment variables say; they change nothing about the run.
-        rerun: do it again though it is done.
-        progress: where to report; by default a bar on a terminal, nothing elsewhere.
-
-    Raises:
-        UserError: anything that the caller can mend.
-    """
-    loggers = check_loggers(loggers)
-    settle_backend()
-    progress = progress or progress_bars.default()
-    with progress.task("Load plugins", 1) as step:
-        device = environment.resolve_device(device)
-        process_group = distributed.resolve(devices, num_nodes, device)
-        for source in plugins:
-            REGISTRY.load_source(source)
-        spec = resolve_spec(
-            precision,
-            device,
-            dataset=dataset,
-            encoder=encoder,
-            pairing=pairing,
-            augmentations=augmentations,
-            objective=objective,
-            baseline=baseline,
-            task=task,
-            settings=settings,
-            encoder_groups=encoder_groups,
-            seed=seed,
-            data_seed=data_seed,
-            limit=limit,
-        )
-        step.advance()
-    return run_spec(
-        spec,
-        device=device,
-        process_group=process_group,
-        out=out,
-        cache=cache,
-        workers=workers,
-        loggers=loggers,
-        rerun=rerun,
-        progress=progress,
-        record_refusal=False,
-    )
-
-
-def resolve_spec(precision: str, device: str, *, settings: Mapping[str, Any] | None, **fields: Any) -> RunSpec:
-    """The spec of a run on a device.
-
-    Args:
-        precision: "fp32", "bf16" or "auto".
-        device: "cpu", "cuda", "cuda:N" or "mps".
-        settings, fields: as of `RunSpec.create`.
-
-    Raises:
-        UserError: as of `RunSpec.create`; there is no such precision.
-    """
-    resolved = environment.resolve_precision(precision, device)
-    spec = RunSpec.create(settings=settings, precision=None if precision == "auto" else resolved, **fields)
-    if spec.limit and spec.training and spec.training.batch_size > spec.limit and BATCH_SIZE not in (settings or {}):
-        spec = spec.model_copy(update={"training": spec.training.model_copy(update={"batch_size": spec.limit})})
-    return spec.model_copy(update={"precision": resolved}) if precision == "auto" and spec.trains else spec
 
 
 def run_spec(
@@ -171,6 +57,7 @@ def run_spec(
     workers: int | None = None,
     loggers: Sequence[str] = (),
     rerun: bool = False,
+    mode: RunMode = ORDINARY,
     progress: Progress | None = None,
     data_cache: DataCache | None = None,
     record_refusal: bool = True,
@@ -182,6 +69,7 @@ def run_spec(
         device: "cpu", "cuda", "cuda:N" or "mps".
         process_group: who pre-trains, as `distributed.resolve` gives it; by default this process alone.
         out, cache, workers, loggers, rerun, progress: as of `run`.
+        mode: how it is carried out.
         data_cache: shared by runs that follow one another, in place of `cache` and `workers`.
         record_refusal: whether settings that are refused before anything ran leave a record that says so, as those of
             a suite's cell do.
@@ -190,11 +78,15 @@ def run_spec(
         BusyRunError: another process is at it.
         UserError: anything else that the caller can mend.
     """
+    from gwbench.experiment.transfer import settled
+
     settle_backend()
     progress = progress or progress_bars.default()
     data_cache = data_cache or DataCache(cache, workers)
+    spec = settled(spec)
     process_group = process_group or ProcessGroup()
     refuse_sharing(spec, process_group)
+    mode.check(spec)
     run_here = partial(
         _run_here,
         spec,
@@ -202,19 +94,17 @@ def run_spec(
         out=out,
         loggers=loggers,
         rerun=rerun,
+        mode=mode,
         progress=progress,
         data_cache=data_cache,
         record_refusal=record_refusal,
     )
-    if not process_group.launcher:
-        return run_here(process_group)
-    from gwbench.experiment.launch_external import follow_rank_0, telling_others
+    with deterministic_algorithms(device) if mode.deterministic else nullcontext():
+        if not process_group.launcher:
+            return run_here(process_group)
+        from gwbench.experiment.launch_external import run_as_launched
 
-    with distributed.connected(process_group, device) as connected_group:
-        if not connected_group.is_main:
-            return follow_rank_0(spec, connected_group, device, data_cache)
-        with telling_others(connected_group) as tell:
-            return tell(run_here(connected_group))
+        return run_as_launched(spec, run_here, process_group, device, data_cache)
 
 
 def fail_spec(spec: RunSpec, error: Exception, *, device: str, out: str | Path, data_cache: DataCache) -> None:
@@ -233,6 +123,7 @@ def _run_here(
     out: str | Path,
     loggers: Sequence[str],
     rerun: bool,
+    mode: RunMode,
     progress: Progress,
     data_cache: DataCache,
     record_refusal: bool,
@@ -243,18 +134,19 @@ def _run_here(
     with exclusive(folder):
         done = finished(spec, fingerprint, folder, progress)
         if done and not rerun:
-            unlogged = " Nothing is logged." if loggers else ""
+            unlogged = mode.missing_in(done) + (" Nothing is logged." if loggers else "")
             progress.say(f"This run is done already: {folder}. Use --rerun to do it again.{unlogged}")
             return done
         if rerun:
             set_aside(folder)
         sweep(folder)
-        recorder = RunRecorder(spec, fingerprint, device, folder)
-        # a baseline compares with what was pre-trained; a run that is done again pre-trains again
-        reusable = reusable_runs(spec, fingerprint, folder, progress) if spec.baseline or not rerun else ()
+        recorder = RunRecorder(spec, fingerprint, device, folder, mode)
+        # a baseline compares with what was pre-trained; a run that is done again, or looked at on its way, pre-trains
+        again = (rerun and not spec.baseline) or mode.probe_every
+        reusable = () if again else reusable_runs(spec, fingerprint, folder, progress)
         try:
             with AsyncLogger(progress, loggers, folder, spec) as logged:
-                record = _execute(spec, device, folder, data_cache, process_group, reusable, recorder, logged)
+                record = _execute(spec, device, folder, data_cache, process_group, reusable, recorder, logged, mode)
                 logged.conclude(record)
             remove_checkpoints(folder)
             return record
@@ -280,6 +172,7 @@ def _execute(
     reusable: Iterable[RunRecord],
     recorder: RunRecorder,
     progress: AsyncLogger,
+    mode: RunMode,
 ) -> RunRecord:
     """The method section: data, conditioning, pre-training, scores of the test split, record.
 
@@ -292,6 +185,7 @@ def _execute(
         reusable: finished runs whose pre-trained encoder may serve.
         recorder: times the phases and writes the record.
         progress: where to report and log.
+        mode: how it is carried out.
     """
     with progress.task("Load libraries", 1) as step:
         from gwbench.experiment.checkpoint import save_encoder
@@ -299,18 +193,21 @@ def _execute(
         from gwbench.experiment.keep_scorer import keep_scorer
         from gwbench.experiment.preflight import check_run
         from gwbench.experiment.pretrain_step import pretrained_encoder
+        from gwbench.experiment.transfer import source_encoder
 
         task = spec.build_task()
         step.advance()
 
     data = data_cache.conditioned(spec, progress, recorder.phase, partial(check_run, spec))
-    context = ExperimentContext.create(spec, data, device, progress)
+    context = ExperimentContext.create(spec, data, device, progress, mode)
 
     if spec.training:
         pretrained = pretrained_encoder(context, folder / CHECKPOINTS, process_group, reusable)
         recorder.pretrained(pretrained)
         progress.start_at(pretrained.trained.steps)
         context = context.with_encoder(pretrained.encoder)
+    elif spec.encoder_from:
+        context = context.with_encoder(source_encoder(spec.encoder_from))
 
     test = data.splits.test  # with its labels, which no step before has seen
     labels = len(context.labelled)
@@ -322,8 +219,9 @@ def _execute(
     else:
         with recorder.phase("evaluate") as phase:
             phase.windows = judged
+            assert context.encoder
             scores = context.probe(context.encoder)
-        save_encoder(folder, pretrained.encoder, context.conditioner)
+        save_encoder(folder, context.encoder, context.conditioner)
     keep_scorer(folder, scores, context, recorder.run_id)
 
     metrics = task.metrics(test, scores)

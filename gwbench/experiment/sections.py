@@ -69,7 +69,8 @@ def validated(model: type[M], values: dict[str, Any], prefix: str = "") -> M:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise UserError(f"{prefix}{field}={first['input']!r} is not valid: {reason(error)}.") from None
+        why = reason(error).removeprefix("Value error, ")
+        raise UserError(f"{prefix}{field}={first['input']!r} is not valid: {why}.") from None
 
 
 def sort_settings(

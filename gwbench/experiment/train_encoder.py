@@ -10,6 +10,8 @@ from gwbench import seeds
 from gwbench.contracts import Array, StrainInfo
 from gwbench.errors import in_words
 from gwbench.experiment.context import ExperimentContext
+from gwbench.experiment.extension import training_start
+from gwbench.experiment.objective_file import save_objective
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.preprocessing.noise_source import coloured_noise_factory
 from gwbench.preprocessing.signal_source import simulated_signals_factory
@@ -18,6 +20,7 @@ from gwbench.training.diagnostics import GENERATIVE_TAG, diagnose
 from gwbench.training.distributed import ProcessGroup
 from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import Trained, monitored, pretrain
+from gwbench.training.validation_watch import Validation
 
 
 def train_encoder(
@@ -37,6 +40,7 @@ def train_encoder(
     assert context.spec.training
     process_group = process_group or ProcessGroup()
     device = process_group.device(context.device)
+    start = training_start(context.spec, context.mode.extended_from, encoder)
     method = build_method(context, encoder)
     trained = pretrain(
         method,
@@ -48,9 +52,12 @@ def train_encoder(
         folder=checkpoints,
         progress=context.progress,
         process_group=process_group,
+        validation=_validation(context, process_group, device),
+        start=start,
     )
     if not process_group.is_main:
         return trained
+    save_objective(checkpoints.parent, method.objective)
     begun = time.perf_counter()
     diagnostics = _diagnostics(context, method, device)
     seconds = trained.diagnostics_seconds + time.perf_counter() - begun
@@ -77,6 +84,19 @@ def build_method(context: ExperimentContext, encoder: DetectorEncoder) -> SslMet
         pairing=spec.pairing.build("pairing", info),
         augmentations=[choice.build("augmentation", info) for choice in spec.augmentations],
         objective=objective,
+    )
+
+
+def _validation(context: ExperimentContext, process_group: ProcessGroup, device: str) -> Validation | None:
+    """What rank 0 looks at of the validation split while training goes on; None where nothing is asked for."""
+    assert context.spec.training and context.spec.objective
+    if not process_group.is_main or not (context.mode.probe_every or context.spec.training.stop != "none"):
+        return None
+    return Validation(
+        strain=context.strain["val"],
+        paired=GENERATIVE_TAG not in REGISTRY.get("objective", context.spec.objective.name).tags,
+        probe=lambda encoder: context.probe_on_validation(encoder, device),
+        probe_every=context.mode.probe_every,
     )
 
 

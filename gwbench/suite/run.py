@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from gwbench.suite.executors import Executor, InProcess, Processes
 from gwbench.suite.matrix import Cell, expand
 from gwbench.suite.schedule import Schedule
 from gwbench.suite.schema import Suite, read_suite
+from gwbench.suite.transfers import located
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
@@ -130,13 +131,15 @@ def plan(
     suite = read_suite(path, settings)
     device, precision = _resolve(suite, device, elsewhere=elsewhere)
     matrix = expand(suite, precision)
-    cells = [cell for cell in matrix.cells if _chosen(cell.label, only)]
+    cells = _with_sources([cell for cell in matrix.cells if _chosen(cell.label, only)], matrix.cells)
     if not cells:
         labels = "\n".join(f"  {cell.label}" for cell in matrix.cells[:5]) or "  (none)"
         raise UserError(f"{path}: no cell fits {', '.join(map(repr, only)) or 'the file'}. The first cells:\n{labels}")
     data_cache = DataCache(cache)
     cell_statuses = []
     for cell in cells:
+        if cell.source:
+            cell = replace(cell, spec=located(cell.spec, cell.source, data_cache, out))
         fingerprint = data_cache.fingerprint(cell.spec)
         record = run_directory.find_record(cell.spec, fingerprint, out)
         cell_statuses.append(CellStatus(cell, run_directory.directory_of(cell.spec, fingerprint, out), record))
@@ -221,6 +224,12 @@ class _Bookkeeper:
         else:
             self.result.failed.append((cell, outcome.reason))
         self._display.ended(worker, cell, outcome)
+
+
+def _with_sources(chosen: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:
+    """The chosen cells, in the order of all, with those that pre-train encoders which they probe."""
+    needed = {cell.source.canonical() for cell in chosen if cell.source}
+    return [cell for cell in cells if cell in chosen or (cell.source is None and cell.spec.canonical() in needed)]
 
 
 def _chosen(label: str, only: Sequence[str]) -> bool:

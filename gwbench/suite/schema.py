@@ -8,12 +8,15 @@
     augmentations: [[], [NAME, NAME]]               # every entry is the augmentations of one method: none or several
     objectives: [NAME, ...]
     baselines: [NAME, ...]
+    encoder_from: [NAME, ...]                       # datasets whose encoders are probed on the others: see `transfers`
+    conditioner: refit                              # of these encoders; or run, the source run's own
     tasks: [NAME, ...]                              # predicted from embeddings; by default the default task
     training: {epochs: 5}                           # or a list of such, to compare them
     conditioning: {low: 30}                         # or a list of such
     label_fractions: [0.25]
     seeds: [0, 1, 2]
     data_seeds: [0]
+    budget: equal                                   # or converged, or with a number: see `budget`
     precision: auto                                 # or fp32, or bf16
     overrides:                                      # settings, as of `gwbench run --set`, of some of the cells
       - when: {encoder: NAME}
@@ -28,7 +31,8 @@ Only `datasets` must be there. The suite is the cross product of all lists; a ba
 combination of the parts that it has, so that one without an objective is not run again for every objective.
 
 A condition, under `exclude` or `when`, holds for a cell where all its keys do: dataset, encoder, encoder_groups,
-pairing, augmentation, objective, baseline, task, label_fraction, seed, data_seed, training, conditioning. A plugin
+pairing, augmentation, objective, baseline, task, encoder_from, label_fraction, seed, data_seed, training,
+conditioning. A plugin
 matches by name, or by a mapping of name and parameters as the suite gives them; `augmentation` by any of a cell's; a
 list by any of its entries; null where a cell has none. A setting in `set` of a part that a cell does not have is left
 out of it.
@@ -50,6 +54,7 @@ from gwbench.experiment.choice import Choice
 from gwbench.experiment.sections import SECTIONS, EvaluationSettings, no_setting, read_section
 from gwbench.experiment.spec import PLUGIN_FIELDS
 from gwbench.registry import KINDS
+from gwbench.suite.budget import TrainingBudget
 from gwbench.suite.search_entries import SearchEntry
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
@@ -57,7 +62,7 @@ from gwbench.utils.validation_errors import reason
 
 CONDITIONS = (
     *(*PLUGIN_FIELDS.values(), "encoder_groups"),
-    *("label_fraction", "seed", "data_seed", "training", "conditioning"),
+    *("encoder_from", "label_fraction", "seed", "data_seed", "training", "conditioning"),
 )
 """What a condition may ask about."""
 
@@ -110,6 +115,8 @@ class SuiteFile(FrozenModel):
     augmentations: Annotated[list[Method], Field(min_length=1)] = [[]]
     objectives: list[MatrixEntry] = []
     baselines: list[MatrixEntry] = []
+    encoder_from: list[MatrixEntry] = []
+    conditioner: Literal["refit", "run"] = "refit"
     tasks: list[MatrixEntry] = []
     training: Variants = [{}]
     conditioning: Variants = [{}]
@@ -118,6 +125,7 @@ class SuiteFile(FrozenModel):
     ]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     data_seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    budget: TrainingBudget | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     overrides: list[Override] = []
     exclude: list[Condition] = []
@@ -163,6 +171,8 @@ def read_suite(path: str | Path, settings: Mapping[str, Any] | None = None) -> S
         raise document.error(*_complaint(error)) from None
     for key in settings or {}:
         _check_setting(key)
+    if file.budget:
+        file.budget.require_alone(settings or {})
     _check(file, document)
     return Suite(file, document, settings or {})
 
@@ -188,6 +198,10 @@ def _check(file: SuiteFile, document: Document) -> None:
         field = KINDS[kind].plural
         for position, entry in enumerate(() if KINDS[kind].several else getattr(file, field)):
             _check_entry(kind, entry, (field, position), document)
+    for position, entry in enumerate(file.encoder_from):
+        _check_entry("dataset", entry, ("encoder_from", position), document)
+        if not file.objectives:
+            raise document.error(("encoder_from",), "there is nothing that is pre-trained: list objectives.")
     for position, method in enumerate(file.augmentations):
         for number, entry in enumerate(method):
             _check_entry("augmentation", entry, ("augmentations", position, number), document)
@@ -195,10 +209,14 @@ def _check(file: SuiteFile, document: Document) -> None:
         for position, variant in enumerate(variants):
             place: YamlPosition = (section, position) if (section, position) in document.lines else (section,)
             blamed(variant, place, document, partial(read_section, section))
+            if file.budget and section == "training":
+                blamed(variant, place, document, file.budget.settings)
     for position, override in enumerate(file.overrides):
         for key in override.set:
             try:
                 _check_setting(key)
+                if file.budget:
+                    file.budget.require_alone([key])
             except UserError as error:
                 raise document.error(("overrides", position, "set", key), str(error)) from None
         _check_condition(override.when, ("overrides", position, "when"), document)

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from gwbench.errors import UserError
 from gwbench.training.distributed import ProcessGroup
+from gwbench.training.learning_curve import check_curve
+from gwbench.training.stopping import check_stopper
 from gwbench.training.trainer import weight_groups
 
 if TYPE_CHECKING:
@@ -101,7 +103,8 @@ def check_checkpoint(path: Path, module: pl.LightningModule, epochs: int, batche
         raise UnfitCheckpointError(f"it cannot be read: {type(error).__name__}") from None
     try:
         done = _check_history(content, epochs)
-        _check_counters(content, done, batches)
+        _check_watch(content["callbacks"], module, epochs, done)
+        _check_counters(content, done, min(done * batches, int(getattr(module, "total_steps", done * batches))))
         _check_weights(content["state_dict"], module)
         _check_optimizer(content["optimizer_states"], module)
     except UnfitCheckpointError:
@@ -130,8 +133,16 @@ def _check_history(content: Mapping[str, Any], epochs: int) -> int:
     return len(losses)
 
 
-def _check_counters(content: Mapping[str, Any], done: int, batches: int) -> None:
-    steps = done * batches
+def _check_watch(states: Mapping[str, Any], module: pl.LightningModule, epochs: int, done: int) -> None:
+    """What looked at the validation split, where something did."""
+    problem = check_curve(states["LearningCurve"]["points"]) if "LearningCurve" in states else ""
+    if getattr(module, "schedule", None):
+        problem = problem or check_stopper(states["PlateauStopper"], epochs, done)
+    if problem:
+        raise UnfitCheckpointError(problem)
+
+
+def _check_counters(content: Mapping[str, Any], done: int, steps: int) -> None:
     found = (content["epoch"], content["global_step"], content["callbacks"]["History"]["steps"])
     if found != (done - 1, steps, steps) or not all(type(number) is int for number in found):
         raise UnfitCheckpointError("its counts of epochs and steps contradict each other")

@@ -7,7 +7,7 @@ killed and resumed from its last epoch ends in the same numbers as one left alon
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
 
 from gwbench import seeds
 from gwbench.contracts import Array
@@ -24,11 +23,16 @@ from gwbench.dataloading.prefetch import Batches
 from gwbench.errors import UserError
 from gwbench.training.callbacks import CheckpointSaver, History, MetricLogger, ProgressReporter, diverged
 from gwbench.training.checkpoint_file import agree_on_checkpoint, set_aside
+from gwbench.training.contention import ContentionWatch
 from gwbench.training.distributed import ProcessGroup
 from gwbench.training.distributed.global_batch import GlobalBatchEncoder, GlobalBatchView, disable_gathering
+from gwbench.training.epoch_batches import EpochBatches, IndexedBatches
 from gwbench.training.front_end_cache import FrontEndCache
+from gwbench.training.learning_curve import LearningPoint
 from gwbench.training.method import SslMethod
+from gwbench.training.stopping import DecaySchedule
 from gwbench.training.trainer import adamw, fit, scheduled, weight_groups
+from gwbench.training.validation_watch import TrainingReports, TrainingStart, Validation
 
 if TYPE_CHECKING:
     from gwbench.training.settings import TrainingSettings
@@ -52,6 +56,9 @@ class Trained:
         resumed_from: the epoch that this session went on from, or 0.
         steps: of the optimiser, over all sessions; 0 where another run took them.
         diagnostics: arrays to look at afterwards (`gwbench.training.diagnostics`), where there are any.
+        learning_curve: the probe on validation while training went on; empty where it was not asked for.
+        signals: the unlabelled signals after every epoch, where training may stop by them.
+        stopped: why it ended, where it may stop (`PlateauStopper.outcome`).
     """
 
     loss: list[float]
@@ -62,6 +69,9 @@ class Trained:
     diagnostics_seconds: float = 0.0
     steps: int = 0
     diagnostics: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    learning_curve: list[LearningPoint] = field(default_factory=list)
+    signals: list[dict[str, float]] = field(default_factory=list)
+    stopped: dict[str, Any] | None = None
 
 
 def monitored(strain: ConditionedStrain) -> Tensor:
@@ -80,6 +90,8 @@ def pretrain(
     folder: Path,
     progress: Progress,
     process_group: ProcessGroup | None = None,
+    validation: Validation | None = None,
+    start: TrainingStart | None = None,
 ) -> Trained:
     """Train the method's encoder in place.
 
@@ -97,13 +109,17 @@ def pretrain(
         progress: where to report.
         process_group: the processes that train together, which are connected, and whose number divides the batch; by
             default this one alone.
+        validation: looked at by rank 0 for a learning curve, and for when to stop.
+        start: where training goes on from; by default it begins anew.
 
     Raises:
         UserError: the batch is larger than the data, or the loss is no longer finite.
     """
-    process_group = process_group or ProcessGroup()
-    batches = _batches(method, len(strain), settings, seed, process_group)
-    steps = settings.epochs * len(batches)
+    process_group, start = process_group or ProcessGroup(), start or TrainingStart()
+    batches = _batches(method, len(strain), settings, seed, process_group, start.epochs)
+    steps = settings.steps(len(batches), start.epochs)
+    epochs = -(-steps // len(batches))
+    settings = settings.model_copy(update={"epochs": epochs})
     watched = monitored(strain)
     front_end_cache = FrontEndCache(len(strain), watched.shape[1], device, progress) if method.unchanging else None
     if process_group.size > 1:
@@ -112,38 +128,69 @@ def pretrain(
     checkpoint = folder / CHECKPOINT
 
     def module() -> Pretraining:
-        return Pretraining(method, settings, seed, steps, front_end_cache=front_end_cache, process_group=process_group)
+        made = Pretraining(
+            method,
+            settings,
+            seed,
+            steps,
+            front_end_cache=front_end_cache,
+            process_group=process_group,
+            first_step=start.steps,
+            schedule=_decay_schedule(settings, steps, len(batches)),
+        )
+        start.restore(made.objective)
+        return made
 
-    def train(trained: Pretraining, history: History, resumed: str | None) -> History:
-        reports = [
+    def train(trained: Pretraining, history: History, resumed: str | None) -> TrainingReports:
+        reports = TrainingReports(
+            method,
+            settings,
+            len(batches),
+            trained.schedule,
+            history,
+            start,
+            validation,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+        shown = [
             ProgressReporter(progress, history, steps * settings.batch_size, settings.batch_size),
-            MetricLogger(progress, "pretrain", lambda: _last_epoch(history, settings)),
+            MetricLogger(progress, "pretrain", lambda: _last_epoch(history, settings) | reports.last()),
+            *([ContentionWatch(progress)] if device == "cpu" else []),
         ]
         fit(
             trained,
             IndexedBatches(Batches(strain, batches, device)),
-            epochs=settings.epochs,
+            epochs=epochs,
+            max_steps=steps if settings.windows else -1,
             device=device,
             precision=precision,
             clip=settings.clip,
-            callbacks=[history, *(reports if process_group.is_main else ()), CheckpointSaver(checkpoint)],
+            callbacks=[
+                history,
+                *reports.callbacks,
+                *(shown if process_group.is_main else ()),
+                CheckpointSaver(checkpoint),
+            ],
             folder=folder,
             checkpoint=resumed,
             process_group=process_group,
         )
-        return history
+        return reports
 
     first, history = module(), History(watched)
-    resumed = agree_on_checkpoint(checkpoint, first, settings.epochs, len(batches), progress, process_group)
+    resumed = agree_on_checkpoint(checkpoint, first, epochs, len(batches), progress, process_group)
     fresh = copy.deepcopy(first.state_dict()) if resumed and process_group.size == 1 else None
     try:
-        history = train(first, history, resumed)
+        reports = train(first, history, resumed)
     except Exception as error:
         if fresh is None or history.begun:
             raise
         set_aside(checkpoint, type(error).__name__, progress)  # it could not be restored
         first.load_state_dict(fresh)
-        history = train(module(), History(watched), None)
+        history = History(watched)
+        reports = train(module(), history, None)
     return Trained(
         loss=history.loss,
         collapse=history.collapse,
@@ -152,11 +199,26 @@ def pretrain(
         windows_per_second=_windows_per_second(history, settings),
         resumed_from=history.resumed_from,
         steps=history.steps,
+        learning_curve=reports.curve.points if reports.curve else [],
+        signals=reports.stopper.signals if reports.stopper else [],
+        stopped=reports.stopper.outcome if reports.stopper else None,
     )
 
 
+def _decay_schedule(settings: TrainingSettings, steps: int, batches: int) -> DecaySchedule | None:
+    """The learning rate of a training that may stop, which rises for an epoch at most; None for any other."""
+    if settings.stop == "none":
+        return None
+    return DecaySchedule(warmup=min(int(settings.warmup * steps), batches))
+
+
 def _batches(
-    method: SslMethod, windows: int, settings: TrainingSettings, seed: int, process_group: ProcessGroup
+    method: SslMethod,
+    windows: int,
+    settings: TrainingSettings,
+    seed: int,
+    process_group: ProcessGroup,
+    first_epoch: int,
 ) -> EpochBatches:
     """The positions of every batch.
 
@@ -164,7 +226,7 @@ def _batches(
         UserError: the batch is larger than the data, or smaller than the objective needs.
     """
     require_batch(windows, settings, method.objective.min_batch)
-    return EpochBatches(windows, settings.batch_size, seed, process_group)
+    return EpochBatches(windows, settings.batch_size, seed, process_group, first_epoch)
 
 
 def require_batch(windows: int, settings: TrainingSettings, least: int) -> None:
@@ -194,46 +256,6 @@ def _last_epoch(history: History, settings: TrainingSettings) -> dict[str, float
     return metrics | history.collapse[-1]
 
 
-class EpochBatches(Sampler[Tensor]):
-    """Positions of every batch: a fresh permutation each epoch; the rest that fills no batch is left for another.
-
-    Each process of a process group gets its share of every batch.
-    """
-
-    def __init__(self, size: int, batch_size: int, seed: int, process_group: ProcessGroup | None = None) -> None:
-        self._size, self._batch_size, self._seed, self._epoch = size, batch_size, seed, 0
-        self._team = process_group or ProcessGroup()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return self._size // self._batch_size
-
-    def __iter__(self) -> Iterator[Tensor]:
-        order = torch.randperm(self._size, generator=seeds.torch_generator(self._seed, "batch", self._epoch))
-        for batch in order[: len(self) * self._batch_size].split(self._batch_size):
-            yield batch.chunk(self._team.size)[self._team.rank]
-
-
-class IndexedBatches:
-    """Batches of strain [B, D, T], each with the positions [B] of its windows; a loader as Lightning takes it.
-
-    Attributes:
-        sampler: tells the positions.
-    """
-
-    def __init__(self, batches: Batches) -> None:
-        self._batches, self.sampler = batches, batches.sampler
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(self._batches, self.sampler, strict=True)
-
-
 class Pretraining(pl.LightningModule):
     """The training step, the optimiser and its schedule.
 
@@ -244,6 +266,8 @@ class Pretraining(pl.LightningModule):
         total_steps: of the whole training.
         front_end_cache: where views that do not change find what the encoder's fixed front end makes of them.
         process_group: the processes that train together; where they are several, the encoder is a `GlobalBatchEncoder`.
+        first_step: steps of the run that this training goes on from, so that it draws other views than that one.
+        schedule: of the learning rate where training may stop; by default a warm-up and a cosine.
     """
 
     def __init__(
@@ -254,8 +278,11 @@ class Pretraining(pl.LightningModule):
         total_steps: int,
         front_end_cache: FrontEndCache | None = None,
         process_group: ProcessGroup | None = None,
+        first_step: int = 0,
+        schedule: DecaySchedule | None = None,
     ) -> None:
         super().__init__()
+        self.first_step, self.schedule = first_step, schedule
         self.method = method
         self.encoder = method.encoder
         self.objective = method.objective
@@ -268,7 +295,7 @@ class Pretraining(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Loss of one batch: conditioned strain [B, D, T] and the positions [B] of its windows."""
-        (strain, windows), step = batch, self.global_step
+        (strain, windows), step = batch, self.first_step + self.global_step
         key = (step, self.process_group.rank) if self.process_group.size > 1 else (step,)
         generator = seeds.torch_generator(self.seed, "pairing", *key, device=strain.device)
         a, b = self.method.views(strain, generator)
@@ -289,7 +316,7 @@ class Pretraining(pl.LightningModule):
         self.objective.after_step(self.global_step, self.total_steps)
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, and a linear warm-up followed by a cosine, per step."""
+        """The optimiser and the schedule of its learning rate, per step."""
         from lightly.utils.lars import LARS
 
         groups = weight_groups(self, self.settings.weight_decay)
@@ -298,4 +325,6 @@ class Pretraining(pl.LightningModule):
             if self.settings.optimizer == "adamw"
             else LARS(groups, lr=self.settings.lr, momentum=0.9)
         )
+        if self.schedule:
+            return self.schedule.scheduled(optimizer)
         return scheduled(optimizer, self.settings.warmup, self.total_steps)

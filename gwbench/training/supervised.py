@@ -27,8 +27,8 @@ from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks
 from gwbench.nn.encoder_scorer import EncoderScorer
 from gwbench.nn.linear_head import LinearHead
 from gwbench.training.callbacks import MetricLogger, diverged
+from gwbench.training.epoch_batches import EpochBatches
 from gwbench.training.front_end_cache import FrontEndCache
-from gwbench.training.pretrain import EpochBatches
 from gwbench.training.trainer import adamw, fit, scheduled, weight_groups
 
 if TYPE_CHECKING:

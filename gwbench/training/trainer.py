@@ -79,6 +79,7 @@ def fit(
     folder: Path | None = None,
     checkpoint: str | None = None,
     process_group: ProcessGroup | None = None,
+    max_steps: int = -1,
 ) -> None:
     """Train a module in place.
 
@@ -93,6 +94,7 @@ def fit(
         folder: where Lightning may write.
         checkpoint: to resume from.
         process_group: the processes that train together, which are connected; by default this one alone.
+        max_steps: after which training ends, in the middle of an epoch too; -1 for no limit.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
@@ -100,6 +102,7 @@ def fit(
     with _quiet():
         trainer = pl.Trainer(
             max_epochs=epochs,
+            max_steps=max_steps,
             accelerator="gpu" if device.startswith("cuda") else device.split(":")[0],
             **_processes(device, process_group or ProcessGroup()),
             precision="bf16-mixed" if precision == "bf16" else "32-true",

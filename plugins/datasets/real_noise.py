@@ -57,8 +57,8 @@ GUARD = 0.25
 class RealNoise(Dataset):
     """Windows of real strain from files, half of them with a simulated binary-black-hole signal.
 
-    Files are GWOSC HDF5, plain HDF5 or GWF frames (docs/files.md), of any mix of detectors. Copies are used once.
-    Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments of time
+    Files are GWOSC HDF5, plain HDF5 or GWF frames (docs/how-to/files.md), of any mix of detectors. Copies are used
+    once. Gaps, seconds of bad quality and known events are left out. Train, validation and test take segments of time
     that do not touch, the same for all detectors that observed together. Signals are scaled to a network SNR by the
     PSD measured within about a minute of each window.
 

@@ -120,7 +120,7 @@ def test_every_package_has_its_layer() -> None:
 def test_the_tests_lie_as_the_packages_do() -> None:
     """A folder of tests is one of gwbench, or of what lies beside it; a loose one tests a module that is loose, too."""
     tests = ROOT / "tests"
-    beside = {"architecture", "benchmarks", "crash", "fuzz", "plugins"}
+    beside = {"architecture", "benchmarks", "crash", "docs", "fuzz", "plugins"}
     packages = {path.parent.relative_to(ROOT / "gwbench") for path in CORE if path.name == "__init__.py"}
     packages |= {
         path.parent.relative_to(ROOT).relative_to("plugins") for path in PLUGINS if path.parent.name != "plugins"

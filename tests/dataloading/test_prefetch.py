@@ -12,7 +12,8 @@ import torch
 
 from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.dataloading.prefetch import AHEAD, Batches, ahead
-from gwbench.training.pretrain import EpochBatches, pretrain
+from gwbench.training.epoch_batches import EpochBatches
+from gwbench.training.pretrain import pretrain
 from gwbench.training.settings import TrainingSettings
 from gwbench.utils.progress import Progress
 from tests.dataloading.test_conditioned_split import WINDOWS, data, fitted, kept

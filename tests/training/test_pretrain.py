@@ -14,8 +14,9 @@ from gwbench.dataloading.conditioned_split import ConditionedStrain
 from gwbench.errors import UserError
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.training.collapse import collapse, warning
+from gwbench.training.epoch_batches import EpochBatches
 from gwbench.training.method import SslMethod
-from gwbench.training.pretrain import EpochBatches, Pretraining, Trained, pretrain
+from gwbench.training.pretrain import Pretraining, Trained, pretrain
 from gwbench.training.settings import TrainingSettings
 from gwbench.utils.progress import Progress
 

@@ -97,10 +97,10 @@ def read_strain(path: str | Path, channels: Sequence[str] = (), quality: Sequenc
 def read_strain_series(path: str | Path, channels: Sequence[str] = (), quality: Sequence[str] = ()) -> list[StrainFile]:
     """Read every series of a strain file: one per detector and segment.
 
-    docs/files.md lists the layouts. GWOSC HDF5 (https://gwosc.org/techdetails): `strain/Strain` with `quality` masks
-    and `meta/Detector`. Other HDF5: one-dimensional datasets of numbers that are strain by their names, with a start
-    and a spacing or rate by whatever names. GWF frames: GWOSC's, whose strain and masks are known by name in both
-    generations, or the only channel in the file.
+    docs/how-to/files.md lists the layouts. GWOSC HDF5 (https://gwosc.org/techdetails): `strain/Strain` with
+    `quality` masks and `meta/Detector`. Other HDF5: one-dimensional datasets of numbers that are strain by their
+    names, with a start and a spacing or rate by whatever names. GWF frames: GWOSC's, whose strain and masks are
+    known by name in both generations, or the only channel in the file.
 
     Good data are finite, not exactly zero (how gaps are padded), pass GWOSC's CBC vetoes of category 1 to 3 and
     hold no transient hardware injection.

@@ -12,10 +12,12 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree
 
 from markupsafe import Markup
 
 from gwbench.reporting.escape import plain
+from gwbench.reporting.html.chart_values import LineValues, value_layer
 from gwbench.reporting.html.svg import GRID, INK, QUIET, SERIES, inline_svg
 from gwbench.utils.matplotlib_import import import_matplotlib
 
@@ -32,16 +34,19 @@ COLOUR_MAP = "cividis"
 MARKER = 4.5
 """Size of a line's points, in pixels."""
 
+TEXT, SMALL = 12.0, 11.5
+"""Sizes of text, in CSS pixels where a drawing is shown at its own size, as a phone of 390 pixels does."""
+
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "gwbench",
     "text.parse_math": False,
     "text.color": INK,
     "font.family": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "axes.labelsize": 10.5,
+    "font.size": TEXT,
+    "axes.labelsize": TEXT,
     "axes.labelcolor": INK,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": TEXT,
     "axes.edgecolor": QUIET,
     "axes.facecolor": "none",
     "axes.linewidth": 0.8,
@@ -56,19 +61,22 @@ STYLE: dict[Any, Any] = {
     "image.cmap": COLOUR_MAP,
     "xtick.color": QUIET,
     "ytick.color": QUIET,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
     "lines.linewidth": 1.8,
     "lines.markersize": MARKER,
     "legend.frameon": False,
-    "legend.fontsize": 10,
+    "legend.fontsize": SMALL,
 }
 
 DPI = 160
 """Of what is rasterised."""
 
-WIDTH, HEIGHT = 440.0, 300.0
-"""CSS pixels: a phone shows all of it, and text at nine pixels or more."""
+WIDTH, HEIGHT = 360.0, 270.0
+"""CSS pixels of a drawing: a phone of 390 pixels shows it at its own size, a desktop three beside each other."""
+
+WIDE = 584.0
+"""CSS pixels of a drawing with names beside it, of which a desktop shows two beside each other; a phone has another."""
 
 POWERS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 """Figures and minus sign as exponents."""
@@ -128,6 +136,7 @@ class Chart:
         description: what is seen, and how to read it: one or two sentences, also for those who cannot see it.
         svg: the drawing.
         key: what its lines are, below the figure.
+        narrow: the same laid out for a phone, where `svg` is too wide for one.
     """
 
     name: str
@@ -135,28 +144,62 @@ class Chart:
     description: str
     svg: Markup
     key: Sequence[KeyEntry] = ()
+    narrow: Markup | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a figure is drawn in one size.
+
+    Attributes:
+        draw: draws into axes. Its text is shown as it is, without mathematics and without control characters. What has
+            many points is drawn with `rasterized=True`, in a colour that serves both themes. It returns the axes that
+            `values` are of, where it makes others than those given.
+        values: what its points say to those who ask.
+        width, height: CSS pixels.
+    """
+
+    draw: Callable[[Axes], Axes | None]
+    values: Sequence[LineValues] = ()
+    width: float = WIDTH
+    height: float = HEIGHT
 
 
 def chart(
-    draw: Callable[[Axes], None],
+    draw: Callable[[Axes], Axes | None],
     *,
     title: str,
     description: str,
-    width: float = WIDTH,
     height: float = HEIGHT,
     key: Sequence[KeyEntry] = (),
+    values: Sequence[LineValues] = (),
+) -> Chart:
+    """A figure with its caption, in one size for phones and desktops.
+
+    Args:
+        draw, values, height: as of `Drawing`.
+        title, description, key: as of `Chart`.
+    """
+    return chart_of(Drawing(draw, values, height=height), title=title, description=description, key=key)
+
+
+def chart_of(
+    drawing: Drawing, narrow: Drawing | None = None, *, title: str, description: str, key: Sequence[KeyEntry] = ()
 ) -> Chart:
     """A figure with its caption.
 
     Args:
-        draw: draws into axes. Its text is shown as it is, without mathematics and without control characters. What has
-            many points is drawn with `rasterized=True`, in a colour that serves both themes.
+        drawing: how it is drawn.
+        narrow: how it is drawn for a phone, where `drawing` is wider than that.
         title, description, key: as of `Chart`.
-        width, height: CSS pixels.
     """
-    svg = _as_svg(draw, width, height)
+    svg, values = _draw(drawing)
     name = "c" + hashlib.sha256(f"{title}\0{description}\0{svg}".encode()).hexdigest()[:10]
-    return Chart(name, title, description, inline_svg(svg, name), key)
+    second = None
+    if narrow is not None:
+        text, layer = _draw(narrow)
+        second = inline_svg(text, f"{name}n", caption=name, values=layer)
+    return Chart(name, title, description, inline_svg(svg, name, values=values), key, second)
 
 
 def key(entries: Iterable[tuple[str, Series]], *, markers: bool = False) -> list[KeyEntry]:
@@ -185,13 +228,13 @@ def _sample(look: Series, markers: bool) -> Markup:
             place = style.get_transform() + Affine2D().scale(MARKER).translate(15, 6)
             axes.add_patch(PathPatch(style.get_path().transformed(place), color=look.color, clip_on=False))
 
-    return inline_svg(_as_svg(draw, 30, 12, layout=None), "", hidden=True)
+    return inline_svg(_draw(Drawing(draw, width=30, height=12), layout=None)[0], "", hidden=True)
 
 
-def _as_svg(
-    draw: Callable[[Axes], None], width: float, height: float, layout: Literal["constrained"] | None = "constrained"
-) -> str:
-    """The drawing as matplotlib writes it, whatever the user's settings of matplotlib are."""
+def _draw(
+    drawing: Drawing, layout: Literal["constrained"] | None = "constrained"
+) -> tuple[str, ElementTree.Element | None]:
+    """The drawing as matplotlib writes it, whatever the user's settings of matplotlib are, and its values."""
     mpl = import_matplotlib()
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -202,18 +245,20 @@ def _as_svg(
         mpl.rcParams.update(STYLE)
         # The browser has other fonts: what DejaVu lacks is drawn all the same.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        figure = Figure(figsize=(width / 72, height / 72), layout=layout)
+        figure = Figure(figsize=(drawing.width / 72, drawing.height / 72), layout=layout)
         FigureCanvasSVG(figure)
-        draw(figure.add_subplot())
+        given = figure.add_subplot()
+        axes = drawing.draw(given) or given
         _plain_text(figure)
         figure.savefig(stream, format="svg", dpi=DPI, metadata={"Date": None})
-    return stream.getvalue()
+        values = value_layer(axes, drawing.values, drawing.width, drawing.height) if drawing.values else None
+    return stream.getvalue(), values
 
 
 def _plain_text(figure: Figure) -> None:
     """Text without control characters, and powers of ten without mathematics."""
     from matplotlib.text import Text
-    from matplotlib.ticker import FuncFormatter, LogFormatter
+    from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator
 
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
@@ -221,7 +266,12 @@ def _plain_text(figure: Figure) -> None:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             if isinstance(axis.get_major_formatter(), LogFormatter):
-                axis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
+                low, high = axis.get_view_interval()
+                if low > 0 and high < 10 * low:  # too short for two powers of ten
+                    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+                else:
+                    axis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
                 axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 

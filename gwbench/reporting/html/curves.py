@@ -20,6 +20,7 @@ from gwbench.evaluation.statistics import (
     signals_found,
     threshold_at_fpr,
 )
+from gwbench.reporting.html.chart_values import LineValues, ValuePoint, spread_evenly
 from gwbench.reporting.records.predictions import Predictions
 
 PER_DECADE = 24
@@ -116,6 +117,25 @@ def efficiency(runs: Sequence[Predictions], fpr: float) -> Curve | None:
     shares = np.array([[each[inside].mean() for inside in members] for each in above])
     medians = np.array([np.median(snr[inside]) for inside in members])
     return _mean_with_band(medians, shares, np.array([len(inside) for inside in members]))
+
+
+def curve_values(name: str, curve: Curve, at: str) -> LineValues:
+    """What a curve says at points that are spread along it.
+
+    Args:
+        name: of the curve.
+        curve: with its interval.
+        at: a format of x and what is there, such as "FPR {:.3g}, TPR".
+    """
+    texts = [
+        ValuePoint(
+            float(curve.x[place]),
+            float(curve.mean[place]),
+            f"{at.format(curve.x[place])} {curve.mean[place]:.3f} [{curve.low[place]:.3f}, {curve.high[place]:.3f}]",
+        )
+        for place in spread_evenly(len(curve.x))
+    ]
+    return LineValues(name, texts)
 
 
 def _mean_with_band(x: Array, shares: Array, signals: Array) -> Curve:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gwbench.reporting.html.chart_values import LineValues, ValuePoint
 from gwbench.reporting.html.charts import Chart, Series, chart, key, series
-from gwbench.reporting.html.curves import Curve, efficiency, roc
-from gwbench.reporting.html.leaderboard_methods import BOUND, bound_rows, by_mean, method_label
+from gwbench.reporting.html.curves import Curve, curve_values, efficiency, roc
+from gwbench.reporting.html.leaderboard_methods import BOUND, bound_rows, by_mean, estimate_text, method_label
 from gwbench.reporting.html.ranking_charts import critical_differences, ranking_chart
 from gwbench.reporting.html.svg import QUIET
 from gwbench.reporting.leaderboard.columns import method_name
@@ -93,6 +94,13 @@ def _fractions(table: LeaderboardTable, board: Leaderboard) -> Chart | None:
     return chart(
         draw,
         title="Label efficiency",
+        values=[
+            LineValues(
+                method_name(row),
+                [ValuePoint(100 * f, e.mean, f"{100 * f:g} % of the labels, {estimate_text(e)}") for f, e in line],
+            )
+            for row, _, line in lines
+        ],
         description=f"{_which(len(methods), ' with several shares of labels')}{METRICS[board.metric].title} against "
         f"the share of labels: mean over seeds, with its {100 * board.level:g} % interval.",
         key=key(((method_label(row), look) for row, look, _ in lines), markers=True),
@@ -121,6 +129,7 @@ def _rocs(drawn: Sequence[_Drawn], which: str) -> Chart | None:
         "signals, not of the threshold, which rests on few noise windows at the left. Dotted: chance. The axis begins "
         "at one false positive.",
         key=key((method.name, method.look) for method, _ in curves),
+        values=[curve_values(method.name, curve, "FPR {:.3g}, TPR") for method, curve in curves],
     )
 
 
@@ -141,6 +150,7 @@ def _efficiencies(drawn: Sequence[_Drawn], which: str) -> Chart | None:
         description=f"{which}Share of signals found, in bins of equally many signals: mean over seeds, with a "
         "pointwise 95 % band as of the ROC curves.",
         key=key(((method.name, method.look) for method, _ in curves), markers=True),
+        values=[curve_values(method.name, curve, "SNR {:.3g}, found") for method, curve in curves],
     )
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 from gwbench.reporting.html.charts import series
+from gwbench.reporting.html.formatting import count
 from gwbench.reporting.leaderboard.columns import method_name
-from gwbench.reporting.leaderboard.schema import LeaderboardTable, Row
+from gwbench.reporting.leaderboard.schema import Estimate, LeaderboardTable, Row
 
 BOUND = series(7)
 """What floor and ceiling are drawn in."""
-
-CHARACTER = 5.9
-"""Pixels of an average character of a figure's text."""
 
 
 def by_mean(table: LeaderboardTable) -> list[Row]:
@@ -34,9 +32,14 @@ def bounds_of(table: LeaderboardTable) -> list[tuple[str, float]]:
     return [(name, estimate.mean) for name, estimate in rows if estimate]
 
 
-def method_label(row: Row, width: float = math.inf) -> str:
-    """A row's rank and name, cut to so many pixels."""
-    place = f"{row.rank}  " if row.rank else ""
-    name = place + method_name(row)
-    fits = int(min(width / CHARACTER, len(name)))
-    return name if len(name) <= fits else name[: fits - 1] + "…"
+def method_label(row: Row) -> str:
+    """A row's rank and name."""
+    return (f"{row.rank}  " if row.rank else "") + method_name(row)
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """Such as 0.9846, interval 0.9811 to 0.9875, 3 seeds."""
+    interval = (
+        f", interval {estimate.low:.4f} to {estimate.high:.4f}" if None not in (estimate.low, estimate.high) else ""
+    )
+    return f"{estimate.mean:.4f}{interval}, {count(estimate.seeds, 'seed')}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -22,6 +23,12 @@ from gwbench.reporting.escape import plain
 LONGEST = 10_000
 """Characters of a sentence or a command that are shown; no run writes a longer one."""
 
+STYLES = ("style.css", "tables.css", "figures.css")
+"""Of every page, in order: one style element."""
+
+SCRIPTS = ("page.js", "table.js", "columns.js", "values.js")
+"""Of every page, in order: one script element."""
+
 
 def render(template: str | Template, *, title: str, script: str = "", **values: Any) -> str:
     """A whole page.
@@ -29,14 +36,14 @@ def render(template: str | Template, *, title: str, script: str = "", **values: 
     Args:
         template: its name; it extends `page.html.j2`.
         title: of the page, its first heading too.
-        script: JavaScript that this page needs besides `table.js`; it runs when the page has been read.
+        script: JavaScript that this page needs besides `SCRIPTS`; it runs when the page has been read.
         values: what the template shows.
 
     Raises:
         ValueError: the script holds what ends a script element.
     """
-    style = package_file("style.css")
-    scripts = [code for code in (package_file("table.js"), script) if code]
+    style = "".join(map(package_file, STYLES))
+    scripts = [code for code in ("\n".join(map(package_file, SCRIPTS)), script) if code]
     if any("</script" in code.lower() or "<!--" in code for code in scripts):
         raise ValueError("a script must hold neither '</script' nor '<!--'")
     if "</style" in style.lower():
@@ -67,6 +74,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters["prose"] = _prose
+    made.filters["foldable"] = _foldable
     return made
 
 
@@ -78,6 +86,11 @@ def _visible(value: object) -> object:
 def _prose(text: str) -> Markup:
     """A sentence or a command, shown whole."""
     return Markup.escape(plain(text, LONGEST))
+
+
+def _foldable(text: str) -> Markup:
+    """A name with its parameters, which may go on in a new line after a dot, an equals sign or an underscore."""
+    return Markup(re.sub(r"(?<=[^\W\d][.=_])(?=\w)", "<wbr/>", str(Markup.escape(plain(text)))))
 
 
 # --- what is inlined ----------------------------------------------------------------------------------------

@@ -7,27 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gwbench import seeds
 from gwbench.evaluation.metrics import Metrics
+from gwbench.reporting.html.chart_values import LineValues, ValuePoint, bin_points, spread_evenly
 from gwbench.reporting.html.charts import Chart, chart, key, series
-from gwbench.reporting.html.curves import Curve
+from gwbench.reporting.html.curves import Curve, curve_values
+from gwbench.reporting.html.formatting import interval_text
+from gwbench.reporting.html.interval_rows import named_lines
 from gwbench.reporting.html.report_data import FPRS, Histogram
 from gwbench.reporting.html.svg import QUIET
-from gwbench.utils.matplotlib_import import import_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gwbench.reporting.html.embedding_map import EmbeddingMap
-    from gwbench.reporting.html.report_inputs import Correlation, EmbeddingSample, LabelPoint
+    from gwbench.reporting.html.report_inputs import Correlation, LabelPoint
 
 NOISE, SIGNAL = series(0), series(1)
-
-NOISE_POINT, SIGNAL_POINT, UNCOLOURED = "#3f8fd0", "#dd6b2f", "#8b95a1"
-"""Of what is rasterised, and so the same in both themes."""
-
-SNR_COLOURS = ("plasma", 0.12, 0.86)
-"""A map of colours, and the part of it that is seen on white and on black."""
 
 NEGATIVE, POSITIVE = "#2f83c6", "#d9622a"
 """Of correlations of -1 and 1; they fade to nothing at 0, whatever the background."""
@@ -35,7 +29,7 @@ NEGATIVE, POSITIVE = "#2f83c6", "#d9622a"
 DRAWN = 96
 """Dimensions of a matrix that a figure has room for."""
 
-LOW, SQUARE = 230.0, 360.0
+LOW, SQUARE = 210.0, 310.0
 """Heights in CSS pixels, of what has little to show and of what is square."""
 
 
@@ -65,6 +59,7 @@ def roc_log(curve: Curve, metrics: Metrics) -> Chart:
         description=f"Signals found at few false alarms, from one in {metrics.n_noise:,} noise windows on. Band: "
         "pointwise 95 % Clopper-Pearson intervals, from the scatter of test signals, not of the threshold, which rests "
         "on few noise windows at the left. Dashed: chance.",
+        values=[curve_values("", curve, "FPR {:.3g}: TPR")],
     )
 
 
@@ -86,6 +81,7 @@ def roc_linear(curve: Curve, metrics: Metrics) -> Chart:
         title="ROC curve, linear",
         description="The same curve in the axes in which its area is the AUC, the probability that a signal outscores "
         "a noise window. Interval of the area: DeLong, 95 %.",
+        values=[curve_values("", curve, "FPR {:.3g}: TPR")],
     )
 
 
@@ -113,6 +109,7 @@ def efficiency_chart(curves: Mapping[float, Curve], metrics: Metrics) -> Chart:
         description=f"The share of signals found at a fixed false-positive rate: {int(bins.sum()):,} signals in "
         f"{len(bins)} bins of about equal count, each at its median SNR, with 95 % Clopper-Pearson intervals.{crosses}",
         key=key([(f"FPR {rate:g}", look) for look, rate in zip(looks, curves, strict=True)], markers=True),
+        values=[curve_values(f"FPR {rate:g}", curve, "SNR {:.3g}, found") for rate, curve in curves.items()],
     )
 
 
@@ -125,11 +122,7 @@ def score_chart(histogram: Histogram, thresholds: Mapping[float, float]) -> Char
         for counts, look in ((histogram.noise, NOISE), (histogram.signal, SIGNAL)):
             axes.stairs(counts, histogram.edges, baseline=0.6, fill=True, color=look.color, alpha=0.22, linewidth=0)
             axes.stairs(counts, histogram.edges, baseline=0.6, **look.line, linewidth=1.4)
-        for number, (rate, threshold) in enumerate(thresholds.items()):
-            if histogram.edges[0] <= threshold <= histogram.edges[-1]:
-                axes.axvline(threshold, color=QUIET, linestyle=(0, (2, 2)), linewidth=1)
-                axes.annotate(f"FPR {rate:g}", (threshold, 1), (4, -10 - 12 * number), textcoords="offset points",
-                              xycoords=("data", "axes fraction"), fontsize=9, color=QUIET)  # fmt: skip
+        named_lines(axes, [(f"FPR {rate:g}", threshold) for rate, threshold in thresholds.items()])
 
     more = f" {histogram.infinite} infinite scores are left out." if histogram.infinite else ""
     return chart(
@@ -138,6 +131,10 @@ def score_chart(histogram: Histogram, thresholds: Mapping[float, float]) -> Char
         description="Test windows by score; counts are logarithmic. Dashed: the thresholds that let the named share "
         f"of noise windows pass.{more}",
         key=key([("noise", NOISE), ("signal", SIGNAL)]),
+        values=[
+            LineValues(name, bin_points(counts, histogram.edges, "windows"))
+            for name, counts in (("noise", histogram.noise), ("signal", histogram.signal))
+        ],
     )
 
 
@@ -167,6 +164,19 @@ def label_efficiency(points: Sequence[LabelPoint]) -> Chart:
         title="What labels are worth",
         description="ROC-AUC of this run (circle) and of those beside it that share its method, data and seed and "
         "differ in the share of labels alone, with DeLong's 95 % intervals.",
+        values=[
+            LineValues(
+                "",
+                [
+                    ValuePoint(
+                        point.labelled,
+                        point.auc.value,
+                        f"{point.labelled:,} labelled windows: ROC-AUC {interval_text(point.auc, 4)}",
+                    )
+                    for point in points
+                ],
+            )
+        ],
     )
 
 
@@ -184,10 +194,14 @@ def per_epoch(values: Sequence[float], title: str, description: str, label: str,
         if positive and max(values) > 100 * min(values):
             axes.set_yscale("log")
         elif warn is not None:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.06 * max(*values, warn))
             axes.axhline(warn, color=SIGNAL.color, linestyle=(0, (2, 2)), linewidth=1.2)
 
-    return chart(draw, title=title, description=description, height=LOW)
+    points = [
+        ValuePoint(place + 1, values[place], f"epoch {place + 1}: {label} {values[place]:.5g}")
+        for place in spread_evenly(len(values), 60)
+    ]
+    return chart(draw, title=title, description=description, height=LOW, values=[LineValues("", points)])
 
 
 def correlation_chart(correlation: Correlation, description: str) -> Chart:
@@ -204,78 +218,13 @@ def correlation_chart(correlation: Correlation, description: str) -> Chart:
         picture = axes.imshow(shown, cmap=colours, vmin=-1, vmax=1, interpolation="none")
         axes.grid(visible=False)
         axes.set(xlabel="dimensions of the second view", ylabel="dimensions of the first view", xticks=[], yticks=[])
-        _plain_colour_bar(axes.figure.colorbar(picture, ax=axes, ticks=[-1, -0.5, 0, 0.5, 1]))
+        plain_colour_bar(axes.figure.colorbar(picture, ax=axes, ticks=[-1, -0.5, 0, 0.5, 1]))
 
     drawn = f" The picture shows {len(chosen)} dimensions." if len(chosen) < size else ""
     return chart(draw, title="Cross-correlation of two views", description=description + drawn, height=SQUARE)
 
 
-# --- embeddings ---------------------------------------------------------------------------------------------
-
-
-def embedding_charts(plane: EmbeddingMap, shown: EmbeddingSample) -> list[Chart]:
-    """Embeddings in two dimensions by label and, where SNRs are known, by SNR."""
-    # Neither class is drawn on top of the other.
-    order = seeds.numpy_generator(0, "diagnostics", 1).permutation(len(shown.label))
-    points, is_signal = plane.points[order], shown.label[order] == 1
-    snr = shown.snr[order].astype(np.float64)
-    reach = np.percentile(plane.points, [0.2, 99.8], axis=0)  # a few far away do not press the rest together
-    margin = 0.04 * (reach[1] - reach[0])
-    limits = {"xlim": (reach[0, 0] - margin[0], reach[1, 0] + margin[0]),
-              "ylim": (reach[0, 1] - margin[1], reach[1, 1] + margin[1])}  # fmt: skip
-    dots: dict[str, Any] = {"s": 9, "linewidths": 0, "rasterized": True}
-    axis = [f"component {number} ({100 * share:.0f} % of the variance)" for number, share in enumerate(plane.share, 1)]
-
-    def frame(axes: Axes) -> None:
-        axes.set(**limits, xlabel=axis[0], ylabel=axis[1])
-        axes.tick_params(labelleft=False, labelbottom=False, length=0)
-
-    def by_label(axes: Axes) -> None:
-        frame(axes)
-        axes.scatter(points[:, 0], points[:, 1], c=np.where(is_signal, SIGNAL_POINT, NOISE_POINT), alpha=0.55, **dots)
-
-    def by_snr(axes: Axes) -> None:
-        frame(axes)
-        known = is_signal & np.isfinite(snr)
-        axes.scatter(points[~is_signal, 0], points[~is_signal, 1], c=UNCOLOURED, alpha=0.22, **dots)
-        low, high = np.percentile(snr[known], [0, 98])
-        picture = axes.scatter(points[known, 0], points[known, 1], c=snr[known], cmap=_part(*SNR_COLOURS), vmin=low,
-                               vmax=max(high, low + 1e-6), alpha=0.8, **dots)  # fmt: skip
-        bar = axes.figure.colorbar(picture, ax=axes, label="optimal network SNR")
-        _plain_colour_bar(bar)
-
-    many = f"{len(shown.label):,} of the {shown.of:,}" if len(shown.label) < shown.of else f"The {shown.of:,}"
-    charts = [
-        chart(
-            by_label,
-            title="Embeddings by label",
-            description=f"{many} test windows' embeddings, standardised, in the plane of their first two principal "
-            "components; the labels only colour the points.",
-            key=key([("noise", NOISE), ("signal", SIGNAL)], markers=True),
-            height=330,
-        )
-    ]
-    if (is_signal & np.isfinite(snr)).any():
-        charts.append(
-            chart(
-                by_snr,
-                title="Embeddings by SNR",
-                description="The same plane; signals by their optimal network SNR, noise windows in grey.",
-                height=330,
-            )
-        )
-    return charts
-
-
-def _part(name: str, low: float, high: float) -> Any:
-    """A part of a map of colours."""
-    mpl = import_matplotlib()
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap(mpl.colormaps[name](np.linspace(low, high, 64)))
-
-
-def _plain_colour_bar(bar: Any) -> None:
+def plain_colour_bar(bar: Any) -> None:
     """A scale of colours without a frame, as a picture instead of a path for every colour."""
     bar.outline.set_visible(False)
     bar.solids.set_rasterized(True)

@@ -14,11 +14,12 @@ import numpy as np
 from gwbench import seeds
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Array
-from gwbench.evaluation.statistics import Interval, auc
+from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord
 from gwbench.reporting.records.entry import EntryReader, load_scored
 from gwbench.reporting.records.method import method_of
 from gwbench.reporting.records.predictions import Predictions, read_predictions
+from gwbench.reporting.records.recompute import disagreements
 from gwbench.utils.untrusted_arrays import open_archive, read_array, read_header
 from gwbench.utils.untrusted_files import MIB, UnusableError
 
@@ -27,9 +28,6 @@ POINTS = 4000
 
 WIDEST, LARGEST, BLOCK = 2**16, 4096 * MIB, 4 * MIB
 """Features of an embedding; bytes of all of them that are read, and of those in memory at once."""
-
-ROUNDING = 1e-9
-"""By how much an AUC may differ that is computed again."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _read(record: RunRecord, folder: Path) -> RunFiles:
         predictions = _predictions(record, folder)
         embedded = _embedded(record, folder)
     else:
-        missing["predictions"] = f"the folder holds no {PREDICTIONS}"
+        missing["predictions"] = f"the folder holds no {PREDICTIONS}, so that the figures of the record are not checked"
     correlation = None
     if record.training:
         try:
@@ -128,17 +126,10 @@ def _read(record: RunRecord, folder: Path) -> RunFiles:
 
 
 def _predictions(record: RunRecord, folder: Path) -> Predictions:
-    metrics = record.metrics
-    assert metrics
     predictions = read_predictions(folder, _windows(record))
-    try:
-        again = auc(predictions.label, predictions.score)
-    except UserError as error:
-        raise UnusableError(f"{PREDICTIONS} gives no ROC curve: {error}") from None
-    if abs(again - metrics.auc.value) > ROUNDING:
-        raise UnusableError(
-            f"{PREDICTIONS} belongs to another run: its AUC is {again:.6f}, the record's {metrics.auc.value:.6f}"
-        )
+    first = next(disagreements(record, predictions), None)
+    if first is not None:
+        raise UnusableError(f"{PREDICTIONS} belongs to another run: {first}")
     return predictions
 
 

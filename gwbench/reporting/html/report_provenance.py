@@ -29,9 +29,11 @@ def method(record: RunRecord) -> ReportSection:
             views += f" and the augmentations {', '.join(choice.name for choice in spec.augmentations)}"
         trained += (
             f" The encoder {spec.encoder.name} ({_encoders(record)}) was pre-trained for "
-            f"{count(spec.training.epochs, 'epoch')} on {data.sizes.get('train', 0):,} training windows without "
+            f"{count(_epochs(record), 'epoch')} on {data.sizes.get('train', 0):,} training windows without "
             f"their labels: {views} made two views of every window, and the loss was that of {spec.objective.name}."
         )
+        if spec.extends:
+            trained += f" That went on from run {spec.extends.run_id}, after its {spec.extends.epochs} epochs."
         if "pretrained_by" in record.details:
             trained += f" That pre-training is the one of run {record.details['pretrained_by']}, which was taken over."
     if spec.baseline:
@@ -50,6 +52,11 @@ def method(record: RunRecord) -> ReportSection:
         "were scored once."
     )
     return ReportSection("What was run", paragraphs=[trained, evaluated], command=record.command)
+
+
+def _epochs(record: RunRecord) -> int:
+    """Epochs of pre-training, as many as there were."""
+    return len(record.training.loss) if record.training else 0
 
 
 def _encoders(record: RunRecord) -> str:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from gwbench.evaluation.statistics import threshold_at_fpr
 from gwbench.reporting.html import curves, report_charts, report_data
+from gwbench.reporting.html.embedding_charts import embedding_charts
 from gwbench.reporting.html.embedding_map import principal_map
 from gwbench.reporting.html.formatting import interval_text
 from gwbench.reporting.html.report_inputs import Correlation, RunFiles
 from gwbench.reporting.html.report_section import Fact, ReportSection
 from gwbench.reporting.html.tables import HtmlTable, TableCell, TableColumn, TableRow
+from gwbench.reporting.training_length import length_notes
 from gwbench.training.collapse import LEAST_RANK, LEAST_SPREAD
 
 if TYPE_CHECKING:
@@ -151,6 +153,7 @@ def pretraining(files: RunFiles) -> ReportSection | None:
         charts.append(report_charts.correlation_chart(files.correlation, _redundancy(files.correlation)))
     else:
         notes.append(f"No cross-correlation matrix: {files.missing['correlation']}.")
+    notes += length_notes(files.record)
     if training.resumed_from:
         notes.append(f"Training was interrupted, and went on after epoch {training.resumed_from}.")
     return ReportSection("Pre-training", "pre-training", note=" ".join(notes), charts=charts)
@@ -184,5 +187,5 @@ def embeddings(files: RunFiles) -> ReportSection | None:
         "Embeddings",
         "embeddings",
         note=f"{which}. Principal components are linear: classes that overlap here may be apart in other directions.",
-        charts=report_charts.embedding_charts(plane, embedded),
+        charts=embedding_charts(plane, embedded),
     )

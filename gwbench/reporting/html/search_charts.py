@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwbench.reporting.html.charts import Chart, chart, key, series
+from gwbench.reporting.html.chart_values import LineValues, ValuePoint, bin_points, spread_evenly
+from gwbench.reporting.html.charts import SMALL, Chart, chart, key, series
 from gwbench.reporting.html.svg import QUIET
 from gwbench.search.reach_record import FoundShare, ReachPoint
 from gwbench.search.record import BackgroundUsed, SearchRecord
@@ -26,6 +27,9 @@ BINS = 40
 YEAR = 365.25 * 86_400.0
 """Seconds of a year, the unit of inverse false-alarm rates."""
 
+CLOSE = 1.3
+"""Rates that are closer by this factor have one tick."""
+
 BY = {
     "snr": ("Found against SNR", "optimal network SNR"),
     "chirp_mass": ("Found against chirp mass", "chirp mass (solar masses)"),
@@ -35,11 +39,15 @@ BY = {
 
 
 def rate_axis(axes: Axes, rates: Sequence[float]) -> None:
-    """A logarithmic axis of false-alarm rates, with a tick at each that is drawn."""
+    """A logarithmic axis of false-alarm rates, with a tick at each that has room for its number."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+    kept: list[float] = []
+    for rate in sorted(set(rates)):
+        if not kept or rate >= CLOSE * kept[-1]:
+            kept.append(rate)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(sorted(set(rates))))
+    axes.xaxis.set_major_locator(FixedLocator(kept))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
 
@@ -66,6 +74,20 @@ def reach_chart(points: Sequence[ReachPoint]) -> Chart:
         title="Distance against false-alarm rate",
         description="Radius of the ball of the sensitive volume; to the left the search is stricter. "
         f"{'Band' if len(rates) > 1 else 'Bar'}: one standard deviation.",
+        values=[
+            LineValues(
+                "",
+                [
+                    ValuePoint(
+                        point.far,
+                        point.distance,
+                        f"{point.far:g} false alarms a month: {point.distance:,.0f} ± {point.distance_error:,.0f} Mpc, "
+                        f"{point.found:,} of {point.injections:,} found",
+                    )
+                    for point in ordered
+                ],
+            )
+        ],
     )
 
 
@@ -99,6 +121,20 @@ def _found(shares: Sequence[FoundShare], title: str, axis: str) -> Chart:
         key=key(
             ((f"{rate:g} false alarms a month", look) for rate, look in zip(rates, looks, strict=True)), markers=True
         ),
+        values=[
+            LineValues(f"{rate:g} a month", [_share_point(s, axis) for s in shares if s.far == rate and s.injections])
+            for rate in rates
+        ],
+    )
+
+
+def _share_point(share: FoundShare, axis: str) -> ValuePoint:
+    """What a bin of injections says."""
+    return ValuePoint(
+        (share.low + share.high) / 2,
+        share.share,
+        f"{axis} {share.low:.4g} to {share.high:.4g}, {100 * share.share:.0f} % of {share.injections:,} found "
+        f"[{100 * share.share_low:.0f}, {100 * share.share_high:.0f}]",
     )
 
 
@@ -131,6 +167,10 @@ def score_histograms(record: SearchRecord) -> Chart | None:
         description="Triggers by score; counts are logarithmic."
         + (" The background is scaled to the time that was searched." if background else ""),
         key=key(entries),
+        values=[
+            LineValues("", bin_points(found, edges, "triggers")),
+            *([] if expected is None else [LineValues("", bin_points(expected, edges, "of the background"))]),
+        ],
     )
 
 
@@ -166,10 +206,9 @@ def cumulative_chart(record: SearchRecord) -> Chart | None:
         axes.set(xscale="log", yscale="log", ylim=(0.3, 2 * counts[-1]))
         axes.set(xlabel="inverse false-alarm rate (years)", ylabel="triggers as rare or rarer")
         if beyond:
-            axes.annotate(
-                f"{beyond} louder than all background", (times[0], beyond), (-8, -13), "data", "offset points",
-                ha="right", fontsize=9, color=QUIET,
-            )  # fmt: skip
+            side, away = ("right", -8) if times[0] > times.min() else ("left", 8)
+            axes.annotate(f"{beyond} louder than all background", (times[0], beyond), (away, -13), "data",
+                          "offset points", ha=side, fontsize=SMALL, color=QUIET)  # fmt: skip
 
     return chart(
         draw,
@@ -177,4 +216,18 @@ def cumulative_chart(record: SearchRecord) -> Chart | None:
         description="Noise alone follows the line, within its band of one standard deviation; signals stand above it."
         + (" Triggers that no background is as loud as are drawn at the background's live time." if beyond else ""),
         key=key([("triggers", FOREGROUND), ("expected of noise", BACKGROUND)]),
+        values=[
+            LineValues(
+                "",
+                [
+                    ValuePoint(
+                        float(times[place]),
+                        float(counts[place]),
+                        f"{counts[place]:,} triggers of {times[place]:.3g} years or more; noise alone "
+                        f"{record.livetime / YEAR / times[place]:.3g}",
+                    )
+                    for place in spread_evenly(len(times))
+                ],
+            )
+        ],
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gwbench.reporting.html.charts import WIDTH, Chart, chart, key, series
-from gwbench.reporting.html.leaderboard_methods import CHARACTER
+from gwbench.reporting.html.chart_values import LineValues, ValuePoint
+from gwbench.reporting.html.charts import Chart, chart, key, series
+from gwbench.reporting.html.interval_rows import IntervalAxis, IntervalRow, interval_chart
 from gwbench.reporting.html.search_charts import rate_axis
-from gwbench.reporting.html.svg import INK, PAPER, QUIET
+from gwbench.reporting.html.svg import INK, QUIET
 from gwbench.reporting.searches.columns import search_name
-from gwbench.reporting.searches.schema import SearchRanking, SearchRow, SearchTable
+from gwbench.reporting.searches.schema import Reach, SearchRanking, SearchTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,31 +32,35 @@ def _distances(table: SearchTable, ranking: SearchRanking) -> Chart | None:
     shown = [(row, row.reach) for row in table.rows if row.reach][:MOST]
     if not shown:
         return None
+    rows = [
+        IntervalRow(
+            name=search_name(row),
+            mean=reach.distance,
+            low=reach.low,
+            high=reach.high,
+            text=f"{_reach_text(reach)}, interval {reach.low:,.0f} to {reach.high:,.0f} Mpc, "
+            f"{reach.found:,} of {reach.injections:,} found",
+            color=QUIET if row.ceiling else series(0).color if row.rank == 1 else INK,
+            name_color=QUIET if row.ceiling else INK,
+            marker="D" if row.ceiling else "o",
+        )
+        for row, reach in shown
+    ]
     ceiling = max((reach.distance for row, reach in shown if row.ceiling), default=None)
-    pitch = 23
-
-    def draw(axes: Axes) -> None:
-        if ceiling is not None:
-            axes.axvline(ceiling, color=QUIET, linewidth=1, linestyle=(0, (4, 2)))
-        for place, (row, reach) in enumerate(shown):
-            y = (place + 0.72) * pitch
-            color = QUIET if row.ceiling else series(0).color if row.rank == 1 else INK
-            axes.annotate(
-                _short(row, WIDTH - 40), (0, y), (2, 8), ("axes fraction", "data"), "offset points", fontsize=9.5,
-                color=QUIET if row.ceiling else INK, va="center",
-                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
-            )  # fmt: skip
-            axes.plot([reach.low, reach.high], [y, y], color=color, linewidth=1.6, solid_capstyle="butt")
-            axes.plot([reach.distance], [y], color=color, marker="D" if row.ceiling else "o", markersize=5)
-        axes.set(ylim=(len(shown) * pitch, 0), yticks=[], xlabel="sensitive distance (Mpc)")
-        axes.spines["left"].set_visible(False)
-
+    lines = [] if ceiling is None else [("ceiling", ceiling)]
     description = (
         f"Distance at {table.at_far:g} false alarms a month, and its {100 * ranking.level:g} % interval. Blue: the "
         "farthest."
     )
     description += " Dashed and grey: the ceiling." if ceiling is not None else ""
-    return chart(draw, title="Sensitive distance", description=description, height=len(shown) * pitch + 71)
+    ends = [end for _, reach in shown for end in (reach.low, reach.high)]
+    pad = 0.04 * (max(ends) - min(ends)) or 1.0
+
+    def prepare(axes: Axes) -> None:
+        axes.set_xlim(min(ends) - pad, max(ends) + pad)
+
+    axis = IntervalAxis("sensitive distance (Mpc)", prepare, lines)
+    return interval_chart(rows, axis, title="Sensitive distance", description=description)
 
 
 def _by_rate(table: SearchTable) -> Chart | None:
@@ -89,6 +94,13 @@ def _by_rate(table: SearchTable) -> Chart | None:
         title="Distance against false-alarm rate",
         description=description,
         key=key(names, markers=True),
+        values=[
+            LineValues(
+                search_name(row),
+                [ValuePoint(r.far, r.distance, f"{r.far:g} a month, {_reach_text(r)}") for r in row.rates if r],
+            )
+            for row in drawn
+        ],
     )
 
 
@@ -114,10 +126,13 @@ def _auc(table: SearchTable) -> Chart | None:
         description="A search works at false-alarm rates of which the AUC says little: the order may differ. Bars: one "
         "standard deviation.",
         key=key(names, markers=True),
+        values=[
+            LineValues(search_name(row), [ValuePoint(auc, reach.distance, f"AUC {auc:.4f}, {_reach_text(reach)}")])
+            for row, auc, reach in drawn
+        ],
     )
 
 
-def _short(row: SearchRow, room: float) -> str:
-    """A search's name in so many pixels."""
-    name, most = search_name(row), int(room / CHARACTER)
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def _reach_text(reach: Reach) -> str:
+    """A distance with its standard deviation."""
+    return f"{reach.distance:,.0f} ± {reach.error:,.0f} Mpc"

@@ -18,17 +18,21 @@ NAMES = {INK: "ink", QUIET: "quiet", GRID: "grid", PAPER: "paper"} | {color: f"s
 DROPPED = {"font-family", "stroke-linejoin"}
 """Properties that the page's style says for all."""
 
-ELEMENTS = {"svg", "g", "path", "use", "text", "tspan", "defs", "clipPath", "rect", "image"}
+ELEMENTS = {"svg", "g", "path", "use", "text", "tspan", "defs", "clipPath", "rect", "image", "circle", "title"}
 """Elements that a drawing may have."""
 
 
-def inline_svg(svg: str, name: str, *, hidden: bool = False) -> Markup:
+def inline_svg(
+    svg: str, name: str, *, hidden: bool = False, caption: str = "", values: ElementTree.Element | None = None
+) -> Markup:
     """A drawing of matplotlib's for the body of a page.
 
     Args:
         svg: as matplotlib writes it.
         name: what its ids begin with.
         hidden: whether it says nothing to those who cannot see it; else its caption names and describes it.
+        caption: what the ids of its caption begin with; by default the name.
+        values: what lies on top of it (`chart_values.value_layer`).
 
     Raises:
         ValueError: the drawing holds an element, an attribute or a reference that could load or run something.
@@ -50,9 +54,12 @@ def inline_svg(svg: str, name: str, *, hidden: bool = False) -> Markup:
     if hidden:
         label = {"aria-hidden": "true"}
     else:
-        label = {"role": "img", "aria-labelledby": f"{name}-t", "aria-describedby": f"{name}-d"}
+        caption = caption or name
+        label = {"role": "img", "aria-labelledby": f"{caption}-t", "aria-describedby": f"{caption}-d"}
     root.attrib.clear()
     root.attrib.update({"viewBox": _view_box(svg), **label})
+    if values is not None:
+        root.append(values)
     for element in root.iter():
         _check(element)
     return Markup(ElementTree.tostring(root, encoding="unicode"))

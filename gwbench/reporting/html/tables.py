@@ -87,6 +87,10 @@ class HtmlTable:
         """The column from which a row's details open."""
         return next((number for number, column in enumerate(self.columns) if column.fixed), None)
 
+    def pins(self, position: int) -> bool:
+        """Whether a column stays in view beside the fixed one: the first, where that one is the second."""
+        return position == 0 and self.opener == 1
+
     @property
     def opens(self) -> bool:
         """Whether any row has details."""

@@ -14,7 +14,8 @@ from gwbench.data.strain_files.pieces import PieceReader, SeriesHeader
 from gwbench.data.strain_files.reading import StrainFile, good_samples, ranges
 from gwbench.errors import UserError
 from gwbench.preprocessing.settings import Conditioning
-from gwbench.reporting.html.charts import COLOUR_MAP, WIDTH, Chart, chart, series
+from gwbench.reporting.html.chart_values import LineValues, ValuePoint, spread_evenly
+from gwbench.reporting.html.charts import COLOUR_MAP, Chart, chart, series
 from gwbench.reporting.html.svg import QUIET
 from gwbench.reporting.strain_plots.file_view import file_plot
 from gwbench.reporting.strain_plots.plots import ENERGY, q_picture
@@ -151,7 +152,7 @@ def _picture(
 ) -> Chart:
     rows = (len(plot.channels) if plot else 0) + (1 if course else 0)
 
-    def draw(axes: Axes) -> None:
+    def draw(axes: Axes) -> Axes:
         spec, figure = axes.get_subplotspec(), axes.figure
         assert spec is not None
         axes.remove()
@@ -166,6 +167,8 @@ def _picture(
         if course:
             _score(panels[-1], course, record)
         panels[-1].set_xlabel(f"time from GPS {trigger.time:.3f} (s)")
+        last: Axes = panels[-1]
+        return last
 
     words = []
     if plot:
@@ -178,9 +181,26 @@ def _picture(
         draw,
         title=f"Trigger {trigger.rank}: score {trigger.score:.2f} at GPS {trigger.time:.3f}",
         description=f"{', and '.join(words)}.",
-        width=WIDTH,
-        height=60 + 120.0 * rows,
+        height=60 + 110.0 * rows,
+        values=_course_values(record, course) if course else (),
     )
+
+
+def _course_values(record: SearchRecord, course: ScoreCourse) -> list[LineValues]:
+    """What the lines of the score's course say."""
+    lines = [("score", course.score)]
+    if course.parts is not None:
+        lines += [(f"score in {name}", part) for name, part in zip(record.strain.detectors, course.parts, strict=True)]
+    return [
+        LineValues(
+            name,
+            [
+                ValuePoint(float(course.times[at]), float(line[at]), f"{line[at]:.3f} at {course.times[at]:+.3f} s")
+                for at in spread_evenly(len(course.times))
+            ],
+        )
+        for name, line in lines
+    ]
 
 
 def _maps(panels: Sequence[Any], plot: StrainPlot) -> None:
@@ -213,7 +233,7 @@ def _score(panel: Any, course: ScoreCourse, record: SearchRecord) -> None:
         for number, (name, part) in enumerate(zip(record.strain.detectors, course.parts, strict=True)):
             look = series(number + 2)
             panel.plot(course.times, part, color=look.color, linestyle=look.dash, linewidth=1.2, label=name)
-        panel.legend(loc="upper left", ncols=4, fontsize=9)
+        panel.legend(loc="upper left", ncols=4)
         top = float(max(course.score.max(), course.parts.max()))
         bottom = float(min(course.score.min(), course.parts.min()))
         panel.set_ylim(bottom, top + 0.35 * (top - bottom or 1.0))

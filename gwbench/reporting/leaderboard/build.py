@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from gwbench.reporting.leaderboard.tags import Tagger
 from gwbench.reporting.records.discover import find_records
 from gwbench.reporting.records.entry import EntryReader, RecordEntry
 from gwbench.reporting.records.method import differing
+from gwbench.utils import progress
+from gwbench.utils.late_progress import late_task
 from gwbench.utils.untrusted_files import UnusableError
 
 
@@ -50,14 +53,41 @@ def _read(roots: Sequence[str | Path]) -> tuple[list[RecordEntry], list[Skipped]
     entries: list[RecordEntry] = []
     skipped: list[Skipped] = []
     reader = EntryReader({name: metric.read for name, metric in METRICS.items() if metric.ranks or metric.field})
-    for path, problem in find_records(roots):
-        try:
-            if problem:
-                raise UnusableError(problem)
-            entries.append(reader.read(path))
-        except UnusableError as error:
-            skipped.append(Skipped(path=path, reason=str(error)))
-    return sorted(entries, key=lambda entry: entry.path), sorted(skipped, key=lambda each: each.path)
+    found = list(find_records(roots))
+    with late_task(progress.default(), "Check records", len(found), "records") as task:
+        for path, problem in found:
+            try:
+                if problem:
+                    raise UnusableError(problem)
+                entries.append(reader.read(path))
+            except UnusableError as error:
+                skipped.append(Skipped(path=path, reason=str(error)))
+            task.advance()
+    entries, odd = _of_the_same_windows(entries)
+    return sorted(entries, key=lambda entry: entry.path), sorted([*skipped, *odd], key=lambda each: each.path)
+
+
+def _of_the_same_windows(entries: Sequence[RecordEntry]) -> tuple[list[RecordEntry], list[Skipped]]:
+    """Refuse records whose test windows have other labels than those of most records on the same data.
+
+    Labels that were changed with the scores give any AUC. Where as many records have one set of labels as the other,
+    nobody can tell which are wrong, and all stay.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        if entry.content_hash and entry.labels:
+            counts[entry.content_hash][entry.labels] += 1
+    kept: list[RecordEntry] = []
+    odd: list[Skipped] = []
+    for entry in entries:
+        known = counts.get(entry.content_hash or "", Counter())
+        most = max(known.values(), default=0)
+        if entry.labels and known[entry.labels] < most:
+            reason = f"the labels of its test windows are not those of {most} other records on the same data"
+            odd.append(Skipped(path=entry.path, reason=reason))
+        else:
+            kept.append(entry)
+    return kept, odd
 
 
 def _nothing(roots: Sequence[str | Path], skipped: Sequence[Skipped]) -> str:

@@ -18,6 +18,7 @@ from gwbench.registry.code_identity import same_code
 from gwbench.reporting.records.entry import load_scored
 from gwbench.reporting.records.method import as_text
 from gwbench.reporting.records.predictions import read_predictions
+from gwbench.reporting.records.recompute import Checked, check_metrics
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.untrusted_files import UnusableError
 
@@ -26,7 +27,7 @@ NOTHING = "-"
 
 
 class Side(FrozenModel):
-    """One of the runs."""
+    """One of the runs; `unchecked` says why its metrics are not checked against its test scores, if they are not."""
 
     folder: str
     run_id: str
@@ -35,6 +36,7 @@ class Side(FrozenModel):
     seed: int
     failed: str | None
     auc: Interval | None
+    unchecked: str | None = None
 
 
 class PairedTest(FrozenModel):
@@ -86,17 +88,17 @@ def compare_runs(run_a: str | Path, run_b: str | Path) -> Comparison:
     """Compare the runs of two folders, or of two record files.
 
     Raises:
-        UserError: there is no record, or it cannot be read.
+        UserError: there is no record, it cannot be read, or its metrics are not those of its test scores.
     """
-    a, b = _load(run_a), _load(run_b)
+    (a, checked_a), (b, checked_b) = _load(run_a), _load(run_b)
     test = untested = None
     try:
         test = _test(a, b)
     except UnusableError as error:
         untested = str(error)
     return Comparison(
-        a=_side(a),
-        b=_side(b),
+        a=_side(a, checked_a),
+        b=_side(b, checked_b),
         test=test,
         untested=untested,
         spec=_differences(_spec(a), _spec(b)),
@@ -106,16 +108,20 @@ def compare_runs(run_a: str | Path, run_b: str | Path) -> Comparison:
     )
 
 
-def _load(run: str | Path) -> RunRecord:
+def _load(run: str | Path) -> tuple[RunRecord, Checked]:
     path = Path(run)
     path = path / RECORD if path.is_dir() else path
     try:
-        return load_scored(path).record
+        record = load_scored(path).record
     except UnusableError as error:
         raise UserError(f"{path} is no record of a run ({error}). Give the folder of a run.") from None
+    try:
+        return record, check_metrics(record)
+    except UnusableError as error:
+        raise UserError(f"{path} is refused: {error}. `gwbench verify` names every such figure.") from None
 
 
-def _side(record: RunRecord) -> Side:
+def _side(record: RunRecord, checked: Checked) -> Side:
     return Side(
         folder=str(record.folder),
         run_id=record.run_id,
@@ -124,6 +130,7 @@ def _side(record: RunRecord) -> Side:
         seed=record.spec.seed,
         failed=None if record.status == "ok" else record.reason or "no reason is recorded",
         auc=record.metrics.auc if record.metrics else None,
+        unchecked=checked.unchecked if record.metrics else None,
     )
 
 

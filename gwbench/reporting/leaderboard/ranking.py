@@ -18,6 +18,7 @@ from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable
 from gwbench.reporting.leaderboard.text_formats import method_fields
 from gwbench.reporting.suffixes import format_of
 from gwbench.utils.files import atomic
+from gwbench.utils.list_text import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,7 @@ def rank(
     Raises:
         UserError: there are no records, or an option names nothing.
     """
-    for source in plugins:
+    for source in names_of(plugins):
         REGISTRY.load_source(source)
     return Ranking(build(runs or ("runs",), Options(metric, sort, group_by, label_fraction)))
 

@@ -222,6 +222,13 @@ def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, tagger: 
             f"The test scores of {len(reader.problems)} runs cannot be read, so that their methods are not compared "
             f"with others and their intervals are wider than need be; the first is {path}: {reason}."
         )
+    unchecked = [run for draft in drafts for each in draft.runs.values() for run in each.values() if run.unchecked]
+    if unchecked:
+        first = min(unchecked, key=lambda run: run.path)
+        yield (
+            f"Not checked: the figures of {len(unchecked)} runs are what their records say, without test scores to "
+            f"work them out again; the first is {first.path}: {first.unchecked}."
+        )
     if any(draft.scored and len(draft.scored.replicates.areas) == 1 for draft in drafts):
         yield (
             "Methods with one seed: their intervals hold the scatter of the test windows alone, and their comparisons "

@@ -12,6 +12,7 @@ from gwbench.evaluation.metrics import Metrics
 from gwbench.experiment.record import Environment, LoadedRecord, PluginUsed, RunRecord, load_record
 from gwbench.registry.code_identity import same_code
 from gwbench.reporting.records.method import Method, method_of
+from gwbench.reporting.records.recompute import check_metrics
 from gwbench.utils.untrusted_files import UnusableError
 
 OF_THE_CELL = ("dataset", "seed", "data_seed", "limit")
@@ -55,6 +56,8 @@ class RecordEntry:
         readings: of the record, by name, as `EntryReader` was asked for them; empty where the run failed.
         hardware: what the times were taken on.
         made_with: versions, commit and machine, by name.
+        unchecked: why its metrics are not checked against its test scores; None where they are, or the run failed.
+        labels: hash of the labels of its test windows; None where they are not known.
     """
 
     path: str
@@ -77,6 +80,8 @@ class RecordEntry:
     readings: Mapping[str, Any]
     hardware: str
     made_with: Mapping[str, str]
+    unchecked: str | None = None
+    labels: str | None = None
 
 
 def load_scored(path: str | Path) -> LoadedRecord:
@@ -107,10 +112,15 @@ class EntryReader:
         self._made_with: dict[str, dict[str, str]] = {}
 
     def read(self, path: str) -> RecordEntry:
-        """What a leaderboard needs of a record; raises as `load_scored` does."""
+        """What a leaderboard needs of a record.
+
+        Raises:
+            UnusableError: as `load_scored`; or its metrics are not those of its test scores.
+        """
         record, document = load_scored(path)
         data, hardware = record.data, record.environment.hardware
         good = record.status == "ok" and record.metrics
+        checked = check_metrics(record, bins=False) if good else None
         return RecordEntry(
             path=path,
             run_id=record.run_id,
@@ -132,6 +142,8 @@ class EntryReader:
             readings={name: read(record) for name, read in self._readings.items()} if good else {},
             hardware=str(hardware.get("accelerator") or f"{hardware.get('processor')}, {hardware.get('cores')} cores"),
             made_with=self._environment(record.environment),
+            unchecked=checked.unchecked if checked else None,
+            labels=checked.labels if checked else None,
         )
 
     def _environment(self, environment: Environment) -> dict[str, str]:

@@ -51,6 +51,10 @@ def method_of(record: RunRecord) -> Method:
         parameters["encoder_groups"] = spec.encoder_groups
     if spec.training or spec.precision != "fp32":  # what trains nothing has a precision all the same
         parameters["precision"] = spec.precision
+    if spec.encoder_from:
+        parameters |= spec.encoder_from.parameters()
+    if spec.extends:
+        parameters["extends"] = f"{spec.extends.epochs} epochs"
     for section in SECTIONS:
         parameters |= {key: value for key, value in settings.items() if key.startswith(section)}
     del parameters["evaluation.label_fraction"]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gwbench.errors import UserError
+from gwbench.utils.gpus import sees_slice, visible_entries, what_is_visible
 from gwbench.utils.memory import MEMORY_VARIABLE, memory_share
 from gwbench.utils.subprocesses import usable_cores
 
@@ -112,6 +113,7 @@ def resolve(devices: int, nodes: int, device: str) -> ProcessGroup:
     if devices * nodes == 1:
         return ProcessGroup()
     launcher, size, rank, local_rank = _launched()
+    _refuse_slices(device)
     own_gpu = launcher is not None and device == "cuda" and devices > 1 and _visible_gpus() == 1
     _check_devices(1 if own_gpu else devices, device)
     if launcher is None and nodes == 1:
@@ -131,6 +133,15 @@ def is_follower(devices: int, nodes: int) -> bool:
     return devices * nodes > 1 and _launched()[2] > 0
 
 
+def _refuse_slices(device: str) -> None:
+    if device == "cuda" and sees_slice():
+        raise UserError(
+            "This process sees a slice of a GPU (MIG), and slices cannot train together: NCCL does not connect "
+            "them. Leave out --devices and --num-nodes; other runs may have the other slices, each with its own "
+            "CUDA_VISIBLE_DEVICES=MIG-..."
+        )
+
+
 def _check_devices(devices: int, device: str) -> None:
     kind, _, number = device.partition(":")
     if number:
@@ -138,7 +149,8 @@ def _check_devices(devices: int, device: str) -> None:
     there = {"cuda": _visible_gpus, "cpu": usable_cores}.get(kind, lambda: 1)()
     if devices > there:
         what = {"cuda": "GPUs", "cpu": "processor cores"}.get(kind, f"{kind} device")
-        raise UserError(f"--devices {devices}: this machine has {there} {what}. Use --devices {there} at most.")
+        seen = f" {what_is_visible()}" if kind == "cuda" and visible_entries() is not None else ""
+        raise UserError(f"--devices {devices}: this machine has {there} {what}.{seen} Use --devices {there} at most.")
 
 
 def check_launch_variables() -> None:

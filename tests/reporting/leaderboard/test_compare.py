@@ -62,8 +62,13 @@ def test_why_there_is_no_test(tmp_path: Path) -> None:
     assert (failed.untested, failed.b.failed, failed.b.auc) == ("run B failed", "ValueError: no", None)
     gone = write_run(tmp_path, folder="gone", predictions=False)
     assert (compare_runs(a, gone).untested or "").startswith("run B: it cannot be opened")
-    np.savez(gone / PREDICTIONS, label=LABEL[::-1], score=scores_of(1.0, 0), snr=LABEL)
+    assert (found := compare_runs(a, gone)).a.unchecked is None and found.b.unchecked == "there is no predictions.npz"
+    with np.load(a / PREDICTIONS) as arrays:  # the same windows, the other way round
+        np.savez(gone / PREDICTIONS, **{name: arrays[name][::-1] for name in arrays.files})
     assert "other labels" in (compare_runs(a, gone).untested or "")
+    np.savez(gone / PREDICTIONS, label=LABEL[::-1], score=scores_of(1.0, 0), snr=LABEL)
+    with pytest.raises(UserError, match=r"gone/record.json is refused: .*ROC-AUC is 0\.\d+ in the record and 0\."):
+        compare_runs(a, gone)
 
 
 def test_no_record_is_the_users_mistake(tmp_path: Path) -> None:

@@ -1,0 +1,200 @@
+"""The second half of `gwbench verify --rerun-probe`: data made again, embedded by the saved encoder, probed anew.
+
+On the machine that made a run the scores come out to the last bit. Another processor or library rounds otherwise, and
+the probe's regularisation, which is chosen on validation, may fall on the next value of its grid; so scores are
+compared by their ranks, which is all that the metrics depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gwbench.contracts import Array, Scores
+from gwbench.errors import UserError
+from gwbench.evaluation.metrics import Metrics
+from gwbench.evaluation.version import PROTOCOL
+from gwbench.experiment import record as files
+from gwbench.experiment.checkpoint import load_encoder
+from gwbench.experiment.context import ExperimentContext
+from gwbench.experiment.data_cache import ConditionedData, DataCache
+from gwbench.experiment.record import RunRecord
+from gwbench.experiment.scorer import load_scorer
+from gwbench.experiment.settings import dotted
+from gwbench.registry import REGISTRY
+from gwbench.sharing.check import Check
+from gwbench.utils.printable import printable
+from gwbench.utils.untrusted_arrays import open_archive, read_array
+from gwbench.utils.untrusted_files import AbsentError, UnusableError
+
+if TYPE_CHECKING:
+    from gwbench.utils.progress import Progress
+
+RANKS = 0.01
+"""Share of all ranks by which a window may move..."""
+
+WINDOWS = 0.01
+"""...but for this share of the windows."""
+
+FIGURE = 2e-3
+"""By which an AUC or an average precision may differ; the order of two windows always may."""
+
+CHUNK = 256
+"""Windows scored at once."""
+
+
+def rerun_checks(record: RunRecord, *, cache: str | Path | None, device: str, progress: Progress) -> Iterator[Check]:
+    """The checks of a finished run that need its data."""
+    try:
+        yield from _rerun(record, DataCache(cache), device, progress)
+    except UserError as error:  # data or a plugin that are not here
+        yield Check(name="rerun", status="not checkable", detail=printable(error, 500))
+    except UnusableError as error:
+        yield Check(name="rerun", status="failed", detail=printable(error, 500))
+
+
+def _rerun(record: RunRecord, data_cache: DataCache, device: str, progress: Progress) -> Iterator[Check]:
+    if record.protocol != PROTOCOL:
+        raise UserError(f"its protocol has version {record.protocol}, and this gwbench {PROTOCOL}")
+    assert record.data is not None
+    spec = record.spec.current()
+    data = data_cache.conditioned(spec, progress)
+    found, wanted = data.splits.content_hash, record.data.content_hash
+    if found != wanted:
+        same = _same_code(record, "dataset")
+        why = f"made again they have the hash {found[:16]}, recorded is {printable(wanted[:16])}"
+        hint = "" if same else "; the dataset's code here is another"
+        yield Check(name="data", status="failed" if same else "not checkable", detail=why + hint)
+        return
+    yield Check(name="data", status="passed", detail=f"made again, they have the hash {found[:16]}")
+    context = ExperimentContext.create(spec, data, device, progress)
+    how, scores = _scores(record, context, data)
+    try:
+        recorded = _recorded_scores(record, len(data.splits.test))
+    except AbsentError:
+        yield Check(name="scores", status="not checkable", detail=f"there is no {files.PREDICTIONS}")
+    else:
+        yield _compare_scores(recorded, np.asarray(scores.test), how)
+        if record.metrics is not None:
+            yield _compare_labels(record, data)
+    metrics = spec.build_task().metrics(data.splits.test, scores)
+    yield _compare_figures(record, metrics, how)
+
+
+def _scores(record: RunRecord, context: ExperimentContext, data: ConditionedData) -> tuple[str, Scores]:
+    """How the test split was scored again, and the scores.
+
+    Raises:
+        UserError: the run has kept nothing to do so with.
+    """
+    assert record.folder is not None
+    folder, spec = Path(record.folder), context.spec
+    if spec.baseline is None:
+        if not (folder / files.WEIGHTS).exists():
+            raise UserError(f"the encoder is not here ({files.WEIGHTS}), so that nothing can be embedded")
+        encoder = load_encoder(folder).encoder
+        return "by a probe on the saved encoder", context.probe(encoder)
+    baseline: Any = REGISTRY.get("baseline", spec.baseline.name).target
+    if not (baseline.trains or baseline.pretrains):
+        return "by the baseline, carried out again", spec.baseline.build("baseline").scores(context)
+    if not (folder / files.SCORER).exists():
+        raise UserError(f"the baseline trains a network, and {files.SCORER} is not here to score with")
+    scorer = load_scorer(folder).scorer.to(context.device)
+    parts, test = [], data.strain["test"]
+    with context.progress.task("Score", len(test), "windows") as task:
+        for start in range(0, len(test), CHUNK):
+            part = test[slice(start, start + CHUNK)]
+            parts.append(scorer(part.to(context.device)).detach().double().cpu().numpy())
+            task.advance(len(part))
+    return "by the saved scorer", Scores(test=np.concatenate(parts))
+
+
+def _recorded_scores(record: RunRecord, n: int) -> Array:
+    """The scores of all test windows, unlabelled ones included."""
+    assert record.folder is not None
+    with open_archive(Path(record.folder) / files.PREDICTIONS) as archive:
+        scores = read_array(archive, "score", 16 * n * 1024)
+        if len(scores) != n:
+            raise ValueError(f"it has {len(scores)} scores, and the test split {n} windows")
+        return scores
+
+
+def _compare_scores(recorded: Array, found: Array, how: str) -> Check:
+    if recorded.shape != found.shape:
+        why = f"the shape of those recorded is {list(recorded.shape)}, made again {list(found.shape)}"
+        return Check(name="scores", status="failed", detail=why)
+    if np.array_equal(recorded, found.astype(recorded.dtype)):
+        return Check(name="scores", status="passed", detail=f"all {len(found):,} are the same, {how}")
+    if recorded.ndim != 1:
+        close = np.isclose(recorded, found, rtol=1e-2, atol=1e-2 * float(np.std(found))).all(axis=1).mean()
+        share, moved = 1.0 - float(close), float("nan")
+    else:
+        shift = np.abs(_ranks(recorded) - _ranks(found))
+        share, moved = float((shift > max(1.0, RANKS * len(found))).mean()), float(shift.max())
+    largest = f"; the largest shift is {moved:g} ranks"
+    detail = (
+        f"{how}: {100 * share:.1f} % of the windows move by more than {100 * RANKS:g} % of the ranks"
+        f"{'' if np.isnan(moved) else largest}"
+    )
+    return Check(name="scores", status="passed" if share <= WINDOWS else "failed", detail=detail)
+
+
+def _ranks(score: Array) -> Array:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(score))
+
+
+def _compare_labels(record: RunRecord, data: ConditionedData) -> Check:
+    assert record.folder is not None
+    test = data.splits.test
+    with open_archive(Path(record.folder) / files.PREDICTIONS) as archive:
+        label, snr = (read_array(archive, name, 16 * len(test)) for name in ("label", "snr"))
+        same = np.array_equal(label, test.label) and np.allclose(snr, test.snr, rtol=1e-5, equal_nan=True)
+    detail = "labels and SNRs of the test windows are those of the data" if same else (
+        "labels or SNRs of the test windows are not those of the data"
+    )  # fmt: skip
+    return Check(name="labels", status="passed" if same else "failed", detail=detail)
+
+
+def _compare_figures(record: RunRecord, metrics: Any, how: str) -> Check:
+    """The figures of scores made again; the nearest neighbours' too, where there are any."""
+    name = "figures again"
+    if isinstance(metrics, Metrics):
+        if record.metrics is None:
+            return Check(name=name, status="failed", detail="the record has figures of another task")
+        pairs = {
+            "ROC-AUC": (record.metrics.auc.value, metrics.auc.value),
+            "average precision": (record.metrics.average_precision, metrics.average_precision),
+        }
+        if record.metrics.knn_auc and metrics.knn_auc:
+            pairs["kNN AUC"] = (record.metrics.knn_auc.value, metrics.knn_auc.value)
+        tolerance = max(FIGURE, 2.0 / max(1, metrics.n_signal * metrics.n_noise))
+        wrong = {each: values for each, values in pairs.items() if abs(values[0] - values[1]) > tolerance}
+    else:
+        values = metrics.model_dump(mode="json") if hasattr(metrics, "model_dump") else dict(metrics)
+        again, recorded = dict(dotted(values)), dict(dotted(record.task_metrics or {}))
+        pairs = {each: (recorded.get(each), value) for each, value in again.items()}  # type: ignore[misc]
+        wrong = {each: values for each, values in pairs.items() if not _close(*values)}
+    told = wrong or pairs
+    detail = f"{how}: " + "; ".join(f"{each} {_text(a)} recorded, {_text(b)} now" for each, (a, b) in told.items())
+    return Check(name=name, status="failed" if wrong else "passed", detail=detail)
+
+
+def _close(a: Any, b: Any) -> bool:
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return bool(np.isclose(a, b, rtol=1e-2, atol=FIGURE, equal_nan=True))
+    return str(a) == str(b)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else printable(value)
+
+
+def _same_code(record: RunRecord, kind: str) -> bool:
+    """Whether the plugin of a kind is here with the code that the record knows."""
+    used = next(each for each in record.plugins if each.kind == kind)
+    return REGISTRY.get(kind, used.name).is_of(used.source_hash)
