@@ -95,8 +95,10 @@ def _short(given: Any) -> str:
 
 def _makes(given: Any) -> bool:
     """Whether it is a function or a class of modules."""
-    return inspect.isfunction(given) or inspect.ismethod(given) or (
-        inspect.isclass(given) and issubclass(given, nn.Module)
+    return (
+        inspect.isfunction(given)
+        or inspect.ismethod(given)
+        or (inspect.isclass(given) and issubclass(given, nn.Module))
     )
 
 
@@ -194,7 +196,7 @@ def _objective(given: Any) -> type[Objective]:
             super().__init__(embed_dim)
             if projector:
                 self.projector = SimCLRProjectionHead(embed_dim, hidden_dim, output_dim)
-            self.criterion = given() if inspect.isclass(given) else copy.deepcopy(given)
+            self.criterion: Any = given() if inspect.isclass(given) else copy.deepcopy(given)
 
         def loss(self, a: Tensor, b: Tensor) -> Tensor:
             """Scalar loss of embeddings [B, embed_dim]."""

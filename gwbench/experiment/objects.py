@@ -92,9 +92,9 @@ def encoder_given(record: RunRecord, encoder: Any) -> Iterator[None]:
     if isinstance(plugin, str):
         plugin = REGISTRY.get("encoder", plugin)
     earlier = used.get(choice.name)
-    if earlier and plugin.given and plugin.given.class_name == earlier.class_name:
-        if plugin.given.source_hash != earlier.source_hash:
-            warnings.warn(f"The code of {earlier.class_name} has changed since the run.", stacklevel=4)
+    now = plugin.given
+    if earlier and now and now.class_name == earlier.class_name and now.source_hash != earlier.source_hash:
+        warnings.warn(f"The code of {earlier.class_name} has changed since the run.", stacklevel=4)
     with REGISTRY.lent([plugin]):
         yield
 
@@ -118,4 +118,3 @@ def python_call(plugins: Iterable[Plugin], settings: Mapping[str, Any], fields: 
     parts += [f"{name}={value!r}" for name, value in fields.items()]
     parts += [f"settings={dict(settings)!r}"] if settings else []
     return f"gwbench.run({', '.join(parts)})  # in Python, with these objects"
-

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gwbench.experiment import environment
 from gwbench.experiment.construction import is_out_of_memory, settings_to_lower, too_large
 from gwbench.experiment.data_cache import DataCache
 from gwbench.experiment.determinism import deterministic_algorithms
 from gwbench.experiment.device_sharing import refuse_sharing
-from gwbench.experiment.extension import extended_spec, refuse_names
-from gwbench.experiment.loggers import AsyncLogger, check_loggers
+from gwbench.experiment.loggers import AsyncLogger
 from gwbench.experiment.record import RunRecord, write_predictions
 from gwbench.experiment.recorder import RunRecorder
 from gwbench.experiment.refusal import SettingsRefusedError
-from gwbench.experiment.resolve_spec import resolve_spec
 from gwbench.experiment.run_directory import (
     CHECKPOINTS,
     directory_of,
@@ -32,8 +29,6 @@ from gwbench.experiment.run_directory import (
 )
 from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
-from gwbench.registry import REGISTRY
-from gwbench.training import distributed
 from gwbench.training.distributed import ProcessGroup
 from gwbench.utils import progress as progress_bars
 from gwbench.utils.files import WRITING, unwritable
@@ -41,7 +36,6 @@ from gwbench.utils.matplotlib_import import settle_backend
 
 if TYPE_CHECKING:
     from gwbench.contracts import Scores
-    from gwbench.experiment.encoder_source import Whose
     from gwbench.utils.progress import Progress
 
 DEFAULT_OUT = "runs"

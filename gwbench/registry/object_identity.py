@@ -2,8 +2,8 @@
 
 The code is that of its classes and functions, and of those that these use by their names, as far as they are written
 outside installed packages: reduced as that of plugins is (`code_identity`), so that comments and layout do not count.
-Where Python keeps no source, as of what was typed into `exec`, the compiled code counts instead, and with it the version
-of Python. The state is every number and text that the object holds: weights, buffers and attributes.
+Where Python keeps no source, as of what was typed into `exec`, the compiled code counts instead, and with it the
+version of Python. The state is every number and text that the object holds: weights, buffers and attributes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def identify(given: Any) -> GivenObject:
     """The identity of an object, a class or a function."""
     walk = _Walk()
     walk.value(given)
-    code = hashlib.sha256("\n".join(f"{name} {each}" for name, each in sorted(walk.code.items())).encode())
     subject = given if _is_code(given) else type(given)
+    written = sorted(walk.code.items()) or [(qualified_name(subject), "installed")]
+    code = hashlib.sha256("\n".join(f"{name} {each}" for name, each in written).encode())
     source = "\n\n".join(walk.sources.values())
     return GivenObject(qualified_name(subject), code.hexdigest(), walk.state.hexdigest(), source[:LONGEST])
 
@@ -131,10 +132,7 @@ class _Walk:
         """A class or function, and what its code names, unless an installed package has it."""
         name = qualified_name(subject)
         self._note(name)
-        if id(subject) in self._seen:
-            return
-        if _is_installed(subject):
-            self.code[name] = "installed"
+        if id(subject) in self._seen or _is_installed(subject):
             return
         self._seen[id(subject)] = subject
         if isinstance(subject, type):
@@ -202,4 +200,5 @@ def _is_installed(subject: Any) -> bool:
 
 def _slots(cls: type) -> tuple[str, ...]:
     slots = vars(cls).get("__slots__", ())
-    return tuple(name for name in ((slots,) if isinstance(slots, str) else slots) if name not in ("__dict__", "__weakref__"))
+    names = (slots,) if isinstance(slots, str) else slots
+    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))

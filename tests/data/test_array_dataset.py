@@ -83,21 +83,20 @@ def test_windows_without_a_label_train_alone_and_do_not_leak_by_their_group() ->
     assert set(np.flatnonzero(labels < 0)) <= set(places["train"])
     groups = np.repeat(np.arange(12), 5)
     places, left_out = assign_splits(labels, groups, 0.2, 0.2, np.random.default_rng(0))
-    assert left_out == sum((labels[groups == g] < 0).sum() for g in set(groups[places["val"]]) | set(groups[places["test"]]))
+    judged = np.isin(groups, groups[np.concatenate([places["val"], places["test"]])])
+    assert left_out == (labels[judged] < 0).sum()
 
 
 def test_splits_that_are_given_stay_as_they_are() -> None:
     strain = {"train": strain_of(20), "val": strain_of(30)[20:], "test": -strain_of(12)}
     labels = {"train": labels_of(20), "val": labels_of(10), "test": labels_of(12)}
-    splits = load(gwbench.ArrayDataset(strain, labels, sample_rate=RATE, detectors=["H1", "L1"], snr={"test": np.ones(12)}))
+    splits = load(dataset(strain, labels, snr={"test": np.ones(12)}))
     assert splits.sizes == {"train": 20, "val": 10, "test": 12}
     np.testing.assert_array_equal(splits.test.snr, 1)
     assert np.isnan(splits.train.snr).all()
 
 
-@pytest.mark.parametrize(
-    "change", ["strain", "label", "snr", "rate", "groups"], ids=["strain", "label", "snr", "rate", "groups"]
-)
+@pytest.mark.parametrize("change", ["strain", "label", "snr", "rate", "groups"])
 def test_every_number_counts_for_the_identity(change: str) -> None:
     strain, labels = strain_of(), labels_of()
     before = dataset(strain, labels).fingerprint()
@@ -106,8 +105,12 @@ def test_every_number_counts_for_the_identity(change: str) -> None:
         strain[59, 1, 63] = np.nextafter(strain[59, 1, 63], 1)
     elif change == "label":
         labels[[0, 1]] = labels[[1, 0]]
+    elif change == "snr":
+        more = {"snr": np.ones(60)}
+    elif change == "rate":
+        more = {"sample_rate": 512.0}
     else:
-        more = {"snr": {"snr": np.ones(60)}, "rate": {"sample_rate": 512.0}, "groups": {"groups": np.arange(60)}}[change]
+        more = {"groups": np.arange(60)}
     assert dataset(strain, labels, **more).fingerprint() != before
 
 

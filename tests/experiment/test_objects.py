@@ -16,7 +16,7 @@ import gwbench
 from gwbench.contracts import Augmentation, InputShape, StrainInfo, View
 from gwbench.errors import UserError
 from gwbench.experiment.object_plugins import as_plugin
-from gwbench.plugins.encoders.cnn1d import Cnn1d
+from gwbench.plugins.encoders.resnet1d import ResNet1d
 from gwbench.registry import REGISTRY, Plugin
 from gwbench.registry.object_identity import identify
 from tests.data.test_array_dataset import strain_of
@@ -46,8 +46,9 @@ class Louder(Augmentation):
         return View(self.factor * view.samples, view.detectors)
 
 
-def cnn1d(shape: InputShape) -> nn.Module:
-    return Cnn1d(shape, width=2, embed_dim=8)
+def resnet(shape: InputShape) -> nn.Module:
+    network: nn.Module = ResNet1d(shape, width=2)
+    return network
 
 
 def pull(a: Tensor, b: Tensor) -> Tensor:
@@ -63,8 +64,8 @@ def data() -> gwbench.ArrayDataset:
 
 
 def run(data: Any, out: Path, **more: Any) -> gwbench.RunRecord:
-    given: dict[str, Any] = {"pairing": "any-pair", "precision": "fp32", "settings": QUICK, "out": out, **more}
-    return gwbench.run(dataset=data, **given)
+    given: dict[str, Any] = {"pairing": "any-pair", "precision": "fp32", "settings": QUICK, "out": out, "dataset": data}
+    return gwbench.run(**given | more)
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +74,10 @@ def finished(data: gwbench.ArrayDataset, tmp_path_factory: Any) -> gwbench.RunRe
 
 
 def test_shipped_parts_as_objects_give_the_numbers_that_they_give_by_name(data: Any, tmp_path: Path) -> None:
-    names = {"encoder.width": 2, "encoder.embed_dim": 8}
-    by_name = run(data, tmp_path, encoder="cnn1d", objective="simclr", settings=QUICK | names)
+    names = {"encoder.width": 2}
+    by_name = run(data, tmp_path, encoder="resnet1d", objective="simclr", settings=QUICK | names)
     loss = NTXentLoss(0.5, gather_distributed=True)
-    by_object = run(data, tmp_path, encoder=cnn1d, objective=loss)
+    by_object = run(data, tmp_path, encoder=resnet, objective=loss)
     assert by_object.training and by_name.training
     assert by_object.training.loss == by_name.training.loss
     assert by_object.metrics == by_name.metrics
@@ -114,7 +115,7 @@ def test_the_same_call_does_the_work_once_and_a_changed_object_is_another_run(da
 
 def test_the_encoder_alone_is_needed_to_load_it(finished: gwbench.RunRecord) -> None:
     folder, strain = finished.folder or "", strain_of(4, samples=1024)
-    with pytest.raises(UserError, match="was an object, .*Loudest.*encoder=Loudest"):
+    with pytest.raises(UserError, match=r"was an object, .*Loudest.*encoder=Loudest"):
         gwbench.load_encoder(folder)
     with pytest.raises(UserError, match="encoder=Loudest"):
         gwbench.load_scorer(folder)
@@ -153,13 +154,13 @@ def test_what_is_nothing_of_its_kind_is_refused(data: Any, tmp_path: Path, given
 
 
 def test_names_do_not_hide_what_is_registered() -> None:
-    hiding = type("Cnn1d", (Loudest,), {"__module__": __name__, "__doc__": "Another."})
+    hiding = type("ResNet1d", (Loudest,), {"__module__": __name__, "__doc__": "Another."})
     plugin = as_plugin("encoder", hiding)
-    assert isinstance(plugin, Plugin) and plugin.name == "cnn1d-object"
-    assert as_plugin("encoder", Cnn1d) == "cnn1d"
+    assert isinstance(plugin, Plugin) and plugin.name == "res-net1d"
+    assert as_plugin("encoder", ResNet1d) == "resnet1d"
 
 
-SOURCE = '''
+SOURCE = """
 import torch
 SCALE = 2.0
 def helper(x):
@@ -167,7 +168,7 @@ def helper(x):
 class Net(torch.nn.Module):
     def forward(self, x):
         return helper(x).amax(2)
-'''
+"""
 
 
 @pytest.mark.parametrize(
