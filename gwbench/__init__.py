@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gwbench.data.array_dataset import ArrayDataset
     from gwbench.experiment.checkpoint import load_encoder
+    from gwbench.experiment.loss import Loss
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
@@ -53,6 +54,7 @@ warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
     "ArrayDataset",
+    "Loss",
     "RunRecord",
     "__version__",
     "leaderboard",
@@ -68,6 +70,7 @@ __all__ = [
 
 _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
+    "Loss": "gwbench.experiment.loss",
     "RunRecord": "gwbench.experiment.record",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
