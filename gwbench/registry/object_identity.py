@@ -192,7 +192,9 @@ def _values_of(subject: Any, names: Iterable[str]) -> list[Any]:
             except ValueError:  # not bound yet
                 continue
     around.pop("__class__", None)
-    module = vars(sys.modules.get(subject.__module__, types)) if isinstance(subject, type) else subject.__globals__
+    module = next((each.__globals__ for each in _functions(subject)), None)
+    if module is None:  # a class of values alone
+        module = vars(sys.modules.get(subject.__module__, types))
     if not isinstance(subject, type) and subject.__defaults__:
         around["defaults"] = subject.__defaults__
     wanted = {name: module[name] for name in names if name in module} | around
