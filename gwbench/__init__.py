@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
+    from gwbench.sharing.export import export
     from gwbench.sharing.verify import verify
 
 _checkout = Path(__file__).resolve().parent.parent
@@ -57,6 +58,7 @@ __all__ = [
     "Loss",
     "RunRecord",
     "__version__",
+    "export",
     "leaderboard",
     "load_encoder",
     "load_scorer",
@@ -72,6 +74,7 @@ _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
     "Loss": "gwbench.experiment.loss",
     "RunRecord": "gwbench.experiment.record",
+    "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",

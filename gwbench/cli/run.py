@@ -98,9 +98,11 @@ OPTION_GROUPS = {
                    "writes to mlflow.db beside the run folders. Repeatable.")  # fmt: skip
 @click.option("--rerun", is_flag=True, help="Repeat the run even if it is done.")
 @click.option("--dry-run", is_flag=True,
-              help="Check everything and tell windows, steps, memory and about how long it takes; make no data and "
+              help="Check everything and print windows, steps, memory and an estimate of the time; make no data and "
                    "leave no record.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print only the record, as JSON; with --dry-run what that tells.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print only the record, as JSON; with --dry-run, what that finds."
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def run(

@@ -207,9 +207,7 @@ def _refuse_without_effect(request: RunRequest, given: set[str], contract: type[
     options = request.options
     baseline, pairing, groups = (options[name] for name in ("baseline", "pairing", "encoder_groups"))
     if options["encoder_from"] is None and "conditioner" in given:
-        raise UserError(
-            "--conditioner is of another run's encoder: name that run with --encoder-from, or leave it out."
-        )
+        raise UserError("--conditioner is of another run's encoder: name the run by --encoder-from, or leave it out.")
     if options["encoder_from"] is not None and "precision" in given:
         raise UserError("--precision has no effect beside --encoder-from, which trains nothing. Leave it out.")
     if contract and "precision" in given and not (contract.trains or contract.pretrains):

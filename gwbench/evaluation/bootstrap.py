@@ -20,7 +20,7 @@ def bootstrap_intervals(
     """Intervals of several figures, from the same resamples of the windows with replacement.
 
     Args:
-        figures: gives them for some rows [n] of the windows; NaN where they cannot be told, which leaves a resample out.
+        figures: gives them for some rows [n] of the windows; NaN where one cannot be told, which leaves a resample out.
         windows: N.
         level: confidence.
         key: of the random numbers, which are the same for every run, so that methods share resamples.

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gwbench.contracts import Array
 from gwbench.errors import UserError
 from gwbench.evaluation.bootstrap import bootstrap_intervals
-from gwbench.evaluation.statistics import Interval
 
 Floats = NDArray[np.float64]
 

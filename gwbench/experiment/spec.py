@@ -226,23 +226,20 @@ class RunSpec(FrozenModel):
             return python_call(plugins, self._changed(), fields)
         for source in REGISTRY.sources_of(plugins):
             words += ["--plugin", source]
-        words += ["--extend", self.extends.run_id] if self.extends else self._words()
-        for key, value in self._changed().items():
-            words += ["--set", f"{key}={as_argument(value)}"]
-        return shlex.join(words)
+        if self.extends:  # which says all the rest, and may have other settings than the defaults
+            assert self.training
+            words += ["--extend", self.extends.run_id, "--epochs", str(self.training.epochs)]
+            own = [pair for pair in self.settings().items() if pair[0].startswith(("training.", "evaluation."))]
+            return shlex.join([*words, *_as_options(pair for pair in own if pair[0] != "training.epochs")])
+        return shlex.join([*words, *self._words(), *_as_options(self._changed().items())])
 
     def _changed(self) -> dict[str, Any]:
-        """The settings that are not at their defaults, nor those of the run that this one goes on from."""
+        """The settings that are not at their defaults, but for those of a run whose encoder is probed."""
         defaults = self._with_defaults().settings()
         for section, model in OWN_SECTIONS.items():  # a default may be left out of the settings of another value
             defaults |= {f"{section}.{name}": value for name, value in model()}
         changed = {key: value for key, value in self.settings().items() if value != defaults.get(key)}
-        return {
-            key: value
-            for key, value in changed.items()
-            if self._is_own(section := key.partition(".")[0])
-            and (self.extends is None or section in ("training", "evaluation"))
-        }
+        return {key: value for key, value in changed.items() if self._is_own(key.partition(".")[0])}
 
     def _words(self) -> list[str]:
         """Options of the command line for all but settings."""
@@ -309,6 +306,10 @@ class RunSpec(FrozenModel):
         if self.baseline:
             return f"{self.baseline.name} ({words})" if words else self.baseline.name
         return words
+
+
+def _as_options(settings: Iterable[tuple[str, Any]]) -> list[str]:
+    return [word for key, value in settings for word in ("--set", f"{key}={as_argument(value)}")]
 
 
 PLUGIN_FIELDS = {

@@ -14,7 +14,7 @@ from gwbench.experiment.run_directory import BusyRunError
 from gwbench.experiment.run_folders import is_held, named_run, run_folder
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.printable import printable
-from gwbench.utils.untrusted_files import UnusableError, open_plain
+from gwbench.utils.untrusted_files import MIB, UnusableError, open_plain
 
 if TYPE_CHECKING:
     from gwbench.experiment.data_shape import DataShape
@@ -217,7 +217,10 @@ def _digest(folder: Path) -> str:
 
     try:
         with open_plain(target(folder / record.WEIGHTS)) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = hashlib.sha256()
+            while part := stream.read(MIB):
+                digest.update(part)
+            return digest.hexdigest()
     except UnusableError as error:
         raise UserError(f"The run in {folder} has no encoder: {record.WEIGHTS}: {printable(error)}.") from None
 

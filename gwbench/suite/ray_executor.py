@@ -31,8 +31,8 @@ from typing import Any
 
 from gwbench.errors import UserError
 from gwbench.experiment import run_directory
-from gwbench.experiment.transfer import settled
 from gwbench.experiment.data_cache import DataCache
+from gwbench.experiment.transfer import settled
 from gwbench.suite.cell_run import Outcome, RunOptions
 from gwbench.suite.executors import Executor, Report, WorkerDiedError, record_failure
 from gwbench.suite.matrix import Cell

@@ -14,6 +14,7 @@ from gwbench.errors import UserError
 from gwbench.experiment import environment, run_directory, runner
 from gwbench.experiment.data_cache import DataCache
 from gwbench.experiment.loggers import check_loggers
+from gwbench.reporting.records.suite_titles import SuiteTitle, write_title
 from gwbench.suite.cell_run import Outcome, RunOptions
 from gwbench.suite.display import Display
 from gwbench.suite.estimate import TimeEstimate
@@ -63,6 +64,7 @@ class Plan:
         excluded: how many combinations the file leaves out.
         budget: seconds after which no new cell begins.
         searches: what every finished cell searches.
+        title: what a page of its results is headed with; "" for none.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Plan:
     excluded: int
     budget: float | None
     searches: tuple[SearchEntry, ...] = ()
+    title: str = ""
 
     @cached_property
     def missing(self) -> list[Cell]:
@@ -152,6 +155,7 @@ def plan(
         excluded=matrix.excluded,
         budget=suite.file.budget_seconds,
         searches=tuple(suite.file.searches),
+        title=suite.file.title,
     )
 
 
@@ -186,6 +190,9 @@ def execute(plan: Plan, *, jobs: int = 1, display: Display | None = None, execut
     Raises:
         KeyboardInterrupt: Ctrl-C.
     """
+    if plan.title or plan.about:
+        runs = tuple(cell_status.folder.name for cell_status in plan.cell_statuses)
+        write_title(Path(plan.options.out), SuiteTitle(name=plan.name, title=plan.title, about=plan.about, runs=runs))
     display = display or Display()
     executor = executor or (InProcess(plan.options) if jobs == 1 else Processes(plan.options, jobs))
     until = time.monotonic() + plan.budget if plan.budget else float("inf")

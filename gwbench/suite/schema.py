@@ -1,5 +1,6 @@
 """What a suite file may say.
 
+    title: what a page of its results is headed with
     about: one sentence on the question that the suite asks
     datasets: [NAME, {name: NAME, preset: small}]   # a plugin's name, or its name and some of its parameters
     encoders: [NAME, ...]
@@ -107,6 +108,7 @@ class Override(FrozenModel):
 class SuiteFile(FrozenModel):
     """The file, as the module's docstring describes it."""
 
+    title: str = ""
     about: str = ""
     datasets: Annotated[list[MatrixEntry], Field(min_length=1)]
     encoders: list[MatrixEntry] = []

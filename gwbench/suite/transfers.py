@@ -11,6 +11,7 @@ encoder is probed on every other dataset.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,10 +92,8 @@ def located(spec: RunSpec, source: RunSpec, data_cache: DataCache, out: str | Pa
     made = run_directory.find_record(source, fingerprint, out)
     encoder_from = pending_source(source, made.run_id if made else source.run_id(fingerprint), folder, whose)
     if made and made.status == "ok":
-        try:
+        with suppress(UserError):  # the cell says so when it is carried out
             encoder_from = source_of(made, folder, whose)
-        except UserError:
-            pass  # the cell says so when it is carried out
     return spec.model_copy(update={"encoder_from": encoder_from})
 
 

@@ -132,7 +132,8 @@ class StrainImage(nn.Module):
     def _power(self, strain: Tensor) -> Tensor:
         """[B, K, columns], from the lowest frequency up."""
         if self.cqt:
-            return self.bank(strain).unflatten(1, (-1, 2)).square().sum(dim=2)
+            parts: Tensor = self.bank(strain)
+            return parts.unflatten(1, (-1, 2)).square().sum(dim=2)
         hop = max(1, self.fft // 8)
         spectrum = torch.stft(strain, self.fft, hop, window=self.window, return_complex=True)
         return spectrum[:, self.bins].abs().square()
@@ -153,7 +154,8 @@ def resample(strain: Tensor, samples: int) -> Tensor:
         factor = torch.ones(spectrum.shape[1], device=strain.device)
         factor[-1] = 2.0 if samples < length else 0.5
         spectrum = spectrum * factor
-    return torch.fft.irfft(spectrum, n=samples) * (samples / length)
+    resampled: Tensor = torch.fft.irfft(spectrum, n=samples)
+    return resampled * (samples / length)
 
 
 def _cqt_kernels(sample_rate: float, samples: int, low: float, high: float) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gwbench.errors import UserError, in_words
-from gwbench.utils.untrusted_files import UnusableError, open_plain
+from gwbench.utils.untrusted_files import MIB, UnusableError, open_plain
 
 LARGEST = 16 * 1024**3
 """Bytes of a file of weights."""
@@ -76,7 +76,10 @@ def file_digest(path: Path) -> str:
 def _digest(path: Path, size: int, changed: int) -> str:
     """The digest of a file of this size, last changed then."""
     with open_plain(path.resolve(), LARGEST) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while part := stream.read(MIB):
+            digest.update(part)
+        return digest.hexdigest()
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:

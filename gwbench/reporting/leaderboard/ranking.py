@@ -83,6 +83,7 @@ def rank(
     sort: str = "rank",
     group_by: str | None = None,
     label_fraction: float | None = None,
+    columns: Sequence[str] = (),
     plugins: Sequence[str] = (),
 ) -> Ranking:
     """Rank the methods of all runs in or below some folders.
@@ -95,6 +96,7 @@ def rank(
         sort: how the rows of a table are ordered: "rank", or a metric.
         group_by: kind of plugin by which rows are put into sections, such as "encoder".
         label_fraction: share of labels at which methods are ranked; by default the one that most of them have.
+        columns: further columns: "windows", of pre-training.
         plugins: files or modules that register further plugins, whose tags the table shows.
 
     Raises:
@@ -102,7 +104,7 @@ def rank(
     """
     for source in names_of(plugins):
         REGISTRY.load_source(source)
-    return Ranking(build(runs or ("runs",), Options(metric, sort, group_by, label_fraction)))
+    return Ranking(build(runs or ("runs",), Options(metric, sort, group_by, label_fraction, tuple(columns))))
 
 
 def _table(table: LeaderboardTable, board: Leaderboard) -> str:
