@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from gwbench import contracts
-from gwbench.contracts import Encoder, InputShape, Objective
+from gwbench.contracts import Dataset, Encoder, InputShape, Objective
 from gwbench.data.array_dataset import ArrayDataset
 from gwbench.errors import UserError, in_words
 from gwbench.experiment.loss import Loss
@@ -119,13 +119,13 @@ def _makes(given: Any) -> bool:
 
 
 def _holding(held: Any) -> type:
-    """A class of which every object is a copy of one that is there."""
+    """A class of which every object is a copy of one that is there; a dataset, which may be large, is not copied."""
 
     class Held(type(held)):  # type: ignore[misc]
-        """Gives copies of an object."""
+        """Gives an object that is there."""
 
         def __new__(cls, *context: Any) -> Any:
-            return copy.deepcopy(held)
+            return held if isinstance(held, Dataset) else _copy(held)
 
         def __init__(self, *context: Any) -> None:
             """Never called: what `__new__` gives is of the class that it was made of."""

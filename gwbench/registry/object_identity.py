@@ -166,8 +166,9 @@ def source_of(subject: Any) -> str:
         for function in _functions(subject):
             text = "".join(linecache.getlines(function.__code__.co_filename))
             for node in ast.walk(ast.parse(text)):
-                own = isinstance(node, ast.ClassDef) and node.name == subject.__name__
-                if own and node.lineno <= function.__code__.co_firstlineno <= (node.end_lineno or 0):
+                if not isinstance(node, ast.ClassDef) or node.name != subject.__name__:
+                    continue
+                if node.lineno <= function.__code__.co_firstlineno <= (node.end_lineno or 0):
                     first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
                     return textwrap.dedent("".join(text.splitlines(keepends=True)[first - 1 : node.end_lineno]))
     return textwrap.dedent(inspect.getsource(subject))
