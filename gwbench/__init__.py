@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from gwbench.data.array_dataset import ArrayDataset
-    from gwbench.experiment.checkpoint import load_encoder
+    from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
     from gwbench.experiment.loss import Loss
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.run import run
@@ -55,6 +55,7 @@ warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
     "ArrayDataset",
+    "FrozenEncoder",
     "Loss",
     "RunRecord",
     "__version__",
@@ -72,6 +73,7 @@ __all__ = [
 
 _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
+    "FrozenEncoder": "gwbench.experiment.checkpoint",
     "Loss": "gwbench.experiment.loss",
     "RunRecord": "gwbench.experiment.record",
     "export": "gwbench.sharing.export",
