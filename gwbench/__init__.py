@@ -17,9 +17,14 @@ from gwbench.utils.namesake import warn_of_namesake
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
+    from gwbench import contracts, errors, registry, seeds
     from gwbench.data.array_dataset import ArrayDataset
+    from gwbench.evaluation.probe import Probe
     from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
+    from gwbench.experiment.embedder import Embedder
     from gwbench.experiment.loss import Loss
+    from gwbench.experiment.open_dataset import open_dataset
+    from gwbench.experiment.pair_dataset import PairDataset
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
@@ -55,31 +60,43 @@ warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
     "ArrayDataset",
+    "Embedder",
     "FrozenEncoder",
     "Loss",
+    "PairDataset",
+    "Probe",
     "RunRecord",
     "__version__",
+    "contracts",
+    "errors",
     "export",
     "leaderboard",
     "load_encoder",
     "load_scorer",
+    "open_dataset",
     "predict",
     "read_record",
     "register",
+    "registry",
     "run",
     "scan",
+    "seeds",
     "verify",
 ]
 
 _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
+    "Embedder": "gwbench.experiment.embedder",
     "FrozenEncoder": "gwbench.experiment.checkpoint",
     "Loss": "gwbench.experiment.loss",
+    "PairDataset": "gwbench.experiment.pair_dataset",
+    "Probe": "gwbench.evaluation.probe",
     "RunRecord": "gwbench.experiment.record",
     "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",
+    "open_dataset": "gwbench.experiment.open_dataset",
     "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
@@ -88,17 +105,22 @@ _HOMES = {
     "verify": "gwbench.sharing.verify",
 }
 
+_MODULES = ("contracts", "errors", "registry", "seeds")
+"""What the authors of plugins import."""
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import gwbench` stays instant."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gwbench' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"gwbench.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gwbench' has no attribute {name!r}")
     module, _, attribute = _HOMES[name].partition(":")
     return getattr(import_module(module), attribute or name)
 
 
 def __dir__() -> list[str]:
-    """What is here, with the public names that have not been used yet."""
-    return sorted({*globals(), *__all__})
+    """The public names, whether they have been used yet or not."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -98,6 +98,14 @@ class DataCache:
             timer.windows = sum(kept) if fresh else 0
         return data
 
+    def splits(self, spec: RunSpec, progress: Progress) -> StrainSplits:
+        """The data of a run, opened or generated."""
+        return self._load(spec, progress, None)[0]
+
+    def condition_splits(self, spec: RunSpec, splits: StrainSplits, progress: Progress) -> ConditionedData:
+        """Splits that are open, conditioned as a run has it."""
+        return self._condition(spec, splits, progress)[0]
+
     def context(self, spec: RunSpec, progress: Progress, kind: type[RunDataContext] = RunDataContext) -> RunDataContext:
         """What a run hands its dataset."""
         plugin, fingerprint = REGISTRY.get("dataset", spec.dataset.name), self._dataset(spec)[1]

@@ -28,11 +28,13 @@ from tests.sharing.local_hub import TOKEN, LocalHub, local_hub
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 PLUGIN = '''
+from pathlib import Path
+
 import torch
 from gwbench import register
 from gwbench.contracts import Encoder, InputShape
 
-open({trace!r}, "a").write("imported")
+Path({trace!r}).write_text("imported")
 
 
 @register("encoder", "mean-of-parts")
