@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gwbench.evaluation.probe import Probe
     from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
     from gwbench.experiment.embedder import Embedder
+    from gwbench.experiment.loss import Loss
     from gwbench.experiment.open_dataset import open_dataset
     from gwbench.experiment.pair_dataset import PairDataset
     from gwbench.experiment.record import RunRecord, read_record
@@ -61,6 +62,7 @@ __all__ = [
     "ArrayDataset",
     "Embedder",
     "FrozenEncoder",
+    "Loss",
     "PairDataset",
     "Probe",
     "RunRecord",
@@ -86,6 +88,7 @@ _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
     "Embedder": "gwbench.experiment.embedder",
     "FrozenEncoder": "gwbench.experiment.checkpoint",
+    "Loss": "gwbench.experiment.loss",
     "PairDataset": "gwbench.experiment.pair_dataset",
     "Probe": "gwbench.evaluation.probe",
     "RunRecord": "gwbench.experiment.record",
