@@ -17,11 +17,18 @@ from gwbench.utils.namesake import warn_of_namesake
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
+    from gwbench import contracts, errors, registry, seeds
+    from gwbench.data.array_dataset import ArrayDataset
+    from gwbench.evaluation.probe import Probe
     from gwbench.experiment.checkpoint import load_encoder
+    from gwbench.experiment.embedder import Embedder
+    from gwbench.experiment.open_dataset import open_dataset
+    from gwbench.experiment.pair_dataset import PairDataset
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.runner import run
     from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
+    from gwbench.reporting.figures import plot_learning, plot_roc, plot_window
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
@@ -51,24 +58,44 @@ sys.meta_path.append(_MovedModules)
 warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
+    "ArrayDataset",
+    "Embedder",
+    "PairDataset",
+    "Probe",
     "RunRecord",
     "__version__",
+    "contracts",
+    "errors",
     "leaderboard",
     "load_encoder",
     "load_scorer",
+    "open_dataset",
+    "plot_learning",
+    "plot_roc",
+    "plot_window",
     "predict",
     "read_record",
     "register",
+    "registry",
     "run",
     "scan",
+    "seeds",
     "verify",
 ]
 
 _HOMES = {
+    "ArrayDataset": "gwbench.data.array_dataset",
+    "Embedder": "gwbench.experiment.embedder",
+    "PairDataset": "gwbench.experiment.pair_dataset",
+    "Probe": "gwbench.evaluation.probe",
     "RunRecord": "gwbench.experiment.record",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",
+    "open_dataset": "gwbench.experiment.open_dataset",
+    "plot_learning": "gwbench.reporting.figures",
+    "plot_roc": "gwbench.reporting.figures",
+    "plot_window": "gwbench.reporting.figures",
     "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
@@ -77,17 +104,22 @@ _HOMES = {
     "verify": "gwbench.sharing.verify",
 }
 
+_MODULES = ("contracts", "errors", "registry", "seeds")
+"""What the author of a plugin imports."""
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import gwbench` stays instant."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gwbench' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"gwbench.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gwbench' has no attribute {name!r}")
     module, _, attribute = _HOMES[name].partition(":")
     return getattr(import_module(module), attribute or name)
 
 
 def __dir__() -> list[str]:
-    """What is here, with the public names that have not been used yet."""
-    return sorted({*globals(), *__all__})
+    """The public names, whether they have been used yet or not."""
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})

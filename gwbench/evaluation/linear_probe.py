@@ -103,6 +103,10 @@ class ProbeResult:
         """ROC-AUC on validation by strength."""
         return {fit.strength: fit.val_auc for fit in self.path}
 
+    def decision(self, x: Array) -> Floats:
+        """Log-odds [N] of embeddings [N, F]."""
+        return _decision(x, self.standardiser, self.weight, self.intercept)
+
     def head(self) -> LinearHead:
         """The probe as a module, [B, F] -> [B]: what scores new embeddings as the test split was scored."""
         import torch

@@ -97,6 +97,14 @@ class DataCache:
             timer.windows = sum(kept) if fresh else 0
         return data
 
+    def splits(self, spec: RunSpec, progress: Progress) -> StrainSplits:
+        """The data of a run as the dataset gives them: opened or generated.
+
+        Raises:
+            UserError: the dataset cannot be made or read.
+        """
+        return self._load(spec, progress, None)[0]
+
     def context(self, spec: RunSpec, progress: Progress, kind: type[RunDataContext] = RunDataContext) -> RunDataContext:
         """What a run hands its dataset."""
         plugin, fingerprint = REGISTRY.get("dataset", spec.dataset.name), self.fingerprint(spec)
