@@ -4,9 +4,10 @@
     python benchmarks/publish.py benchmarks/quickstart.yaml
 
 copies what a table needs of every finished run (record, labels, scores and SNRs of the test windows; no weights, no
-embeddings) to benchmarks/results/quickstart/runs. It writes the tables beside it, and the README's block of that name
-if there is one. `python benchmarks/publish.py --tables` makes all tables again from what is published; a test checks
-that they come out the same byte for byte.
+embeddings) to benchmarks/results/quickstart/runs. It writes the tables and
+the suite's title beside it, and the README's block of that name if there is one.
+`python benchmarks/publish.py --tables` makes all tables again from what is published; a test checks that they come out
+the same byte for byte.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from gwbench.reporting.leaderboard.columns import columns_of, heading, legend
 from gwbench.reporting.leaderboard.rows import Options
 from gwbench.reporting.leaderboard.schema import Leaderboard
 from gwbench.reporting.leaderboard.text_formats import bars
+from gwbench.reporting.records.suite_titles import ENDING, SuiteTitle, title_text
 from gwbench.sharing.entry_files import copy_run, short_scores
 from gwbench.suite.run import Plan, plan
+from gwbench.suite.schema import read_suite
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("benchmarks/results")
@@ -78,11 +81,23 @@ def tables(name: str) -> dict[Path, str]:
     """The files made from a published suite's records, by their path relative to the repository's root (the cwd)."""
     board = build([RESULTS / name / "runs"], Options())
     made = {RESULTS / name / file: FORMATS[form](board) for form, file in TABLES.items()}
+    made |= _title(name)
     readme = README.read_text(encoding="utf-8")
     block = re.compile(rf"(<!-- results of {re.escape(name)} -->\n).*?(<!-- end of results -->)", re.DOTALL)
     if block.search(readme):
         made[README] = block.sub(lambda found: found[1] + summary(board) + found[2], readme)
     return made
+
+
+def _title(name: str) -> dict[Path, str]:
+    """What a page of the suite's results is headed with, by its file; nothing where the suite is not at hand."""
+    path = Path("benchmarks") / f"{name}.yaml"
+    if not path.is_file():
+        return {}
+    file = read_suite(path).file
+    runs = tuple(sorted(folder.name for folder in (RESULTS / name / "runs").iterdir()))
+    title = SuiteTitle(name=name, title=file.title, about=file.about, runs=runs)
+    return {RESULTS / name / f"{name}{ENDING}": title_text(title)}
 
 
 def summary(board: Leaderboard) -> str:

@@ -17,21 +17,26 @@ from gwbench.utils.namesake import warn_of_namesake
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
+<<<<<<< HEAD
     from gwbench import contracts, errors, registry, seeds
     from gwbench.data.array_dataset import ArrayDataset
     from gwbench.evaluation.probe import Probe
+=======
+    from gwbench.data.array_dataset import ArrayDataset
+>>>>>>> main
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.embedder import Embedder
     from gwbench.experiment.open_dataset import open_dataset
     from gwbench.experiment.pair_dataset import PairDataset
     from gwbench.experiment.record import RunRecord, read_record
-    from gwbench.experiment.runner import run
+    from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
     from gwbench.reporting.figures import plot_learning, plot_roc, plot_window
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
+    from gwbench.sharing.export import export
     from gwbench.sharing.verify import verify
 
 _checkout = Path(__file__).resolve().parent.parent
@@ -59,6 +64,7 @@ warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
     "ArrayDataset",
+<<<<<<< HEAD
     "Embedder",
     "PairDataset",
     "Probe",
@@ -66,6 +72,11 @@ __all__ = [
     "__version__",
     "contracts",
     "errors",
+=======
+    "RunRecord",
+    "__version__",
+    "export",
+>>>>>>> main
     "leaderboard",
     "load_encoder",
     "load_scorer",
@@ -85,10 +96,14 @@ __all__ = [
 
 _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
+<<<<<<< HEAD
     "Embedder": "gwbench.experiment.embedder",
     "PairDataset": "gwbench.experiment.pair_dataset",
     "Probe": "gwbench.evaluation.probe",
+=======
+>>>>>>> main
     "RunRecord": "gwbench.experiment.record",
+    "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",
@@ -99,7 +114,7 @@ _HOMES = {
     "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
-    "run": "gwbench.experiment.runner",
+    "run": "gwbench.experiment.run",
     "scan": "gwbench.search.scan",
     "verify": "gwbench.sharing.verify",
 }

@@ -24,9 +24,10 @@ def _picture(tex: str) -> str:
     from matplotlib.figure import Figure
 
     tex = " ".join(tex.split())
+    large = tex.replace(r"\frac", r"\dfrac")
     with mpl.rc_context({"svg.fonttype": "path", "mathtext.fontset": "cm", "svg.hashsalt": "gwbench"}):
         figure = Figure(figsize=(0.1, 0.1))
-        figure.text(0, 0, f"${tex}$", fontsize=13)
+        figure.text(0, 0, f"${large}$", fontsize=13)
         buffer = io.BytesIO()
         margin = {"bbox_inches": "tight", "pad_inches": 0.03}
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None}, **margin)

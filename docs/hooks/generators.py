@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 
@@ -107,10 +108,10 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
         rows = [
             (f"`{record[0]}`", record[1].replace("  [default", " [default"))
             for each in members
-            if each.name != "help" and (record := each.get_help_record(context))
+            if "--help" not in each.opts and (record := each.get_help_record(context))
         ]
         if rows:
-            yield from _table((f"{title or 'option'}", ""), rows)
+            yield from _table((title or "option", "meaning"), rows)
             yield ""
 
 
@@ -120,7 +121,7 @@ def _help(text: str) -> str:
     made = []
     for block in blocks:
         if block.lstrip().startswith("\b"):
-            made.append("```text\n" + block.strip("\b\n ").replace("\b\n", "") + "\n```")
+            made.append("```text\n" + inspect.cleandoc(block.replace("\b", "")) + "\n```")
         else:
             made.append(_escaped(" ".join(block.split())))
     return "\n\n".join(made)

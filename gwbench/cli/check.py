@@ -40,7 +40,7 @@ def check(
 ) -> None:
     """Check that a plugin keeps the contract of its kind.
 
-    The exit code is 1 if it does not, or if nothing could be checked, such as of a dataset whose files are not named.
+    The exit code is 1 if it does not, or if nothing could be checked, for example a dataset without files.
 
     \b
     gwbench check NAME

@@ -14,7 +14,7 @@ from gwbench.cli.terminal import echo
 from gwbench.cli.verb import verb
 from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.escape import plain
-from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, RANKING
+from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, OPTIONAL_COLUMNS, RANKING
 from gwbench.reporting.leaderboard.sorting import SORTS
 from gwbench.reporting.suffixes import SUFFIXES, format_of
 from gwbench.utils.files import atomic
@@ -28,7 +28,7 @@ SHOWN = 20
 
 def _one_of(names: Iterable[str]) -> str:
     *others, last = names
-    return f"{', '.join(others)} or {last}"
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 @verb(spellings={"--out": "--output"})
@@ -40,6 +40,8 @@ def _one_of(names: Iterable[str]) -> str:
 @click.option("--group-by", type=click.Choice(METHOD_KINDS), help="Put rows together that share a plugin of this kind.")
 @click.option("--label-fraction", type=float,
               help="Rank methods at this share of labels.  [default: the share that most runs have]")  # fmt: skip
+@click.option("--column", "columns", multiple=True, metavar="NAME",
+              help=f"Show a further column: {_one_of(OPTIONAL_COLUMNS)} (seen in pre-training).")  # fmt: skip
 @click.option("--at-far", type=click.FloatRange(min=0, min_open=True), metavar="RATE",
               help="Rank searches at this many false alarms a month of 30 days.  [default: 1000, or where most "
               "were judged]")  # fmt: skip
@@ -52,6 +54,7 @@ def leaderboard(
     by: str,
     group_by: str | None,
     label_fraction: float | None,
+    columns: tuple[str, ...],
     at_far: float | None,
     output: Path | None,
     plugins: tuple[str, ...],
@@ -76,7 +79,7 @@ def leaderboard(
     from gwbench.reporting.searches.joined import rank_all, write_rankings
 
     form = form or (format_of(output) if output else "terminal")
-    rankings = rank_all(runs, Options(metric, by, group_by, label_fraction), at_far)
+    rankings = rank_all(runs, Options(metric, by, group_by, label_fraction, columns), at_far)
     if form == "terminal":
         text = leaderboard_tables(rankings.runs) if rankings.runs else ""
         text += search_tables(rankings.searches) if rankings.searches else ""

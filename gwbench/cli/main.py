@@ -27,6 +27,7 @@ VERBS = {
     "verify": "Prove that runs give what their records say.",
     "submit": "Make finished runs entries of a folder of results.",
     "compare": "Test two runs against each other and show what differs.",
+    "export": "Write a finished run as an ONNX, TorchScript or torch.export file.",
     "search": "Evaluate searches of continuous strain, gwbench's own and anybody's.",
     "list": "List plugins.",
     "show": "Show one plugin, or the settings of training, evaluation or conditioning.",

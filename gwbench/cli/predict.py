@@ -32,7 +32,7 @@ SHOWN = 20
 @click.option("--conditioning", type=click.Choice(["run", "refitted"]), default="run", show_default=True,
               help="Whiten by the noise of the run's training split, or measure that of these windows.")  # fmt: skip
 @click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val", "test"]),
-              help="Of a dataset of the store, score this split. Repeatable.  [default: all]")  # fmt: skip
+              help="Which split of a dataset to score. Repeatable.  [default: all]")  # fmt: skip
 @json_option
 @plugin_option
 def predict(
@@ -52,8 +52,8 @@ def predict(
 
     FILE.csv is a submission to the challenge: id and target, the probability of a signal. FILE.hdf5 and FILE.parquet
     hold id, score (log-odds), probability and embedding. Beside the file lies FILE.csv.json: run, inputs and what could
-    not be read. A window that cannot be read has the target 0.5 in CSV and NaN elsewhere. The same command again goes
-    on where it was stopped, and does nothing where all is done.
+    not be read. A window that cannot be read has the target 0.5 in CSV and NaN elsewhere. After an
+    interruption, the same command continues; when all is done, it does nothing.
 
     Exit codes: 0 every window was scored; 1 some could not be read and are named on standard error; 2 none could be
     read, or the command has a mistake.

@@ -22,7 +22,10 @@ from gwbench.utils.progress import Progress, TerminalProgress
 TRAINING, EVALUATION = TrainingSettings(), EvaluationSettings()
 
 OPTION_GROUPS = {
-    "Method": (*("augmentations" if kind == "augmentation" else kind for kind in METHOD_KINDS), "encoder_groups"),
+    "Method": (
+        *("augmentations" if kind == "augmentation" else kind for kind in METHOD_KINDS),
+        *("encoder_groups", "encoder_from", "conditioner"),
+    ),
     "Training": ("epochs", "batch_size", "lr", "precision", "extend", "probe_every"),
     "Evaluation": ("task", "label_fraction"),
     "Data": ("dataset", "data_seed", "limit", "workers", "cache_dir"),
@@ -61,6 +64,12 @@ OPTION_GROUPS = {
 @click.option("--encoder-groups", default="shared", show_default=True, type=one_of(GROUPS),
               help="shared: one encoder for all detectors; each: one per detector; 'H1,L1|V1': one per group; "
                    "network: one that sees all detectors at once.")  # fmt: skip
+@click.option("--encoder-from", type=run_name("out"), metavar="RUN",
+              help="Probe the encoder of a finished run, by its folder or the beginning of its identity, on other "
+                   "data; nothing is pre-trained.")  # fmt: skip
+@click.option("--conditioner", type=click.Choice(["refit", "run"]), default="refit", show_default=True,
+              help="With --encoder-from: refit: measured on the new data's training split, without labels; run: that "
+                   "run's own.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of labels, weights, batches and views.")
 @click.option("--data-seed", type=int, default=0, show_default=True, help="Seed of the data.")
 @click.option("--limit", type=click.IntRange(min=2), metavar="N",
@@ -89,9 +98,11 @@ OPTION_GROUPS = {
                    "writes to mlflow.db beside the run folders. Repeatable.")  # fmt: skip
 @click.option("--rerun", is_flag=True, help="Repeat the run even if it is done.")
 @click.option("--dry-run", is_flag=True,
-              help="Check everything and tell windows, steps, memory and about how long it takes; make no data and "
+              help="Check everything and print windows, steps, memory and an estimate of the time; make no data and "
                    "leave no record.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print only the record, as JSON; with --dry-run what that tells.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print only the record, as JSON; with --dry-run, what that finds."
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def run(
@@ -123,6 +134,8 @@ def run(
     for note in () if quiet else request.notes:
         click.echo(printable_lines(note), err=True)
     if print_config:
+        if options["encoder_from"]:
+            raise UserError("--print-config writes a run that pre-trains its encoder: leave it or --encoder-from out.")
         if options["extend"]:
             raise UserError("--print-config writes a run that begins anew: leave it or --extend out.")
         echo(_as_file(request), nl=False)
@@ -135,11 +148,11 @@ def run(
     if dry_run:
         _show_plan(request, progress, as_json=as_json)
         return
-    from gwbench.experiment import runner
+    from gwbench.experiment.run import run as carry_out
 
     arguments = {**request.options, "probe_every": request.options["probe_every"] or 0}
     cache = arguments.pop("cache_dir")
-    record = runner.run(settings=request.settings, cache=cache, progress=progress, **arguments)
+    record = carry_out(settings=request.settings, cache=cache, progress=progress, **arguments)
     if silent:
         return
     if as_json:

@@ -61,7 +61,7 @@ class RunRequest:
         Raises:
             UserError: a name or a value does not fit.
         """
-        from gwbench.experiment.runner import resolve_spec
+        from gwbench.experiment.resolve_spec import resolve_spec
         from gwbench.experiment.spec import PLUGIN_FIELDS
 
         if self.options["extend"] is not None:
@@ -72,6 +72,7 @@ class RunRequest:
             return extended_spec(self.options["extend"], self.settings, out=self.options["out"], data_cache=known)[0]
 
         fields = {name: self.options[name] for name in (*PLUGIN_FIELDS, *SPEC_FIELDS)}
+        fields |= {name: self.options[name] for name in ("encoder_from", "conditioner", "out")}
         return resolve_spec(self.options["precision"], device, settings=self.settings, **fields)
 
 
@@ -205,6 +206,10 @@ def _refuse_without_effect(request: RunRequest, given: set[str], contract: type[
     """Raise `UserError` where an option was given that this run has no use for."""
     options = request.options
     baseline, pairing, groups = (options[name] for name in ("baseline", "pairing", "encoder_groups"))
+    if options["encoder_from"] is None and "conditioner" in given:
+        raise UserError("--conditioner is of another run's encoder: name the run by --encoder-from, or leave it out.")
+    if options["encoder_from"] is not None and "precision" in given:
+        raise UserError("--precision has no effect beside --encoder-from, which trains nothing. Leave it out.")
     if contract and "precision" in given and not (contract.trains or contract.pretrains):
         raise UserError(
             f"--precision {options['precision']} has no effect: the baseline {baseline!r} trains nothing. Leave it out."

@@ -40,8 +40,8 @@ SHOWN = 10
               help="Frame channel, or HDF5 dataset, group or detector, to read. Repeatable.  [default: GWOSC's, or "
                    "what is strain by its name]")  # fmt: skip
 @click.option("--quality", multiple=True, metavar="CHANNEL:BIT",
-              help="Of frames, a bit that good seconds have set; none applies no mask. Repeatable.  [default: those of "
-                   "the masks that gwbench knows]")  # fmt: skip
+              help="For frames: a bit that is set in good seconds; none applies no mask. Repeatable.  [default: those "
+                   "of the masks that gwbench knows]")  # fmt: skip
 @click.option("--stride", type=float, default=0.1, show_default=True, metavar="SECONDS",
               help="Time between windows; rounded to samples that windows can share.")  # fmt: skip
 @click.option("--conditioning", type=click.Choice(["refitted", "run"]), default="refitted", show_default=True,
@@ -84,13 +84,13 @@ def scan(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Have the finished run in folder RUN listen to continuous strain: triggers with their false-alarm rates.
+    """Search continuous strain with the finished run in folder RUN: triggers with their false-alarm rates.
 
     STRAIN is files, folders or globs of strain of the run's detectors, in any format and of any length
     (docs/how-to/search.md). Windows slide along the time in which all detectors have good strain; the noise is
     measured anew about every minute. Time slides say how often noise alone makes a trigger as loud.
 
-    The same command again goes on where it was stopped, and shows the result where all is done.
+    After an interruption, the same command continues where it stopped. A finished scan is shown again.
 
     \b
     gwbench scan runs/NAME strain/*.hdf5 --out events.hdf5

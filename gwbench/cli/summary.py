@@ -125,7 +125,7 @@ def _reading(metric: MetricSpec, record: RunRecord) -> str:
 
 def _next_step(record: RunRecord) -> str:
     """The command that gives this figure its meaning: the floor for a method, a method for a baseline."""
-    words = shlex.split(record.spec.model_copy(update={"extends": None}).command())
+    words = shlex.split(record.spec.model_copy(update={"extends": None, "encoder_from": None}).command())
     out = str(Path(record.folder).parent) if record.folder else DEFAULT_OUT
     words += ["--out", out] if out != DEFAULT_OUT else []
     if record.spec.baseline:

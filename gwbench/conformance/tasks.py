@@ -125,8 +125,19 @@ def toy_split(name: str) -> Split:
     heavier = np.where(signal, rng.uniform(20.0, 80.0, n), np.nan)
     lighter = heavier * rng.uniform(0.3, 1.0, n)
     chirp_mass = (heavier * lighter) ** 0.6 / (heavier + lighter) ** 0.2
-    parameters = {"mass_1": heavier, "mass_2": lighter, "chirp_mass": chirp_mass}
+    parameters = {"mass_1": heavier, "mass_2": lighter, "chirp_mass": chirp_mass, **_glitches(n, rng)}
     return Split(np.zeros((n, 1, 1), np.float32), label, snr, parameters)
+
+
+def _glitches(n: int, rng: np.random.Generator) -> dict[str, Array]:
+    """What simulated glitches in two detectors tell of themselves."""
+    told: dict[str, Array] = {}
+    for detector in ("H1", "L1"):
+        there = rng.random(n) < 0.4
+        told[f"glitch_snr_{detector}"] = np.where(there, rng.uniform(8.0, 50.0, n), 0.0)
+        told[f"glitch_time_{detector}"] = np.where(there, rng.uniform(0.0, 2.0, n), np.nan)
+        told[f"glitch_kind_{detector}"] = np.where(there, rng.integers(3, size=n), -1.0)
+    return told
 
 
 def embedding(name: str) -> Array:

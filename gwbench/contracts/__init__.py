@@ -195,6 +195,12 @@ class Task(PluginContract, ABC):
     ranks_signals: ClassVar[bool] = False
     """True where `metrics` judges one score a window, larger for "signal": such as any baseline gives."""
 
+    main_figure: ClassVar[str] = ""
+    """The figure of `metrics` that leaderboards rank by, an interval or a number; the default task needs none."""
+
+    larger_is_better: ClassVar[bool] = True
+    """Whether the main figure is better where it is larger."""
+
     @abstractmethod
     def targets(self, split: Split) -> Array:
         """What is to be predicted for each window of a split, [N, ...], in the windows' order.
@@ -260,6 +266,10 @@ class Baseline(PluginContract, ABC):
         those of the task's own probe (`RunContext.probe`).
         """
         return task.ranks_signals or (cls.needs_encoder and not cls.trains and not cls.pretrains)
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """What identifies files that it reads, such as the SHA-256 of weights: a part of the run's identity."""
+        return {}
 
     @abstractmethod
     def scores(self, context: RunContext) -> Scores:

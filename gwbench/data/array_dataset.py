@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,16 +38,16 @@ class ArrayDataset(Dataset):
 
     One array is split by the run's `data_seed`, class by class; windows without a label (-1) join the training split,
     where they serve pre-training alone. A mapping with the keys "train", "val" and "test" is taken as it is. Windows
-    that overlap in time, or that hold the same simulated source, must not lie in different splits: say by `groups` which
-    belong together.
+    that overlap in time, or that hold the same simulated source, must not lie in different splits: say by `groups`
+    which belong together.
 
     The run whitens and band-passes the strain like any other (`conditioning.low`, `conditioning.high`); strain that is
     white already passes through nearly unchanged within the band. Arrays are not copied: do not change them while a run
     goes on.
 
     Args:
-        strain: [N, D, T] numbers of any real type (numpy, torch, a memory map), or a mapping of the three splits to such
-            arrays. Strain units or any others, as long as new strain comes in the same.
+        strain: [N, D, T] numbers of any real type (numpy, torch, a memory map), or a mapping of the three splits to
+            such arrays. Strain units or any others, as long as new strain comes in the same.
         labels: [N] of 1 (signal), 0 (noise) or -1 (unknown), or a mapping of the splits; a run needs some.
         sample_rate: Hz.
         detectors: D names in channel order, such as ("H1", "L1").
@@ -61,6 +61,8 @@ class ArrayDataset(Dataset):
     Raises:
         UserError: the arrays do not fit each other, or hold what strain cannot be.
     """
+
+    fingerprinted: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -82,7 +84,9 @@ class ArrayDataset(Dataset):
         self._check_settings()
         if isinstance(strain, Mapping):
             if groups is not None:
-                raise UserError("groups say how one array is to be split; this strain is split already. Leave them out.")
+                raise UserError(
+                    "groups say how one array is to be split; this strain is split already. Leave them out."
+                )
             self._tables = self._given_splits(strain, labels, snr, parameters)
         else:
             self._tables = {"": _table(strain, labels, snr, parameters, groups)}
@@ -118,8 +122,8 @@ class ArrayDataset(Dataset):
             if not (spread > 0).all():
                 silent = ", ".join(np.array(self.detectors)[~(spread > 0)])
                 raise UserError(
-                    f"The strain of {silent}{_of(name)} is the same number throughout. Leave that detector out, or look "
-                    "at how the array was made; in float16, strain of 1e-21 is zero."
+                    f"The strain of {silent}{_of(name)} is the same number throughout. Leave that detector out, or "
+                    "look at how the array was made; in float16, strain of 1e-21 is zero."
                 )
         return {"arrays": digest.hexdigest()}
 
@@ -145,7 +149,10 @@ class ArrayDataset(Dataset):
         arrays = self.fingerprint()["arrays"]
         content = hashlib.sha256(f"{arrays} {context.seed if '' in self._tables else ''}".encode()).hexdigest()
         return StrainSplits(
-            **{name: Split(_Rows(table.strain), table.label, table.snr, table.parameters) for name, table in tables.items()},
+            **{
+                name: Split(_Rows(table.strain), table.label, table.snr, table.parameters)
+                for name, table in tables.items()
+            },
             detectors=self.detectors,
             sample_rate=self.sample_rate,
             margin=self.margin,
@@ -161,17 +168,22 @@ class ArrayDataset(Dataset):
         shares = self.val_fraction, self.test_fraction
         if not all(0 < share < 1 for share in shares) or sum(shares) >= 1:
             raise UserError(
-                f"val_fraction={shares[0]:g} and test_fraction={shares[1]:g}: expected shares above 0 whose sum is below 1."
+                f"val_fraction={shares[0]:g} and test_fraction={shares[1]:g}: expected shares above 0 whose "
+                "sum is below 1."
             )
 
     def _given_splits(self, strain: Mapping[str, Any], labels: Any, snr: Any, parameters: Any) -> dict[str, _Table]:
         if set(strain) != set(SPLITS):
-            raise UserError(f"Strain by splits needs the keys train, val and test; found {', '.join(map(str, strain))}.")
+            raise UserError(
+                f"Strain by splits needs the keys train, val and test; found {', '.join(map(str, strain))}."
+            )
         for what, given in (("labels", labels), ("snr", snr), ("parameters", parameters)):
             if given is not None and not (isinstance(given, Mapping) and set(given) <= set(SPLITS)):
                 raise UserError(f"The strain is given by splits: {what} too must be a mapping of train, val and test.")
         return {
-            name: _table(strain[name], *((given or {}).get(name) for given in (labels, snr, parameters)), None)
+            name: _table(
+                strain[name], (labels or {}).get(name), (snr or {}).get(name), (parameters or {}).get(name), None
+            )
             for name in SPLITS
         }
 
@@ -179,8 +191,8 @@ class ArrayDataset(Dataset):
         windows, detectors, samples = table.strain.shape
         if detectors != len(self.detectors):
             raise UserError(
-                f"The strain{_of(name)} has shape {table.strain.shape}, [windows, detectors, samples], and so {detectors} "
-                f"detectors; detectors names {len(self.detectors)}: {', '.join(self.detectors)}."
+                f"The strain{_of(name)} has shape {table.strain.shape}, [windows, detectors, samples], and so "
+                f"{detectors} detectors; detectors names {len(self.detectors)}: {', '.join(self.detectors)}."
             )
         if not windows or self.margin < 0 or samples - 2 * self.margin < 2:
             raise UserError(
@@ -279,8 +291,9 @@ def _refuse_one_class(label: Array, name: str) -> None:
     missing = [word for value, word in ((1, "signal (1)"), (0, "noise (0)")) if not (label == value).any()]
     if missing:
         raise UserError(
-            f"The {name} split has no window labelled {' or '.join(missing)} among {len(label)}: every split needs both, "
-            "to fit the probe, to choose its strength and to judge it. Give more labels, or other fractions or groups."
+            f"The {name} split has no window labelled {' or '.join(missing)} among {len(label)}: every split needs "
+            "both, to fit the probe, to choose its strength and to judge it. Give more labels, or other fractions or "
+            "groups."
         )
 
 
@@ -293,8 +306,8 @@ def _refuse_shared_windows(tables: Mapping[str, _Table]) -> None:
                 key = hashlib.blake2b(window.tobytes(), digest_size=16).digest()
                 if seen.setdefault(key, name) != name:
                     raise UserError(
-                        f"One and the same window is in the splits {seen[key]} and {name}, so that the test would be no "
-                        "test. Give each window once, or say by groups which belong together."
+                        f"One and the same window is in the splits {seen[key]} and {name}, so that the test would be "
+                        "none. Give each window once, or say by groups which belong together."
                     )
 
 

@@ -187,6 +187,9 @@ class Dataset(ABC):
     places: ClassVar[tuple[str, ...]] = ()
     """Parameters that say where files lie; what they are, `fingerprint` says, and they may be moved."""
 
+    fingerprinted: ClassVar[bool] = False
+    """True where `fingerprint` covers every number that an object of the class holds."""
+
     def fingerprint(self) -> Mapping[str, str]:
         """What identifies the data besides the parameters, such as the digests of the files read.
 

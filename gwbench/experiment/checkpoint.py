@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load, save
@@ -14,9 +14,11 @@ from gwbench.contracts import Array, InputShape
 from gwbench.errors import UserError
 from gwbench.experiment import record
 from gwbench.experiment.conditioner_file import read_conditioner
+from gwbench.experiment.objects import encoder_given
 from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks, parse_groups
 from gwbench.registry import REGISTRY
 from gwbench.utils.files import atomic
+from gwbench.utils.list_text import names_of
 from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import UnusableError, open_plain
 
@@ -113,7 +115,7 @@ def save_encoder(folder: Path, encoder: DetectorEncoder, conditioner: Conditione
     record.write_arrays(folder / record.CONDITIONER, conditioner.state())
 
 
-def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncoder:
+def load_encoder(folder: str | Path, plugins: str | Sequence[str] = (), *, encoder: Any = None) -> FrozenEncoder:
     """The encoder of a finished run.
 
         encoder = gwbench.load_encoder("runs/...")
@@ -123,18 +125,21 @@ def load_encoder(folder: str | Path, plugins: Sequence[str] = ()) -> FrozenEncod
     Args:
         folder: of the run.
         plugins: the file or module that registers the encoder, if gwbench does not know it; others are not needed.
+        encoder: where the run was given an object as its encoder: its class, or an object of it. The weights are the
+            run's.
 
     Raises:
         UserError: the folder holds no finished pre-training, or one of its files is damaged.
     """
-    for source in plugins:
+    for source in names_of(plugins):
         REGISTRY.load_source(source)
     folder = Path(folder)
     run = record.read_record(folder)
-    if run.training is None or run.data is None:
+    if (run.training is None and run.spec.encoder_from is None) or run.data is None:
         raise UserError(f"The run in {folder} pre-trained no encoder: {run.reason or 'it is a baseline'}.")
     conditioner = load_conditioner(folder, run)
-    return FrozenEncoder(pretrained_encoder(folder, run, conditioner), conditioner, folder)
+    with encoder_given(run, encoder):
+        return FrozenEncoder(pretrained_encoder(folder, run, conditioner), conditioner, folder)
 
 
 def pretrained_encoder(folder: Path, run: RunRecord, conditioner: Conditioner) -> DetectorEncoder:

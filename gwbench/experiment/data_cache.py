@@ -16,7 +16,7 @@ from gwbench.experiment.data_shape import CheckShape, DataShape, RunDataContext,
 from gwbench.registry import REGISTRY, Plugin
 
 if TYPE_CHECKING:
-    from gwbench.contracts import Dataset, StrainSplits
+    from gwbench.contracts import Baseline, Dataset, StrainSplits
     from gwbench.dataloading.conditioned_split import ConditionedStrain
     from gwbench.experiment.spec import RunSpec
     from gwbench.preprocessing.conditioning import Conditioner
@@ -66,12 +66,13 @@ class DataCache:
     def __init__(self, cache: str | Path | None = None, workers: int | None = None, *, many: bool = False) -> None:
         self._cache, self._workers, self._many = cache, workers, many
         self._datasets: dict[str, tuple[Dataset, dict[str, str]]] = {}
+        self._baselines: dict[str, dict[str, str]] = {}
         self._splits: tuple[str, StrainSplits] | None = None
         self._conditioned: tuple[str, ConditionedData] | None = None
 
     def fingerprint(self, spec: RunSpec) -> dict[str, str]:
-        """What identifies the data of a run; their files are looked at once."""
-        return self._dataset(spec)[1]
+        """What identifies the data of a run, and what else it reads; the files are looked at once."""
+        return {**self._dataset(spec)[1], **self._baseline_files(spec)}
 
     def conditioned(
         self, spec: RunSpec, progress: Progress, phase: PhaseTimer = _untimed, check: CheckShape | None = None
@@ -107,7 +108,7 @@ class DataCache:
 
     def context(self, spec: RunSpec, progress: Progress, kind: type[RunDataContext] = RunDataContext) -> RunDataContext:
         """What a run hands its dataset."""
-        plugin, fingerprint = REGISTRY.get("dataset", spec.dataset.name), self.fingerprint(spec)
+        plugin, fingerprint = REGISTRY.get("dataset", spec.dataset.name), self._dataset(spec)[1]
         recipes = recipes_of(plugin, spec.dataset.parameters, spec.data_seed, fingerprint)
         if spec.limit is not None:
             recipes = [{**recipe, "limit": spec.limit} for recipe in recipes]
@@ -142,21 +143,26 @@ class DataCache:
         What the run reads often is conditioned at once, or for a row of runs everything.
         """
         from gwbench.dataloading.conditioned_split import ConditionedStrain
+        from gwbench.experiment.transfer import lent_conditioner
         from gwbench.nn.detector_encoder import parse_groups
         from gwbench.preprocessing.conditioning import fit_conditioner
 
         parse_groups(spec.encoder_groups, splits.detectors)
-        key = f"{_data_key(spec)} {spec.conditioning.model_dump_json()}"
+        lent = spec.encoder_from if spec.encoder_from and spec.encoder_from.conditioner == "run" else None
+        key = f"{_data_key(spec)} {spec.conditioning.model_dump_json()} {lent.run_id if lent else ''}"
         if self._conditioned and self._conditioned[0] == key:
             return self._conditioned[1], False
         self._conditioned = None
-        conditioner = fit_conditioner(
-            splits.train,
-            sample_rate=splits.sample_rate,
-            margin=splits.margin,
-            detectors=splits.detectors,
-            settings=spec.conditioning,
-        )
+        if lent:
+            conditioner = lent_conditioner(lent, DataShape.of(splits))
+        else:
+            conditioner = fit_conditioner(
+                splits.train,
+                sample_rate=splits.sample_rate,
+                margin=splits.margin,
+                detectors=splits.detectors,
+                settings=spec.conditioning,
+            )
         folder = CacheDir(self._cache).root
         strain = {name: ConditionedStrain(splits[name], conditioner, name) for name in splits.sizes}
         for name in read_often(spec, many=self._many):
@@ -175,6 +181,16 @@ class DataCache:
             fingerprint: Mapping[str, str] = dataset.fingerprint()
             self._datasets[key] = dataset, dict(fingerprint)
         return self._datasets[key]
+
+    def _baseline_files(self, spec: RunSpec) -> dict[str, str]:
+        """What identifies the files that the run's baseline reads."""
+        if spec.baseline is None:
+            return {}
+        key = spec.baseline.model_dump_json()
+        if key not in self._baselines:
+            baseline: Baseline = spec.baseline.build("baseline")
+            self._baselines[key] = dict(baseline.fingerprint())
+        return self._baselines[key]
 
 
 def recipes_of(

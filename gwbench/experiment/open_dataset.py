@@ -126,7 +126,7 @@ def open_dataset(
     Raises:
         UserError: there is no such dataset or parameter, or the data cannot be made or read.
     """
-    for source in [plugins] if isinstance(plugins, str) else plugins:
+    for source in names_of(plugins):
         REGISTRY.load_source(source)
     progress = progress or progress_bars.default()
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < LEAST_LIMIT):

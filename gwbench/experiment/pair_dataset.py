@@ -92,7 +92,7 @@ class PairDataset(TorchDataset[Any]):
         plugins: str | Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
-        for source in [plugins] if isinstance(plugins, str) else plugins:
+        for source in names_of(plugins):
             REGISTRY.load_source(source)
         strain = _conditioned(data)
         _check(split, batch_size, layout, seed)

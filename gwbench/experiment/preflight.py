@@ -15,6 +15,7 @@ import torch
 from gwbench import seeds
 from gwbench.contracts import InputShape, StrainInfo
 from gwbench.errors import UserError
+from gwbench.experiment import transfer
 from gwbench.experiment.checkpoint import build_encoder
 from gwbench.experiment.choice import Choice
 from gwbench.experiment.data_shape import DataShape
@@ -66,6 +67,7 @@ def check_run(spec: RunSpec, shape: DataShape) -> CheckedRun:
 
 def _check_run(spec: RunSpec, shape: DataShape) -> CheckedRun:
     require_fit(spec.conditioning, shape.sample_rate, shape.window, shape.margin)
+    transfer.require_fit(spec, shape)
     spec.build_task()
     if spec.baseline:
         spec.baseline.build("baseline")

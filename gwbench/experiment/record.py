@@ -64,6 +64,25 @@ class PluginUsed(FrozenModel):
         return fields
 
 
+class ObjectUsed(FrozenModel):
+    """An object that a run was given in Python in place of a plugin's name.
+
+    Attributes:
+        kind, name: of what it stands for, as the spec names it.
+        class_name: its module and class, or its own where it is a class or a function.
+        source_hash: SHA-256 of what its code does.
+        state_hash: SHA-256 of what it held, such as its weights.
+        source: its code, which may be cut; empty where Python kept none.
+    """
+
+    kind: str
+    name: str
+    class_name: str
+    source_hash: str
+    state_hash: str
+    source: str
+
+
 class Data(FrozenModel):
     """The data as they were.
 
@@ -126,7 +145,9 @@ class RunRecord(FrozenModel):
         run_id: hash of the spec, the plugins' sources and the data's fingerprint.
         protocol: version of the evaluation protocol.
         created: ISO 8601, UTC.
-        command: how to get this run again.
+        command: how to get this run again; a call in Python where it was given objects.
+        objects: those that stood for plugins; None where every plugin has a name, so that the command line can give the
+            run again.
         seeds: the seed behind every role.
         metrics: of the test split; None where the run failed, or its task reports others.
         task_metrics: what a task other than the default reports of the test split.
@@ -159,13 +180,14 @@ class RunRecord(FrozenModel):
     peak_memory: int | None = None
     environment: Environment
     files: dict[str, str] | None = None
+    objects: tuple[ObjectUsed, ...] | None = None
     folder: str | None = None
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Records without the fields that came later read as they did before there were any."""
         fields: dict[str, Any] = serialize(self)
-        for name in ("task_metrics", "learning_curve", "files"):
+        for name in ("task_metrics", "learning_curve", "files", "objects"):
             if getattr(self, name) is None:
                 fields.pop(name, None)
         return fields
@@ -173,6 +195,10 @@ class RunRecord(FrozenModel):
     def __repr__(self) -> str:
         """The method, the data and the outcome on one line."""
         return f"<RunRecord {in_short(self)}>"
+
+    def __str__(self) -> str:
+        """The same as its `repr`."""
+        return repr(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,6 +141,10 @@ class RunRecorder:
         """What the plugins have to say of themselves."""
         return [note for plugin in self._spec.plugins() for note in getattr(plugin.target, "notes", ())]
 
+    def _objects(self) -> tuple[record.ObjectUsed, ...] | None:
+        given = [(plugin, plugin.given) for plugin in self._spec.plugins() if plugin.given]
+        return tuple(record.ObjectUsed(kind=p.kind, name=p.name, **asdict(each)) for p, each in given) or None
+
     def failed(self, error: BaseException) -> None:
         """Write that the run failed and why, where that can be written."""
         try:
@@ -166,6 +170,7 @@ class RunRecorder:
                 )
                 for p in self._spec.plugins()
             ],
+            objects=self._objects(),
             seeds={role: seeds.integer(self._spec.seed, role) for role in seeds.ROLES if role != "data"}
             | {"data": seeds.integer(self._spec.data_seed, "data")},
             phases=self._phases,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gwbench.experiment import environment
 from gwbench.experiment.construction import is_out_of_memory, settings_to_lower, too_large
 from gwbench.experiment.data_cache import DataCache
 from gwbench.experiment.determinism import deterministic_algorithms
 from gwbench.experiment.device_sharing import refuse_sharing
-from gwbench.experiment.extension import extended_spec, refuse_names
-from gwbench.experiment.loggers import AsyncLogger, check_loggers
+from gwbench.experiment.loggers import AsyncLogger
 from gwbench.experiment.record import RunRecord, write_predictions
 from gwbench.experiment.recorder import RunRecorder
 from gwbench.experiment.refusal import SettingsRefusedError
@@ -31,8 +29,6 @@ from gwbench.experiment.run_directory import (
 )
 from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
-from gwbench.registry import REGISTRY
-from gwbench.training import distributed
 from gwbench.training.distributed import ProcessGroup
 from gwbench.utils import progress as progress_bars
 from gwbench.utils.files import WRITING, unwritable
@@ -43,126 +39,6 @@ if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
 
 DEFAULT_OUT = "runs"
-
-BATCH_SIZE = "training.batch_size"
-"""The setting that a small try lowers where it is not given."""
-
-
-def run(
-    *,
-    encoder: str | None = None,
-    objective: str | None = None,
-    pairing: str | None = None,
-    augmentations: Sequence[str] = (),
-    baseline: str | None = None,
-    dataset: str | None = None,
-    task: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    encoder_groups: str = "shared",
-    seed: int = 0,
-    data_seed: int = 0,
-    limit: int | None = None,
-    precision: str = "auto",
-    device: str = "auto",
-    devices: int = 1,
-    num_nodes: int = 1,
-    plugins: Sequence[str] = (),
-    out: str | Path = DEFAULT_OUT,
-    cache: str | Path | None = None,
-    workers: int | None = None,
-    loggers: Sequence[str] = (),
-    rerun: bool = False,
-    extend: str | Path | None = None,
-    probe_every: int = 0,
-    deterministic: bool = False,
-    progress: Progress | None = None,
-) -> RunRecord:
-    """Pre-train an encoder without labels, probe it with few, and record what came of it.
-
-        record = gwbench.run()
-        record.auc, record.metrics.auc.low, record.metrics.auc.high
-
-    The same call twice does the work once: the second returns the first's record.
-
-    Args:
-        encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default".
-        baseline: a baseline's name; then it gives the scores, and nothing is pre-trained unless it starts from there.
-        task: what is predicted from frozen embeddings; by default whether a window holds a signal.
-        settings: parameters by dotted name, such as {"encoder.width": 64, "training.epochs": 20}.
-        encoder_groups: "shared", "each", groups of detectors with an encoder each, such as "H1,L1|V1", or "network" for
-            an encoder that sees all detectors at once.
-        seed: of labels, weights, batches and views.
-        data_seed: of simulated data and of splits.
-        limit: a small try: at most so many windows of each split, and batches no larger. It is a run of its own, on
-            data of their own, and never ranks beside the run on all windows.
-        precision: "fp32", "bf16", or "auto" for bf16 where the processor computes in it.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        devices: how many GPUs, or processes on a CPU, share each batch of pre-training; it is the same run on any.
-        num_nodes: machines with so many devices each; torchrun or SLURM starts the same run on all of them.
-        plugins: files or modules that register further plugins.
-        out: folder that gets one folder per run.
-        cache: folder of generated data; by default the user's cache folder.
-        workers: threads that generate data; by default one per core.
-        loggers: loggers that get the run's figures while it goes on: "csv" and "tensorboard" write into its folder,
-            "wandb" and "mlflow" where their environment variables say; they change nothing about the run.
-        rerun: do it again though it is done.
-        extend: a finished run to go on from, by its folder or the beginning of its identity, until it has as many
-            "training.epochs" as `settings` say; everything else is that run's.
-        probe_every: epochs between two points of a learning curve on validation; 0 for none. It changes no weight.
-        deterministic: use only algorithms that give the same bits again on the same machine and threads.
-        progress: where to report; by default a bar on a terminal, nothing elsewhere.
-
-    Raises:
-        UserError: anything that the caller can mend.
-    """
-    loggers = check_loggers(loggers)
-    settle_backend()
-    progress = progress or progress_bars.default()
-    with progress.task("Load plugins", 1) as step:
-        device = environment.resolve_device(device)
-        process_group = distributed.resolve(devices, num_nodes, device)
-        for source in plugins:
-            REGISTRY.load_source(source)
-        data_cache, folder = DataCache(cache, workers), None
-        names: dict[str, Any] = {"dataset": dataset, "encoder": encoder, "pairing": pairing, "objective": objective}
-        names |= {"augmentations": augmentations, "baseline": baseline, "task": task, "limit": limit}
-        names |= {"encoder_groups": encoder_groups, "seed": seed, "data_seed": data_seed}
-        if extend is not None:
-            refuse_names(names, precision)
-            spec, folder = extended_spec(extend, settings or {}, out=out, data_cache=data_cache)
-        else:
-            spec = resolve_spec(precision, device, settings=settings, **names)
-        step.advance()
-    return run_spec(
-        spec,
-        device=device,
-        process_group=process_group,
-        out=out,
-        data_cache=data_cache,
-        loggers=loggers,
-        rerun=rerun,
-        mode=RunMode(probe_every, deterministic, folder),
-        progress=progress,
-        record_refusal=False,
-    )
-
-
-def resolve_spec(precision: str, device: str, *, settings: Mapping[str, Any] | None, **fields: Any) -> RunSpec:
-    """The spec of a run on a device.
-
-    Args:
-        precision: "fp32", "bf16" or "auto".
-        device: "cpu", "cuda", "cuda:N" or "mps".
-        settings, fields: as of `RunSpec.create`.
-
-    Raises:
-        UserError: as of `RunSpec.create`; there is no such precision.
-    """
-    resolved = environment.resolve_precision(precision, device)
-    spec = RunSpec.create(settings=settings, precision=None if precision == "auto" else resolved, **fields)
-    if spec.limit and spec.training and spec.training.batch_size > spec.limit and BATCH_SIZE not in (settings or {}):
-        spec = spec.model_copy(update={"training": spec.training.model_copy(update={"batch_size": spec.limit})})
-    return spec.model_copy(update={"precision": resolved}) if precision == "auto" and spec.trains else spec
 
 
 def run_spec(
@@ -196,9 +72,12 @@ def run_spec(
         BusyRunError: another process is at it.
         UserError: anything else that the caller can mend.
     """
+    from gwbench.experiment.transfer import settled
+
     settle_backend()
     progress = progress or progress_bars.default()
     data_cache = data_cache or DataCache(cache, workers)
+    spec = settled(spec)
     process_group = process_group or ProcessGroup()
     refuse_sharing(spec, process_group)
     mode.check(spec)
@@ -308,6 +187,7 @@ def _execute(
         from gwbench.experiment.keep_scorer import keep_scorer
         from gwbench.experiment.preflight import check_run
         from gwbench.experiment.pretrain_step import pretrained_encoder
+        from gwbench.experiment.transfer import source_encoder
 
         task = spec.build_task()
         step.advance()
@@ -320,6 +200,8 @@ def _execute(
         recorder.pretrained(pretrained)
         progress.start_at(pretrained.trained.steps)
         context = context.with_encoder(pretrained.encoder)
+    elif spec.encoder_from:
+        context = context.with_encoder(source_encoder(spec.encoder_from))
 
     test = data.splits.test  # with its labels, which no step before has seen
     labels = len(context.labelled)
@@ -331,8 +213,9 @@ def _execute(
     else:
         with recorder.phase("evaluate") as phase:
             phase.windows = judged
+            assert context.encoder
             scores = context.probe(context.encoder)
-        save_encoder(folder, pretrained.encoder, context.conditioner)
+        save_encoder(folder, context.encoder, context.conditioner)
     keep_scorer(folder, scores, context, recorder.run_id)
 
     metrics = task.metrics(test, scores)

@@ -24,12 +24,14 @@ from gwbench.experiment.checkpoint import (
     target,
     untrained_encoder,
 )
+from gwbench.experiment.objects import encoder_given
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.scorer_file import ScorerHeader, read_scorer, split_state
 from gwbench.nn.encoder_scorer import EncoderScorer
 from gwbench.nn.linear_head import LinearHead
 from gwbench.preprocessing.whitened_variance import median_variance, variance_warning, window_variance
 from gwbench.registry import REGISTRY
+from gwbench.utils.list_text import names_of
 from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_files import AbsentError, UnusableError
 
@@ -187,7 +189,7 @@ class RunScorer:
         return variance / (1.0 if whitens else np.asarray(self.usual_variance))
 
 
-def load_scorer(folder: str | Path, plugins: Sequence[str] = ()) -> RunScorer:
+def load_scorer(folder: str | Path, plugins: str | Sequence[str] = (), *, encoder: Any = None) -> RunScorer:
     """What scored the test split of a finished run, to score other strain.
 
         scorer = gwbench.load_scorer("runs/...")
@@ -197,13 +199,15 @@ def load_scorer(folder: str | Path, plugins: Sequence[str] = ()) -> RunScorer:
     Args:
         folder: of the run.
         plugins: files or modules that register its encoder or its baseline, if gwbench does not know them.
+        encoder: where the run was given an object as its encoder: its class, or an object of it.
 
     Raises:
         UserError: the run has kept no scorer, or one of its files is damaged.
     """
-    for source in plugins:
+    for source in names_of(plugins):
         REGISTRY.load_source(source)
-    return scorer_of(Path(folder))
+    with encoder_given(record.read_record(Path(folder)), encoder):
+        return scorer_of(Path(folder))
 
 
 def scorer_of(folder: Path, encoder: DetectorEncoder | None = None) -> RunScorer:

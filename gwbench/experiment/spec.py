@@ -14,7 +14,9 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from gwbench.errors import UserError
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment.choice import Choice, default_task, named_task
+from gwbench.experiment.encoder_source import EncoderSource
 from gwbench.experiment.extended_run import ExtendedRun
+from gwbench.experiment.objects import python_call
 from gwbench.experiment.sections import OWN_SECTIONS, EvaluationSettings, read_section, sort_settings, validated
 from gwbench.experiment.settings import as_argument, dotted
 from gwbench.preprocessing.settings import Conditioning
@@ -52,6 +54,7 @@ class RunSpec(FrozenModel):
         limit: a small try: at most so many windows of each split; None for all, which a record does not name.
         extends: the finished run that pre-training goes on from; its epochs are among those of `training`. None for a
             training from the beginning, which a record does not name.
+        encoder_from: the run on other data whose encoder is probed; None where a run pre-trains its own.
     """
 
     schema_version: Literal[1] = 1
@@ -71,12 +74,13 @@ class RunSpec(FrozenModel):
     data_seed: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=2)] | None = None
     extends: ExtendedRun | None = None
+    encoder_from: EncoderSource | None = None
 
     @model_serializer(mode="wrap")
     def _without_default_task(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Specs of the default task on all windows read and hash as they did before there was anything else."""
         fields: dict[str, Any] = serialize(self)
-        for name in ("task", "limit", "extends"):
+        for name in ("task", "limit", "extends", "encoder_from"):
             if getattr(self, name) is None:
                 fields.pop(name, None)
         return fields
@@ -143,6 +147,8 @@ class RunSpec(FrozenModel):
         spec = self.model_dump(mode="json")
         for place in getattr(self.plugins()[0].target, "places", ()):
             del spec["dataset"]["parameters"][place]
+        if self.encoder_from:
+            del spec["encoder_from"]["folder"]
         return json.dumps(spec, sort_keys=True, separators=(",", ":"))
 
     def plugins(self) -> list[Plugin]:
@@ -209,30 +215,48 @@ class RunSpec(FrozenModel):
         return self if names == [choice.name for _, choice in choices] else self._with_names(names)
 
     def command(self) -> str:
-        """The command line that gives this run, with the files and modules that were loaded for its plugins."""
-        words = ["gwbench", "run"]
-        for source in REGISTRY.sources_of(self.plugins()):
+        """The command line that gives this run, with the files and modules that were loaded for its plugins.
+
+        A run of objects has none: then the call in Python.
+        """
+        words, plugins = ["gwbench", "run"], self.plugins()
+        if any(plugin.given for plugin in plugins):
+            given = self.model_dump(include={"encoder_groups", "precision", "seed", "data_seed", "limit"})
+            fields = {name: value for name, value in given.items() if value != type(self).model_fields[name].default}
+            return python_call(plugins, self._changed(), fields)
+        for source in REGISTRY.sources_of(plugins):
             words += ["--plugin", source]
-        words += ["--extend", self.extends.run_id] if self.extends else self._words()
+        if self.extends:  # which says all the rest, and may have other settings than the defaults
+            assert self.training
+            words += ["--extend", self.extends.run_id, "--epochs", str(self.training.epochs)]
+            own = [pair for pair in self.settings().items() if pair[0].startswith(("training.", "evaluation."))]
+            return shlex.join([*words, *_as_options(pair for pair in own if pair[0] != "training.epochs")])
+        return shlex.join([*words, *self._words(), *_as_options(self._changed().items())])
+
+    def _changed(self) -> dict[str, Any]:
+        """The settings that are not at their defaults, but for those of a run whose encoder is probed."""
         defaults = self._with_defaults().settings()
         for section, model in OWN_SECTIONS.items():  # a default may be left out of the settings of another value
             defaults |= {f"{section}.{name}": value for name, value in model()}
-        for key, value in self.settings().items():
-            if self.extends and key.partition(".")[0] not in ("training", "evaluation"):
-                continue  # that run says it
-            words += ["--set", f"{key}={as_argument(value)}"] if value != defaults.get(key) else []
-        return shlex.join(words)
+        changed = {key: value for key, value in self.settings().items() if value != defaults.get(key)}
+        return {key: value for key, value in changed.items() if self._is_own(key.partition(".")[0])}
 
     def _words(self) -> list[str]:
         """Options of the command line for all but settings."""
-        words = []
+        words = self.encoder_from.words() if self.encoder_from else []
         for kind, choice in self.choices():
-            words += [KINDS[kind].flag, choice.name]
-        words += ["--encoder-groups", self.encoder_groups] if self.encoder_groups != "shared" else []
+            if self._is_own(kind):
+                words += [KINDS[kind].flag, choice.name]
+        grouped = self.encoder_groups != "shared" and self._is_own("encoder")
+        words += ["--encoder-groups", self.encoder_groups] if grouped else []
         words += ["--precision", self.precision] if self.trains else []
         words += ["--seed", str(self.seed), "--data-seed", str(self.data_seed)]
         words += ["--limit", str(self.limit)] if self.limit is not None else []
         return words
+
+    def _is_own(self, section: str) -> bool:
+        """Whether a section is set by this run, rather than by one whose encoder it probes."""
+        return self.encoder_from is None or section in ("dataset", "task", "evaluation")
 
     def settings(self) -> dict[str, Any]:
         """Every setting by its dotted name, as `create` takes them: those of plugins, then those of the sections."""
@@ -278,9 +302,14 @@ class RunSpec(FrozenModel):
         parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
         words = " + ".join(choice.name for choice in parts if choice)
         words += " of the network" if self.encoder_groups == "network" and not self.pairing else ""
+        words += f", from {self.encoder_from.dataset.name}" if self.encoder_from else ""
         if self.baseline:
             return f"{self.baseline.name} ({words})" if words else self.baseline.name
         return words
+
+
+def _as_options(settings: Iterable[tuple[str, Any]]) -> list[str]:
+    return [word for key, value in settings for word in ("--set", f"{key}={as_argument(value)}")]
 
 
 PLUGIN_FIELDS = {

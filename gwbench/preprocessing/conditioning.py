@@ -126,13 +126,18 @@ class Whitening(Conditioner):
                 out[:, d, -count:] = scaled[:, d, -reads:] @ last[d]
         return out
 
-    def _filter(self, scaled: Tensor, detectors: int | slice) -> Tensor:
-        """The circular filter of [..., D, n]; its first and last `reach` samples are wrong: they wrap around."""
+    def transform(self, samples: int) -> tuple[int, Tensor]:
+        """The length L >= `samples` at which the circular filter is applied, and its response [D, L // 2 + 1]."""
         from scipy.fft import next_fast_len
 
-        samples = scaled.shape[-1]
         length = next_fast_len(samples, real=True)
-        response = self._response(length)[detectors].to(scaled)
+        return length, self._response(length)
+
+    def _filter(self, scaled: Tensor, detectors: int | slice) -> Tensor:
+        """The circular filter of [..., D, n]; its first and last `reach` samples are wrong: they wrap around."""
+        samples = scaled.shape[-1]
+        length, whole = self.transform(samples)
+        response = whole[detectors].to(scaled)
         filtered: Tensor = torch.fft.irfft(torch.fft.rfft(scaled, n=length).mul_(response), n=length)
         return filtered[..., :samples]
 
@@ -171,7 +176,7 @@ class SeedConditioning(Conditioner):
 
         super().__init__(settings, detectors, sample_rate, window, margin)
         band = ZeroPhase.butterworth(SEED_ORDER, (settings.low, settings.high), self.sample_rate, self.window)
-        self._length = band.length
+        self.transform_length = band.length
         derived = {
             "taper": tukey(self.window, SEED_TAPER),
             "response": band.response,
@@ -197,8 +202,8 @@ class SeedConditioning(Conditioner):
     def _recipe(self, scaled: Tensor) -> Tensor:
         """[..., T] of scaled float32 strain [..., T]."""
         tapered = scaled * self.taper.to(scaled)
-        spectrum = torch.fft.rfft(tapered, n=self._length).mul_(self.response.to(scaled))
-        filtered: Tensor = torch.fft.irfft(spectrum, n=self._length)[..., : self.window]
+        spectrum = torch.fft.rfft(tapered, n=self.transform_length).mul_(self.response.to(scaled))
+        filtered: Tensor = torch.fft.irfft(spectrum, n=self.transform_length)[..., : self.window]
         return filtered.add_(tapered @ self.inward.to(scaled) @ self.outward.to(scaled))
 
 

@@ -30,6 +30,17 @@ def check_class(kind: Kind, name: str, cls: type, origin: Origin) -> None:
         raise UserError(f"{where}: class {cls.__name__} must subclass gwbench.contracts.{kind.contract}.")
     if not docstring(cls) and sys.flags.optimize < 2:
         raise UserError(f"{where}: class {cls.__name__} needs a docstring; its first line is shown in listings.")
+    check_constructor(kind, where, cls)
+
+
+def check_constructor(kind: Kind, where: str, cls: type) -> None:
+    """Raise `UserError` where a class cannot be constructed as its kind's contract says.
+
+    Args:
+        kind: of the plugin.
+        where: what the message begins with.
+        cls: a subclass of the kind's contract.
+    """
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         raise UserError(f"{where}: class {cls.__name__} does not implement {missing}.")

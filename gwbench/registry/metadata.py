@@ -108,6 +108,23 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class GivenObject:
+    """An object that stands for a plugin during one run.
+
+    Attributes:
+        class_name: its module and class, or its own where it is a class or a function.
+        source_hash: SHA-256 of what its code does.
+        state_hash: SHA-256 of what it holds; of a class, of what its code reads from its module.
+        source: the text of its code, cut at a certain length; empty where Python keeps none.
+    """
+
+    class_name: str
+    source_hash: str
+    state_hash: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Plugin:
     """What is known of one plugin.
 
@@ -124,6 +141,7 @@ class Plugin:
             it is imported, and where there is no source.
         former_hashes: hashes of another kind in old records that stand for the same code.
         problem: why it cannot be used, if it cannot.
+        given: the object that it stands for during one run; None for what is registered.
     """
 
     kind: str
@@ -138,6 +156,7 @@ class Plugin:
     source_hash: str = ""
     former_hashes: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     problem: str | None = None
+    given: GivenObject | None = None
 
     def is_of(self, recorded: str) -> bool:
         """Whether a record's hash of the plugin's source is that of the code as it is now."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import fnmatch
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -61,6 +62,23 @@ class Registry:
                     "Rename one of them."
                 )
         self._loaded[key] = plugin
+
+    @contextmanager
+    def lent(self, plugins: Iterable[Plugin]) -> Iterator[None]:
+        """Within it, some plugins are there that nobody registered, before any others of their names."""
+        keys = {(plugin.kind, plugin.name): plugin for plugin in plugins}
+        before = {key: self._loaded.get(key) for key in keys}
+        self._loaded |= keys
+        self._former_names.clear()
+        try:
+            yield
+        finally:
+            for key, plugin in before.items():
+                if plugin is None:
+                    self._loaded.pop(key, None)
+                else:
+                    self._loaded[key] = plugin
+            self._former_names.clear()
 
     # --- discover ---
 

@@ -33,6 +33,7 @@ from gwbench.search.time_slides import ZeroLag
 from gwbench.search.trigger_settings import TriggerSettings
 from gwbench.search.triggers import CLUSTER_WINDOW, VAR
 from gwbench.utils import progress as progress_module
+from gwbench.utils.list_text import names_of
 from gwbench.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def scan(
     progress = progress or progress_module.default()
     if out is not None:
         check_output(Path(out))
-    settings = ScanSettings(stride, conditioning, _several(channel), _several(quality))
+    settings = ScanSettings(stride, conditioning, names_of(channel), names_of(quality))
     triggers = TriggerSettings(threshold, cluster_window, var, slides, zero_lag)
     record = _scanned(
         run,
@@ -114,7 +115,7 @@ def scan(
         settings,
         triggers,
         event=(event, duration, host),
-        where=(tuple(plugins), device, processes, executor),
+        where=(names_of(plugins), device, processes, executor),
         searches=Path(searches),
         rerun=rerun,
         progress=progress,
@@ -185,10 +186,6 @@ def _scanned(
         )
         folder.finish(record, identity)
         return record.model_copy(update={"folder": str(folder.path)})
-
-
-def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def score_blocks(job: ScanJob, executor: ScanExecutor, progress: Progress) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gwbench.errors import UserError
 from gwbench.experiment.record import RunRecord
+from gwbench.registry import REGISTRY
 from gwbench.registry.metadata import FLOOR_TAG
 from gwbench.reporting.records.method import Method, method_of
 from gwbench.reporting.records.predictions import read_predictions
@@ -34,6 +35,7 @@ def missing_runs(table: Iterable[RunRecord], submitted: Iterable[RunRecord]) -> 
         if _is_floor(method):
             floors.add((method.encoder, fraction))
     missing: list[str] = []
+    floor = next(iter(_floors()), "FLOOR")
     for record in submitted:
         method, fraction = method_of(record), record.spec.evaluation.label_fraction
         what = f"{method.title} at {100 * fraction:g} % of the labels"
@@ -44,7 +46,7 @@ def missing_runs(table: Iterable[RunRecord], submitted: Iterable[RunRecord]) -> 
         if record.spec.baseline is None and (method.encoder, fraction) not in floors:
             missing.append(
                 f"{what}: the floor, an untrained {method.names.get('encoder', 'encoder')} on the same data "
-                "(`gwbench run --baseline random-init` with the same encoder, data and labels)"
+                f"(`gwbench run --baseline {floor}` with the same encoder, data and labels)"
             )
     return list(dict.fromkeys(missing))
 
@@ -72,4 +74,9 @@ def refuse_copies(records: Sequence[RunRecord]) -> None:
 
 
 def _is_floor(method: Method) -> bool:
-    return any(FLOOR_TAG in tags for tags in method.tags.values()) or method.names.get("baseline") == "random-init"
+    return any(FLOOR_TAG in tags for tags in method.tags.values()) or method.names.get("baseline") in _floors()
+
+
+def _floors() -> list[str]:
+    """The baselines that every method should beat."""
+    return [plugin.name for plugin in REGISTRY.list("baseline") if FLOOR_TAG in plugin.tags]

@@ -14,6 +14,7 @@ from gwbench.reporting.records.discover import find_records
 from gwbench.sharing.check import Check
 from gwbench.sharing.static_checks import static_checks
 from gwbench.utils import progress as progress_bars
+from gwbench.utils.list_text import names_of
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.untrusted_files import UnusableError
 
@@ -100,7 +101,7 @@ def verify(
     Raises:
         UserError: there is no record of a finished run that can be read.
     """
-    for source in plugins:
+    for source in names_of(plugins):
         REGISTRY.load_source(source)
     record = finished_record(folder)
     checks = list(static_checks(record))

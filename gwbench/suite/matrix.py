@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 from gwbench.errors import UserError
-from gwbench.experiment.spec import PLUGIN_FIELDS, RunSpec
-from gwbench.registry import KINDS, REGISTRY
+from gwbench.experiment.spec import RunSpec
+from gwbench.registry import REGISTRY
 from gwbench.registry.compatibility import parts_of, resolve_groups, why_not
-from gwbench.suite.schema import Condition, MatrixEntry, Suite
+from gwbench.suite.combination import Combination, FrozenSettings
+from gwbench.suite.schema import MatrixEntry, Suite
+from gwbench.suite.transfers import source_combination, sources_of, transfer_spec_of, transfers_of
 
 if TYPE_CHECKING:
     from gwbench.contracts import Baseline
@@ -26,10 +28,12 @@ class Cell:
     Attributes:
         label: for people; no other cell of the suite has it.
         spec: the run.
+        source: the cell's run that pre-trains the encoder which this one probes; None where it has one of its own.
     """
 
     label: str
     spec: RunSpec
+    source: RunSpec | None = None
 
     @cached_property
     def data(self) -> str:
@@ -39,7 +43,8 @@ class Cell:
     @cached_property
     def pretraining(self) -> str | None:
         """Equal for cells that share a pre-training; None without one."""
-        return self.spec.pretraining.canonical() if self.spec.training else None
+        spec = self.source or self.spec
+        return spec.pretraining.canonical() if spec.training else None
 
 
 @dataclass(frozen=True)
@@ -57,74 +62,6 @@ class Matrix:
     excluded: int
 
 
-@dataclass(frozen=True)
-class _Combination:
-    """One point of the cross product, with the parts that its run has."""
-
-    dataset: MatrixEntry
-    data_seed: int
-    conditioning: Mapping[str, Any]
-    seed: int
-    encoder: MatrixEntry | None
-    encoder_groups: str
-    pairing: MatrixEntry | None
-    augmentations: tuple[MatrixEntry, ...]
-    objective: MatrixEntry | None
-    training: Mapping[str, Any]
-    baseline: MatrixEntry | None
-    task: MatrixEntry | None
-    label_fraction: float
-    parts: frozenset[str] = field(default=frozenset(), compare=False)
-
-    def named(self) -> list[tuple[str, MatrixEntry]]:
-        """(kind, entry) of every plugin."""
-        single = [(kind, getattr(self, kind)) for kind in PLUGIN_FIELDS.values() if not KINDS[kind].several]
-        return [(kind, entry) for kind, entry in single if entry] + [("augmentation", e) for e in self.augmentations]
-
-    def settings(self) -> dict[str, Any]:
-        """Dotted settings for `RunSpec.create`."""
-        settings: dict[str, Any] = {"evaluation.label_fraction": self.label_fraction}
-        settings |= {f"conditioning.{name}": value for name, value in self.conditioning.items()}
-        settings |= {f"training.{name}": value for name, value in self.training.items()}
-        for kind, entry in self.named():
-            prefix = f"augmentation.{entry.name}" if kind == "augmentation" else kind
-            settings |= {f"{prefix}.{name}": value for name, value in entry.parameters.items()}
-        return settings
-
-    def has(self, setting: str) -> bool:
-        """Whether the run has the part that a dotted setting is of."""
-        section, _, name = setting.partition(".")
-        if section == "augmentation":
-            owner = name.rpartition(".")[0]
-            return owner in [entry.name for entry in self.augmentations] if owner else len(self.augmentations) == 1
-        return section in self.parts or section in ("conditioning", "evaluation")
-
-    def meets(self, condition: Condition) -> bool:
-        """Whether every key of a condition holds."""
-        return all(self._holds(key, value) for key, value in condition.items())
-
-    def _holds(self, key: str, wanted: Any) -> bool:
-        if isinstance(wanted, list):
-            return any(self._holds(key, each) for each in wanted)
-        if key == "augmentation":
-            if wanted is None:
-                return "augmentation" in self.parts and not self.augmentations
-            return any(_is(entry, wanted) for entry in self.augmentations)
-        return _is(getattr(self, key), wanted)
-
-
-def _is(value: Any, wanted: Any) -> bool:
-    """Whether a value is the one wanted: an entry by name, or by name and some parameters."""
-    if isinstance(value, MatrixEntry):
-        if isinstance(wanted, dict):
-            given = {"name": value.name, **value.parameters}
-            return all(key in given and given[key] == each for key, each in wanted.items())
-        return bool(value.name == wanted)
-    if isinstance(value, Mapping) and isinstance(wanted, dict):
-        return all(key in value and value[key] == each for key, each in wanted.items())
-    return bool(value == wanted)
-
-
 def expand(suite: Suite, precision: str) -> Matrix:
     """The cells of a suite.
 
@@ -137,12 +74,13 @@ def expand(suite: Suite, precision: str) -> Matrix:
     """
     file, document = suite.file, suite.document
     chosen = precision if file.precision == "auto" else file.precision
-    asked: list[tuple[str, RunSpec]] = []
+    asked: list[tuple[str, Combination, RunSpec]] = []
+    transfers: list[tuple[str, Combination, list[int]]] = []
     skipped: dict[str, str] = {}
     excluded = 0
     met: set[tuple[str, int]] = set()
     labels = _Labels(suite)
-    for combination in dict.fromkeys(_combinations(suite)):
+    for combination in transfers_of(file, dict.fromkeys(_combinations(suite))):
         hits = [n for n, condition in enumerate(file.exclude) if combination.meets(condition)]
         met |= {("exclude", n) for n in hits}
         overriding = [n for n, override in enumerate(file.overrides) if combination.meets(override.when)]
@@ -154,23 +92,38 @@ def expand(suite: Suite, precision: str) -> Matrix:
         if because := _why_not(combination):
             skipped[label] = because
             continue
-        asked.append((label, _spec(suite, combination, overriding, label, chosen)))
+        if combination.encoder_from:
+            transfers.append((label, combination, overriding))
+            continue
+        asked.append((label, combination, _spec(suite, combination, overriding, label, chosen)))
     for where, count in (("exclude", len(file.exclude)), ("overrides", len(file.overrides))):
         for number in range(count):
             if (where, number) not in met:
                 raise document.error((where, number), "this condition holds for no cell: mend it or leave it out.")
-    specs = [spec for _, spec in asked]
+    specs = [spec for _, _, spec in asked]
     try:
         specs = file.budget.applied(specs) if file.budget else specs
     except UserError as error:
         raise document.error(("budget",), str(error)) from None
     cells: dict[str, Cell] = {}
-    for (label, _), spec in zip(asked, specs, strict=True):
+    made: dict[Combination, RunSpec] = {}
+    for (label, combination, _), spec in zip(asked, specs, strict=True):
+        made[combination] = spec
         cells.setdefault(spec.canonical(), Cell(label, spec))
+    for label, combination, overriding in transfers:
+        source = made.get(source_combination(file, combination))
+        if source is None:
+            skipped[label] = "the run that pre-trains its encoder is left out"
+            continue
+        try:
+            spec = transfer_spec_of(suite, combination, overriding, source)
+        except UserError as error:
+            raise UserError(f"{document.path}, cell {label}: {error}") from None
+        cells.setdefault(f"{spec.canonical()} {source.canonical()}", Cell(label, spec, source))
     return Matrix(list(cells.values()), list(skipped.items()), excluded)
 
 
-def _combinations(suite: Suite) -> Iterator[_Combination]:
+def _combinations(suite: Suite) -> Iterator[Combination]:
     """The cross product, each combination without the parts that its run does not have."""
     file = suite.file
     encoders: list[MatrixEntry | None] = [*file.encoders] or [None]
@@ -179,23 +132,27 @@ def _combinations(suite: Suite) -> Iterator[_Combination]:
     tasks: list[MatrixEntry | None] = [*file.tasks] or [None]
     methods = list(product(encoders, file.encoder_groups, pairings, file.augmentations, objectives, file.training))
     runs: list[MatrixEntry | None] = [*([None] if file.objectives else []), *file.baselines]
+    sources = sources_of(file)
     for dataset, conditioning, data_seed, seed in product(
-        file.datasets, file.conditioning, file.data_seeds, file.seeds
+        [*file.datasets, *sources], file.conditioning, file.data_seeds, file.seeds
     ):
+        judged = (runs, tasks, file.label_fractions)
+        if dataset in sources:
+            judged = ([None] if file.objectives else [], tasks[:1], file.label_fractions[:1])
         for encoder, groups, pairing, augmentations, objective, training in methods:
-            for baseline, task, fraction in product(runs, tasks, file.label_fractions):
+            for baseline, task, fraction in product(*judged):
                 parts = _parts(baseline, suite)
-                yield _Combination(
+                yield Combination(
                     dataset=dataset,
                     data_seed=data_seed,
-                    conditioning=_Frozen(conditioning),
+                    conditioning=FrozenSettings(conditioning),
                     seed=seed,
                     encoder=encoder if "encoder" in parts else None,
                     encoder_groups=groups if "encoder" in parts else "shared",
                     pairing=pairing if "pairing" in parts else None,
                     augmentations=tuple(augmentations) if "augmentation" in parts else (),
                     objective=objective if "objective" in parts else None,
-                    training=_Frozen(training if "training" in parts else {}),
+                    training=FrozenSettings(training if "training" in parts else {}),
                     baseline=baseline,
                     task=task,
                     label_fraction=fraction,
@@ -203,7 +160,7 @@ def _combinations(suite: Suite) -> Iterator[_Combination]:
                 )
 
 
-def _why_not(combination: _Combination) -> str:
+def _why_not(combination: Combination) -> str:
     """Why the run makes no sense; empty where it does."""
     names = {kind: entry.name for kind, entry in combination.named() if kind != "augmentation"}
     try:
@@ -211,13 +168,6 @@ def _why_not(combination: _Combination) -> str:
     except UserError as error:
         return str(error)
     return why_not(parts_of((kind, entry.name) for kind, entry in combination.named()))
-
-
-class _Frozen(dict[str, Any]):
-    """Settings that can be hashed by their values."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(json.dumps(self, sort_keys=True))
 
 
 def _parts(baseline: MatrixEntry | None, suite: Suite) -> frozenset[str]:
@@ -234,7 +184,7 @@ def _parts(baseline: MatrixEntry | None, suite: Suite) -> frozenset[str]:
     return frozenset({*parts, "baseline"})
 
 
-def _spec(suite: Suite, combination: _Combination, overriding: Sequence[int], label: str, precision: str) -> RunSpec:
+def _spec(suite: Suite, combination: Combination, overriding: Sequence[int], label: str, precision: str) -> RunSpec:
     names: dict[str, Any] = {kind: entry.name for kind, entry in combination.named() if kind != "augmentation"}
     names["augmentations"] = [entry.name for entry in combination.augmentations]
 
@@ -271,7 +221,15 @@ class _Labels:
 
     def __init__(self, suite: Suite) -> None:
         file = suite.file
-        entries = [*file.datasets, *file.encoders, *file.pairings, *file.objectives, *file.baselines, *file.tasks]
+        entries = [
+            *file.datasets,
+            *file.encoder_from,
+            *file.encoders,
+            *file.pairings,
+            *file.objectives,
+            *file.baselines,
+            *file.tasks,
+        ]
         entries += [entry for method in file.augmentations for entry in method]
         names: dict[str, set[str]] = {}
         for entry in entries:
@@ -279,13 +237,14 @@ class _Labels:
         self._ambiguous = {name for name, variants in names.items() if len(variants) > 1}
         self._file = file
 
-    def of(self, cell: _Combination) -> str:
+    def of(self, cell: Combination) -> str:
         """Such as "ENCODER + PAIRING + OBJECTIVE on DATASET (preset=small), 5 % labels, seed 1"."""
         file = self._file
         method = [cell.encoder, cell.pairing, *cell.augmentations, cell.objective]
         words = " + ".join(self._entry(entry) for entry in method if entry)
         if cell.baseline:
             words = f"{self._entry(cell.baseline)} ({words})" if words else self._entry(cell.baseline)
+        words += f", from {self._entry(cell.encoder_from)}" if cell.encoder_from else ""
         words += f" on {self._entry(cell.dataset)}"
         further = []
         if len(file.encoder_groups) > 1 and cell.encoder:

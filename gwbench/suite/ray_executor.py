@@ -32,6 +32,7 @@ from typing import Any
 from gwbench.errors import UserError
 from gwbench.experiment import run_directory
 from gwbench.experiment.data_cache import DataCache
+from gwbench.experiment.transfer import settled
 from gwbench.suite.cell_run import Outcome, RunOptions
 from gwbench.suite.executors import Executor, Report, WorkerDiedError, record_failure
 from gwbench.suite.matrix import Cell
@@ -250,12 +251,13 @@ class RayCluster(Executor):
         """The outcome of a cell, or a failure where it went well but its record cannot be found from here."""
         if outcome.status != "ok":
             return outcome
-        fingerprint = self._data_cache.fingerprint(cell.spec)
+        spec = settled(cell.spec)
+        fingerprint = self._data_cache.fingerprint(spec)
         until = time.monotonic() + APPEARING
         out = self._options.out
-        while not (record := run_directory.find_record(cell.spec, fingerprint, out)) or record.status != "ok":
+        while not (record := run_directory.find_record(spec, fingerprint, out)) or record.status != "ok":
             if time.monotonic() > until:
-                folder = run_directory.directory_of(cell.spec, fingerprint, out)
+                folder = run_directory.directory_of(spec, fingerprint, out)
                 reason = (
                     f"it was carried out, but its record is not in {folder}: --out must be a folder that all nodes "
                     "share, and they must have the same data, plugins and version of gwbench as this machine"

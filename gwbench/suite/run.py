@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from gwbench.errors import UserError
 from gwbench.experiment import environment, run_directory, runner
 from gwbench.experiment.data_cache import DataCache
 from gwbench.experiment.loggers import check_loggers
+from gwbench.reporting.records.suite_titles import SuiteTitle, write_title
 from gwbench.suite.cell_run import Outcome, RunOptions
 from gwbench.suite.display import Display
 from gwbench.suite.estimate import TimeEstimate
@@ -21,6 +22,7 @@ from gwbench.suite.executors import Executor, InProcess, Processes
 from gwbench.suite.matrix import Cell, expand
 from gwbench.suite.schedule import Schedule
 from gwbench.suite.schema import Suite, read_suite
+from gwbench.suite.transfers import located
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
@@ -62,6 +64,7 @@ class Plan:
         excluded: how many combinations the file leaves out.
         budget: seconds after which no new cell begins.
         searches: what every finished cell searches.
+        title: what a page of its results is headed with; "" for none.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Plan:
     excluded: int
     budget: float | None
     searches: tuple[SearchEntry, ...] = ()
+    title: str = ""
 
     @cached_property
     def missing(self) -> list[Cell]:
@@ -130,13 +134,15 @@ def plan(
     suite = read_suite(path, settings)
     device, precision = _resolve(suite, device, elsewhere=elsewhere)
     matrix = expand(suite, precision)
-    cells = [cell for cell in matrix.cells if _chosen(cell.label, only)]
+    cells = _with_sources([cell for cell in matrix.cells if _chosen(cell.label, only)], matrix.cells)
     if not cells:
         labels = "\n".join(f"  {cell.label}" for cell in matrix.cells[:5]) or "  (none)"
         raise UserError(f"{path}: no cell fits {', '.join(map(repr, only)) or 'the file'}. The first cells:\n{labels}")
     data_cache = DataCache(cache)
     cell_statuses = []
     for cell in cells:
+        if cell.source:
+            cell = replace(cell, spec=located(cell.spec, cell.source, data_cache, out))
         fingerprint = data_cache.fingerprint(cell.spec)
         record = run_directory.find_record(cell.spec, fingerprint, out)
         cell_statuses.append(CellStatus(cell, run_directory.directory_of(cell.spec, fingerprint, out), record))
@@ -149,6 +155,7 @@ def plan(
         excluded=matrix.excluded,
         budget=suite.file.budget_seconds,
         searches=tuple(suite.file.searches),
+        title=suite.file.title,
     )
 
 
@@ -183,6 +190,9 @@ def execute(plan: Plan, *, jobs: int = 1, display: Display | None = None, execut
     Raises:
         KeyboardInterrupt: Ctrl-C.
     """
+    if plan.title or plan.about:
+        runs = tuple(cell_status.folder.name for cell_status in plan.cell_statuses)
+        write_title(Path(plan.options.out), SuiteTitle(name=plan.name, title=plan.title, about=plan.about, runs=runs))
     display = display or Display()
     executor = executor or (InProcess(plan.options) if jobs == 1 else Processes(plan.options, jobs))
     until = time.monotonic() + plan.budget if plan.budget else float("inf")
@@ -221,6 +231,12 @@ class _Bookkeeper:
         else:
             self.result.failed.append((cell, outcome.reason))
         self._display.ended(worker, cell, outcome)
+
+
+def _with_sources(chosen: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:
+    """The chosen cells, in the order of all, with those that pre-train encoders which they probe."""
+    needed = {cell.source.canonical() for cell in chosen if cell.source}
+    return [cell for cell in cells if cell in chosen or (cell.source is None and cell.spec.canonical() in needed)]
 
 
 def _chosen(label: str, only: Sequence[str]) -> bool:

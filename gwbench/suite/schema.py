@@ -1,5 +1,6 @@
 """What a suite file may say.
 
+    title: what a page of its results is headed with
     about: one sentence on the question that the suite asks
     datasets: [NAME, {name: NAME, preset: small}]   # a plugin's name, or its name and some of its parameters
     encoders: [NAME, ...]
@@ -8,6 +9,8 @@
     augmentations: [[], [NAME, NAME]]               # every entry is the augmentations of one method: none or several
     objectives: [NAME, ...]
     baselines: [NAME, ...]
+    encoder_from: [NAME, ...]                       # datasets whose encoders are probed on the others: see `transfers`
+    conditioner: refit                              # of these encoders; or run, the source run's own
     tasks: [NAME, ...]                              # predicted from embeddings; by default the default task
     training: {epochs: 5}                           # or a list of such, to compare them
     conditioning: {low: 30}                         # or a list of such
@@ -29,7 +32,8 @@ Only `datasets` must be there. The suite is the cross product of all lists; a ba
 combination of the parts that it has, so that one without an objective is not run again for every objective.
 
 A condition, under `exclude` or `when`, holds for a cell where all its keys do: dataset, encoder, encoder_groups,
-pairing, augmentation, objective, baseline, task, label_fraction, seed, data_seed, training, conditioning. A plugin
+pairing, augmentation, objective, baseline, task, encoder_from, label_fraction, seed, data_seed, training,
+conditioning. A plugin
 matches by name, or by a mapping of name and parameters as the suite gives them; `augmentation` by any of a cell's; a
 list by any of its entries; null where a cell has none. A setting in `set` of a part that a cell does not have is left
 out of it.
@@ -59,7 +63,7 @@ from gwbench.utils.validation_errors import reason
 
 CONDITIONS = (
     *(*PLUGIN_FIELDS.values(), "encoder_groups"),
-    *("label_fraction", "seed", "data_seed", "training", "conditioning"),
+    *("encoder_from", "label_fraction", "seed", "data_seed", "training", "conditioning"),
 )
 """What a condition may ask about."""
 
@@ -104,6 +108,7 @@ class Override(FrozenModel):
 class SuiteFile(FrozenModel):
     """The file, as the module's docstring describes it."""
 
+    title: str = ""
     about: str = ""
     datasets: Annotated[list[MatrixEntry], Field(min_length=1)]
     encoders: list[MatrixEntry] = []
@@ -112,6 +117,8 @@ class SuiteFile(FrozenModel):
     augmentations: Annotated[list[Method], Field(min_length=1)] = [[]]
     objectives: list[MatrixEntry] = []
     baselines: list[MatrixEntry] = []
+    encoder_from: list[MatrixEntry] = []
+    conditioner: Literal["refit", "run"] = "refit"
     tasks: list[MatrixEntry] = []
     training: Variants = [{}]
     conditioning: Variants = [{}]
@@ -193,6 +200,10 @@ def _check(file: SuiteFile, document: Document) -> None:
         field = KINDS[kind].plural
         for position, entry in enumerate(() if KINDS[kind].several else getattr(file, field)):
             _check_entry(kind, entry, (field, position), document)
+    for position, entry in enumerate(file.encoder_from):
+        _check_entry("dataset", entry, ("encoder_from", position), document)
+        if not file.objectives:
+            raise document.error(("encoder_from",), "there is nothing that is pre-trained: list objectives.")
     for position, method in enumerate(file.augmentations):
         for number, entry in enumerate(method):
             _check_entry("augmentation", entry, ("augmentations", position, number), document)

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+
+def names_of(value: str | Path | Iterable[Any]) -> tuple[str, ...]:
+    """The names or paths of a list; a single one stands for a list of one."""
+    several = (value,) if isinstance(value, (str, Path)) else value
+    return tuple(map(str, several))
 
 
 def list_from_text(text: str) -> list[Any]:

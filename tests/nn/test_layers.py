@@ -195,5 +195,6 @@ def test_the_speed_benchmark_runs_and_its_networks_agree() -> None:
     *_, before, last = done.stdout.splitlines()
     assert before.startswith("fp32 ratio: ") and last.startswith("ratio: ")
     assert float(before.split()[-1]) > 0 and float(last.split()[-1]) > 0
+    assert re.search(r"^default ratio: \d+\.\d\d$", done.stdout, re.MULTILINE)
     (difference,) = re.findall(r"largest relative difference in fp32: (\S+)", done.stdout)
     assert float(difference) < 1e-3  # BatchNorm over four windows magnifies rounding

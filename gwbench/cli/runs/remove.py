@@ -46,7 +46,7 @@ def rm(runs: tuple[str, ...], yes: bool, out: Path) -> None:
 
 
 @verb()
-@click.option("--interrupted", is_flag=True, help="Remove interrupted runs, too, which could go on.")
+@click.option("--interrupted", is_flag=True, help="Also remove interrupted runs, which could be resumed.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @yes_option
 @out_option

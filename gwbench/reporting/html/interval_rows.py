@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gwbench.reporting.escape import plain
 from gwbench.reporting.html.chart_values import LineValues, ValuePoint
 from gwbench.reporting.html.charts import SMALL, WIDE, WIDTH, Chart, Drawing, chart_of
 from gwbench.reporting.html.svg import GRID, PAPER, QUIET
@@ -76,7 +77,7 @@ class IntervalAxis:
 def fold_name(name: str, width: float, most: int = MOST_LINES) -> str:
     """A name folded into lines of so many pixels, cut after so many lines."""
     characters = max(int(width / CHARACTER), 8)
-    return "\n".join(textwrap.wrap(name, characters, max_lines=most, placeholder=" …", subsequent_indent="  "))
+    return "\n".join(textwrap.wrap(plain(name), characters, max_lines=most, placeholder=" …", subsequent_indent="  "))
 
 
 def interval_chart(rows: Sequence[IntervalRow], axis: IntervalAxis, *, title: str, description: str) -> Chart:

@@ -30,6 +30,8 @@ BEST = 5
 
 def charts_of(table: LeaderboardTable, board: Leaderboard) -> tuple[list[Chart], list[str]]:
     """The figures of a table that it has the records for, and what could not be drawn, one sentence each."""
+    if table.task:  # figures of another task have no axis in common
+        return [], []
     scores, problems = _scores(table, _selected(table))
     which = _which(sum(row.rank is not None and "floor" not in row.tags for row in table.rows))
     charts = [

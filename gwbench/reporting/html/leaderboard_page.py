@@ -7,10 +7,18 @@ from collections.abc import Iterable
 from gwbench.registry import METHOD_KINDS
 from gwbench.reporting.html.leaderboard_charts import charts_of
 from gwbench.reporting.html.leaderboard_section import LeaderboardSection
+from gwbench.reporting.html.leaderboard_titles import TableTitle, table_titles
 from gwbench.reporting.html.page import render
 from gwbench.reporting.html.search_sections import search_introduction, search_section
 from gwbench.reporting.html.tables import HtmlTable, RowDetail, TableCell, TableColumn, TableRow
-from gwbench.reporting.leaderboard.columns import VALUE, Column, columns_of, facts, legend, passed_over, sectioned
+from gwbench.reporting.leaderboard.columns import (
+    Column,
+    columns_of,
+    legend,
+    metric_title,
+    passed_over,
+    sectioned,
+)
 from gwbench.reporting.leaderboard.metrics import METRICS
 from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable, Row, Run
 from gwbench.reporting.searches.columns import searches_passed_over
@@ -35,7 +43,11 @@ def render_leaderboard(board: Leaderboard | None, ranking: SearchRanking | None 
             f"{board.records:,} runs, ranked by {METRICS[board.metric].title}, with {100 * board.level:g} % "
             "intervals. Only methods on the same data, by the same protocol, stand in one table."
         )
-        sections += [_section(table, board, f"t{number}") for number, table in enumerate(board.tables, 1)]
+        titles = table_titles(board.tables)
+        sections += [
+            _section(table, board, said, f"t{number}")
+            for number, (table, said) in enumerate(zip(board.tables, titles, strict=True), 1)
+        ]
     if ranking is not None:
         title += [] if title else ["Leaderboard of searches"]
         introduction += search_introduction(ranking)
@@ -51,13 +63,14 @@ def render_leaderboard(board: Leaderboard | None, ranking: SearchRanking | None 
     )
 
 
-def _section(table: LeaderboardTable, board: Leaderboard, anchor: str) -> LeaderboardSection:
+def _section(table: LeaderboardTable, board: Leaderboard, said: TableTitle, anchor: str) -> LeaderboardSection:
     charts, problems = charts_of(table, board)
     reading = legend(table, board)
     return LeaderboardSection(
-        title=_title(table),
+        title=said.heading,
         anchor=anchor,
-        note=facts(table),
+        note=said.facts,
+        about=said.about,
         ranking=_ranking(table, board, anchor),
         notes=[*reading[: len(reading) - len(table.data_notes)], *problems],
         charts=charts,
@@ -66,26 +79,21 @@ def _section(table: LeaderboardTable, board: Leaderboard, anchor: str) -> Leader
     )
 
 
-def _title(table: LeaderboardTable) -> str:
-    settings = ", ".join(f"{name}={value[:VALUE]}" for name, value in table.differing.items())
-    return table.dataset + (f" ({settings})" if settings else "")
-
-
 def _ranking(table: LeaderboardTable, board: Leaderboard, anchor: str) -> HtmlTable:
     columns = columns_of(table, board)
     return HtmlTable(
         [TableColumn(each.title, left=each.left, first=each.largest, fixed=each.left) for each in columns],
-        [_row(columns, section, row, board) for section, row in sectioned(table)],
+        [_row(columns, section, row, metric_title(table, board)) for section, row in sectioned(table)],
         name=f"{anchor}-ranking",
         noun="methods",
         filters=METHOD_KINDS,
     )
 
 
-def _row(columns: Iterable[Column[Row]], section: str | None, row: Row, board: Leaderboard) -> TableRow:
+def _row(columns: Iterable[Column[Row]], section: str | None, row: Row, metric: str) -> TableRow:
     return TableRow(
         [TableCell(column.text(row), column.order(row)) for column in columns],
-        details=[_detail(run, METRICS[board.metric].title) for run in row.runs],
+        details=[_detail(run, metric) for run in row.runs],
         facets=row.plugins,
         section=section,
         quiet=row.cell.estimate is None or "ceiling" in row.tags,
@@ -107,6 +115,7 @@ def _detail(run: Run, metric: str) -> RowDetail:
 def _provenance(table: LeaderboardTable) -> list[tuple[str, str]]:
     return [
         ("data", table.content_hash or "not known"),
+        *(("setting of the data", f"{name}={value}") for name, value in table.differing.items()),
         ("protocol", str(table.protocol)),
         ("record schema", str(table.schema_version)),
         *((name, _counted(values)) for name, values in table.made_with.items()),

@@ -14,9 +14,10 @@ class LeaderboardSection:
     """One table of a leaderboard, as `templates/leaderboard.html.j2` shows it.
 
     Attributes:
-        title: the dataset, and its settings where tables differ in them.
+        title: of the suite, or the dataset, with its settings where tables differ in them.
         anchor: id to link to.
         note: what the data are, and at which labels methods are ranked.
+        about: what its suites ask, a sentence or two each.
         ranking: the table.
         notes: how to read the table, and what could not be drawn.
         charts: figures.
@@ -27,6 +28,7 @@ class LeaderboardSection:
     title: str
     anchor: str
     note: str
+    about: Sequence[str]
     ranking: HtmlTable
     notes: Sequence[str]
     charts: Sequence[Chart]

@@ -40,6 +40,7 @@ def search_section(table: SearchTable, ranking: SearchRanking, anchor: str) -> L
         title=f"Searches of {table.injections}",
         anchor=anchor,
         note=search_facts(table),
+        about=(),
         ranking=shown,
         notes=search_legend(table, ranking),
         charts=search_ranking_charts(table, ranking),

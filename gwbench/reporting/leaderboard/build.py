@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from gwbench.errors import UserError, did_you_mean
 from gwbench.evaluation.metrics import LEVEL
 from gwbench.reporting.leaderboard.grouping import LIMIT, split
-from gwbench.reporting.leaderboard.metrics import METRICS, RANKING
+from gwbench.reporting.leaderboard.metrics import METRICS, OPTIONAL_COLUMNS, RANKING
 from gwbench.reporting.leaderboard.rows import Options, make_table
 from gwbench.reporting.leaderboard.schema import Leaderboard, Skipped
 from gwbench.reporting.leaderboard.sorting import SORTS
@@ -29,7 +29,8 @@ def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
         UserError: a folder is not there, there is no record that can be read, or an option names nothing.
     """
     roots = list(roots)
-    for name, value, known in (("metric", options.metric, RANKING), ("sort", options.sort, SORTS)):
+    further: list[tuple[str, str, Collection[str]]] = [("column", name, OPTIONAL_COLUMNS) for name in options.columns]
+    for name, value, known in (("metric", options.metric, RANKING), ("sort", options.sort, SORTS), *further):
         if value not in known:
             raise UserError(f"There is no {name} {value!r}.{did_you_mean(value, known)} There are: {', '.join(known)}.")
     entries, skipped = _read(roots)
@@ -52,7 +53,9 @@ def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
 def _read(roots: Sequence[str | Path]) -> tuple[list[RecordEntry], list[Skipped]]:
     entries: list[RecordEntry] = []
     skipped: list[Skipped] = []
-    reader = EntryReader({name: metric.read for name, metric in METRICS.items() if metric.ranks or metric.field})
+    read = {name: metric for name, metric in METRICS.items() if metric.ranks or metric.field}
+    of_scores = [name for name, metric in read.items() if not metric.of_any_task]
+    reader = EntryReader({name: metric.read for name, metric in read.items()}, of_scores)
     found = list(find_records(roots))
     with late_task(progress.default(), "Check records", len(found), "records") as task:
         for path, problem in found:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from gwbench.reporting.leaderboard.metrics import COLUMNS, METRICS, MetricSpec, number_of
+from gwbench.reporting.leaderboard.metrics import METRICS, MetricSpec, columns_among, number_of
+from gwbench.reporting.leaderboard.overlap import overlap_note
 from gwbench.reporting.leaderboard.schema import BoundedMean, LabelCell, Leaderboard, LeaderboardTable, Row
 
 NONE = "–"
@@ -42,11 +43,12 @@ class Column(Generic[R]):
 
 def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column[Row]]:
     """The columns of a table that say something in any row."""
-    paired = METRICS[board.metric].paired
+    paired = table.figure is None and METRICS[board.metric].paired
+    title = metric_title(table, board)
     columns = [
         Column("rank", _rank, lambda row: row.rank),
         Column("method", method_name, method_name, left=True),
-        Column(METRICS[board.metric].title, lambda row: _spread(row.cell, 4), lambda row: _mean(row.cell),
+        Column(title, lambda row: _spread(row.cell, 4), lambda row: _mean(row.cell),
                largest=True),
         Column(f"{100 * board.level:g} % interval", _interval, _low, keep=9, largest=True),
         Column("seeds", _seeds, lambda row: _there(row.cell), keep=8, largest=True),
@@ -54,15 +56,21 @@ def columns_of(table: LeaderboardTable, board: Leaderboard) -> list[Column[Row]]
            Column("against the best", _versus, _difference, keep=6, largest=True)] if paired else []),
         Column("floor to ceiling", _share, lambda row: row.share, keep=5, largest=True),
         *_fraction_columns(table),
-        *map(_metric_column, COLUMNS),
+        *map(_metric_column, columns_among(table.rows[0].figures if table.rows else ())),
     ]  # fmt: skip
     return [column for column in columns if any(column.text(row) != NONE for row in table.rows)]
+
+
+def metric_title(table: LeaderboardTable, board: Leaderboard) -> str:
+    """What a table ranks by: the board's metric, or the main figure of its task."""
+    return table.figure.replace("_", " ") if table.figure else METRICS[board.metric].title
 
 
 def heading(table: LeaderboardTable) -> str:
     """What the records of a table share and no other table's do."""
     data = f"data {table.content_hash[:12]}" if table.content_hash else "data unknown"
     settings = "".join(f", {name}={value[:VALUE]}" for name, value in table.differing.items())
+    settings += f", task {table.task[:VALUE]}" if table.task else ""
     return f"{table.dataset}{settings} ({data}, protocol {table.protocol}, record schema {table.schema_version})"
 
 
@@ -80,7 +88,7 @@ def facts(table: LeaderboardTable) -> str:
 
 def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
     """How to read a table, and its notes."""
-    title = METRICS[board.metric].title
+    title = metric_title(table, board)
     lines = [
         f"{title}: mean ± standard deviation over seeds; the interval is for the method's mean and holds the scatter "
         "of seeds and of test windows."
@@ -93,7 +101,8 @@ def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
         lines.append("Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table.")
     if any(row.share is not None for row in table.rows):
         lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
-    for metric in COLUMNS:
+    lines += overlap_note(table.rows)
+    for metric in columns_among(table.rows[0].figures if table.rows else ()):
         if metric.legend and any(row.figures[metric.name] is not None for row in table.rows):
             lines.append(metric.legend)
     if any("simulated-signals" in row.tags for row in table.rows):

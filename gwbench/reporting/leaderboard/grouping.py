@@ -10,6 +10,7 @@ from typing import Any
 from gwbench.experiment.sections import EvaluationSettings
 from gwbench.reporting.records.entry import RecordEntry
 from gwbench.reporting.records.method import Method
+from gwbench.reporting.records.task_figure import RankedTask
 
 LIMIT = "limit"
 """What a heading says of a small try (`gwbench run --limit`)."""
@@ -23,6 +24,7 @@ class Group:
         schema_version, protocol, content_hash: what they share; the hash is None where every run failed.
         dataset, dataset_parameters, sizes, detectors, sample_rate: of the data.
         methods: method -> share of labels -> seed -> the record that counts.
+        task: what is predicted, where it is another task than the default.
         superseded: records that do not count, since a newer one of the same cell is there.
     """
 
@@ -35,6 +37,7 @@ class Group:
     detectors: tuple[str, ...]
     sample_rate: float | None
     methods: dict[Method, dict[float, dict[int, RecordEntry]]] = field(default_factory=dict)
+    task: RankedTask | None = None
     superseded: int = 0
 
     def add(self, entry: RecordEntry) -> None:
@@ -48,9 +51,7 @@ class Group:
     @property
     def notes(self) -> tuple[str, ...]:
         """What all records that went well say of the data."""
-        cells = [
-            run for runs in self.methods.values() for each in runs.values() for run in each.values() if run.metrics
-        ]
+        cells = [run for runs in self.methods.values() for each in runs.values() for run in each.values() if run.good]
         different = list(dict.fromkeys(run.notes for run in cells))
         return tuple(note for note in (different[0] if different else ()) if all(note in each for each in different))
 
@@ -75,7 +76,7 @@ class Group:
 
         def runs(fraction: float) -> int:
             cells = [each.get(fraction, {}).values() for each in self.methods.values()]
-            return sum(run.metrics is not None for cell in cells for run in cell)
+            return sum(run.good for cell in cells for run in cell)
 
         return max(fractions, key=lambda fraction: (runs(fraction), fraction == usual, fraction))
 
@@ -89,16 +90,18 @@ def split(entries: Iterable[RecordEntry]) -> list[Group]:
     groups: dict[tuple[Any, ...], Group] = {}
     homes: dict[str, dict[int, Group]] = {}
     for entry in sorted(entries, key=lambda entry: entry.content_hash is None):
-        if entry.content_hash is None and entry.asked.key in homes:
-            for home in homes[entry.asked.key].values():
+        task = entry.task.key if entry.task else ""
+        asked = f"{entry.asked.key} {task}"
+        if entry.content_hash is None and asked in homes:
+            for home in homes[asked].values():
                 home.add(entry)
             continue
-        data = entry.content_hash or ("unknown", entry.asked.key)
-        key = (entry.schema_version, entry.protocol, data, entry.asked.limit)
+        data = entry.content_hash or ("unknown", asked)
+        key = (entry.schema_version, entry.protocol, data, entry.asked.limit, task)
         if key not in groups:
             groups[key] = _new(entry)
         groups[key].add(entry)
-        homes.setdefault(entry.asked.key, {})[id(groups[key])] = groups[key]
+        homes.setdefault(asked, {})[id(groups[key])] = groups[key]
     return sorted(groups.values(), key=lambda group: (group.dataset, _text(group), group.content_hash or "~"))
 
 
@@ -113,12 +116,14 @@ def _new(entry: RecordEntry) -> Group:
         sizes=entry.sizes,
         detectors=entry.detectors,
         sample_rate=entry.sample_rate,
+        task=entry.task,
     )
 
 
 def _text(group: Group) -> str:
-    return json.dumps([group.dataset_parameters, group.schema_version, group.protocol], sort_keys=True)
+    parts: list[Any] = [group.dataset_parameters, group.schema_version, group.protocol]
+    return json.dumps([*parts, group.task.key] if group.task else parts, sort_keys=True)
 
 
 def _weight(entry: RecordEntry) -> tuple[bool, str, str]:
-    return (entry.metrics is not None, entry.created, entry.path)
+    return (entry.good, entry.created, entry.path)

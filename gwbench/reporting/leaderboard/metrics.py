@@ -6,7 +6,7 @@ imported here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 FPRS = ("0.01", "0.001")
 """False-positive rates of a leaderboard; half the signals are found at the first."""
+
+MAIN_FIGURE = "main figure"
+"""The name of what the methods of another task than the default are ranked by."""
 
 DEFAULT_METRIC = "auc"
 """By which methods are ranked unless another is named."""
@@ -37,6 +40,7 @@ class MetricSpec:
             (mean of `SnrAtHalf`), "mean" of those that are known, or the "largest" of them.
         larger_is_better: the direction, in which rows are sorted.
         ranks: whether methods can be ranked by it, as an "estimate" of which the larger is better.
+        of_any_task: whether runs of every task have it, and not only those that score signals against noise.
         paired: whether the test scores give a paired test of it.
         text: a value as text.
         field: in CSV files; a metric without one has no column.
@@ -46,6 +50,7 @@ class MetricSpec:
         from_scores: its value by a run's test scores, for records that are older than the metric.
         note: what stands beside it in the summary of a run; None for a metric that is not in it.
         absent: what the summary says where there is none; by default nothing.
+        optional: whether its column is there only where it is asked for.
     """
 
     name: str
@@ -54,6 +59,7 @@ class MetricSpec:
     over_seeds: Literal["estimate", "bound", "mean", "largest"] = "estimate"
     larger_is_better: bool = False
     ranks: bool = False
+    of_any_task: bool = False
     paired: bool = False
     text: Callable[[float], str] = "{:.4f}".format
     field: str = ""
@@ -63,6 +69,7 @@ class MetricSpec:
     from_scores: Callable[[Predictions], Reading] | None = None
     note: Callable[[RunRecord], str] | None = None
     absent: str = ""
+    optional: bool = False
 
     def __post_init__(self) -> None:
         if self.ranks and not (self.larger_is_better and self.over_seeds == "estimate"):
@@ -82,6 +89,10 @@ def number_of(figure: Any) -> float | None:
 def _metrics(record: RunRecord) -> Metrics:
     assert record.metrics is not None
     return record.metrics
+
+
+def _metrics_of_task(record: RunRecord) -> Reading:
+    raise NotImplementedError("an entry has read it: `records.task_figure.main_figure`")
 
 
 def _tpr(rate: str) -> Callable[[RunRecord], Reading]:
@@ -191,6 +202,7 @@ _SPECS = (
         text=_count,
         field="parameters",
         keep=2,
+        of_any_task=True,
     ),
     MetricSpec(
         "pretrain-seconds",
@@ -200,6 +212,7 @@ _SPECS = (
         text="{:,.0f} s".format,
         field="pretrain_seconds",
         keep=2,
+        of_any_task=True,
     ),
     MetricSpec(
         "samples-per-second",
@@ -209,6 +222,7 @@ _SPECS = (
         larger_is_better=True,
         text="{:,.0f}".format,
         field="samples_per_second",
+        of_any_task=True,
     ),
     MetricSpec(
         "peak-memory",
@@ -217,8 +231,26 @@ _SPECS = (
         over_seeds="largest",
         text=_gibibytes,
         field="peak_memory",
+        of_any_task=True,
+    ),
+    MetricSpec(
+        "windows",
+        "windows seen",
+        lambda record: record.budget[1] if record.budget else None,
+        over_seeds="mean",
+        text="{:,.0f}".format,
+        field="windows_seen",
+        keep=4,
+        legend="Windows seen: of pre-training, with those of runs that it went on from.",
+        optional=True,
     ),
 )
+
+
+def task_metric(title: str, *, larger_is_better: bool) -> MetricSpec:
+    """What the methods of another task than the default are ranked by: its main figure."""
+    return MetricSpec(MAIN_FIGURE, title, _metrics_of_task, larger_is_better=larger_is_better, of_any_task=True)
+
 
 METRICS = {spec.name: spec for spec in _SPECS}
 """By name, in the order of columns, fields and help."""
@@ -226,5 +258,13 @@ METRICS = {spec.name: spec for spec in _SPECS}
 RANKING = {name: spec for name, spec in METRICS.items() if spec.ranks}
 """Those that methods can be ranked by."""
 
-COLUMNS = tuple(spec for spec in _SPECS if spec.field)
+COLUMNS = tuple(spec for spec in _SPECS if spec.field and not spec.optional)
 """Those with a column of their own."""
+
+OPTIONAL_COLUMNS = {spec.name: spec for spec in _SPECS if spec.optional}
+"""Those that have one where it is asked for."""
+
+
+def columns_among(names: Collection[str]) -> list[MetricSpec]:
+    """The metrics of these names that may have a column, in the order of columns."""
+    return [spec for spec in (*COLUMNS, *OPTIONAL_COLUMNS.values()) if spec.name in names]

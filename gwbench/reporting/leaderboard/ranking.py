@@ -21,6 +21,7 @@ from gwbench.reporting.searches.joined import Rankings, rank_all, write_rankings
 from gwbench.reporting.searches.text_formats import search_records
 from gwbench.reporting.suffixes import format_of
 from gwbench.utils.files import atomic
+from gwbench.utils.list_text import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,6 +138,7 @@ def rank(
     sort: str = "rank",
     group_by: str | None = None,
     label_fraction: float | None = None,
+    columns: Sequence[str] = (),
     kind: Kind | None = None,
     at_far: float | None = None,
     plugins: str | Sequence[str] = (),
@@ -152,6 +154,7 @@ def rank(
         sort: how the rows of a table are ordered: "rank", or a metric.
         group_by: kind of plugin by which rows are put into sections, such as "encoder".
         label_fraction: share of labels at which methods are ranked; by default the one that most of them have.
+        columns: further columns: "windows", of pre-training.
         kind: "runs" or "searches" for these alone; by default whatever there is.
         at_far: false alarms a month of 30 days at which searches are ranked; by default 1000, or where most were.
         plugins: files or modules that register further plugins, whose tags the table shows.
@@ -159,11 +162,11 @@ def rank(
     Raises:
         UserError: there are no records, or an option names nothing.
     """
-    for source in [plugins] if isinstance(plugins, str) else plugins:
+    for source in names_of(plugins):
         REGISTRY.load_source(source)
     _check_kind(kind)
     roots = runs or ("runs",)
-    options = Options(metric, sort, group_by, label_fraction)
+    options = Options(metric, sort, group_by, label_fraction, tuple(columns))
     if kind == "runs":
         return Ranking(Rankings(build(roots, options), None))
     rankings = rank_all(roots, options, at_far)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,14 @@ from gwbench.evaluation.multiple_comparisons import ranks
 from gwbench.evaluation.statistics import Interval
 from gwbench.reporting.leaderboard.estimates import estimate, over_seeds
 from gwbench.reporting.leaderboard.grouping import Group
-from gwbench.reporting.leaderboard.metrics import COLUMNS, DEFAULT_METRIC, METRICS, MetricSpec
+from gwbench.reporting.leaderboard.metrics import (
+    COLUMNS,
+    DEFAULT_METRIC,
+    METRICS,
+    MetricSpec,
+    columns_among,
+    task_metric,
+)
 from gwbench.reporting.leaderboard.schema import LabelCell, LeaderboardTable, Row, Run, Tag, Versus
 from gwbench.reporting.leaderboard.significance import Scored, ScoreReader, judge
 from gwbench.reporting.leaderboard.sorting import sort
@@ -29,12 +37,14 @@ class Options:
         sort: how the rows of a table are ordered, a name of `sorting.SORTS`.
         group_by: kind of plugin by which rows are put into sections; None for one section.
         label_fraction: share of labels at which methods are ranked; None for the one that most methods have.
+        columns: further columns, names of `metrics.OPTIONAL_COLUMNS`.
     """
 
     metric: str = DEFAULT_METRIC
     sort: str = "rank"
     group_by: str | None = None
     label_fraction: float | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass
@@ -46,6 +56,7 @@ class _Draft:
         runs: its records by share of labels and seed.
         cell: at the table's share of labels.
         tags: of the method.
+        larger_is_better: the direction of the metric.
         scored: its test scores, where they can be read and are needed.
         versus, groups: as of `Row`.
     """
@@ -54,13 +65,14 @@ class _Draft:
     runs: dict[float, dict[int, RecordEntry]]
     cell: LabelCell
     tags: tuple[Tag, ...]
+    larger_is_better: bool = True
     scored: Scored | None = None
     versus: Versus | None = None
     groups: tuple[int, ...] = ()
 
     def good(self, fraction: float) -> list[RecordEntry]:
         """The runs at a share of labels that went well, by seed."""
-        return [run for _, run in sorted(self.runs.get(fraction, {}).items()) if run.metrics]
+        return [run for _, run in sorted(self.runs.get(fraction, {}).items()) if run.good]
 
     @property
     def ranked(self) -> bool:
@@ -69,8 +81,10 @@ class _Draft:
 
     @property
     def mean(self) -> float:
-        """By which it is ranked; below anything that can be where there is no figure."""
-        return self.cell.estimate.mean if self.cell.estimate else -1.0
+        """By which it is ranked, larger for better; below anything that can be where there is no figure."""
+        if self.cell.estimate is None:
+            return -math.inf
+        return self.cell.estimate.mean if self.larger_is_better else -self.cell.estimate.mean
 
 
 def make_table(group: Group, differing_data: dict[str, str], options: Options, tagger: Tagger) -> LeaderboardTable:
@@ -82,19 +96,21 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, t
         options: how it is made.
         tagger: knows the tags of plugins.
     """
-    metric = METRICS[options.metric]
+    task = group.task
+    metric = task_metric(task.figure, larger_is_better=task.larger_is_better) if task else METRICS[options.metric]
     main = group.main_fraction(options.label_fraction)
     expected = {fraction: len(group.seeds(fraction)) for fraction in group.fractions}
     drafts = []
     for method, runs in group.methods.items():
         cell = _cell(runs, main, expected[main], metric)
-        drafts.append(_Draft(method, runs, cell, tagger.of(method)))
+        drafts.append(_Draft(method, runs, cell, tagger.of(method), metric.larger_is_better))
     drafts.sort(key=lambda draft: (-draft.mean, draft.method.title, draft.method.key))
     reader = ScoreReader()
     best = _compare(drafts, reader, main, metric) if metric.paired else None
     ranked = [draft for draft in drafts if draft.ranked]
     places = dict(zip(map(id, ranked), ranks([draft.mean for draft in ranked]), strict=True))
     shown = differing((draft.method.names, draft.method.parameters) for draft in drafts)
+    columns = columns_among([*(each.name for each in COLUMNS), *options.columns])
     rows = []
     for draft, parameters in zip(drafts, shown, strict=True):
         good = draft.good(main)
@@ -112,7 +128,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, t
             versus=draft.versus,
             groups=draft.groups,
             share=_share(draft, drafts),
-            figures={each.name: over_seeds(each, [_reading(run, draft, each) for run in good]) for each in COLUMNS},
+            figures={each.name: over_seeds(each, [_reading(run, draft, each) for run in good]) for each in columns},
             section=draft.method.names.get(options.group_by, "none") if options.group_by else "",
             runs=tuple(_run(run, metric) for _, runs in sorted(draft.runs.items()) for _, run in sorted(runs.items())),
         )
@@ -129,10 +145,12 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, t
         label_fraction=main,
         seeds=tuple(sorted(group.seeds(main))),
         best=best,
-        rows=tuple(sort(rows, options.sort)),
+        rows=tuple(sort(rows, options.sort, larger_is_better=metric.larger_is_better)),
         notes=tuple(_notes(group, drafts, reader, tagger, main)),
         data_notes=group.notes,
         made_with=_made_with(drafts),
+        task=task.name if task else None,
+        figure=task.figure if task else None,
     )
 
 
@@ -144,7 +162,7 @@ def _cell(
     shared: float | None = None,
 ) -> LabelCell:
     there = runs.get(fraction, {})
-    good = [run for _, run in sorted(there.items()) if run.metrics]
+    good = [run for _, run in sorted(there.items()) if run.good]
     return LabelCell(
         label_fraction=fraction,
         estimate=estimate([run.readings[metric.name] for run in good], shared),
@@ -205,7 +223,7 @@ def _made_with(drafts: Iterable[_Draft]) -> dict[str, dict[str, int]]:
     """How many of the records that went well have each value, the commonest first."""
     counts: dict[str, Counter[str]] = {}
     for draft in drafts:
-        for run in (run for runs in draft.runs.values() for run in runs.values() if run.metrics):
+        for run in (run for runs in draft.runs.values() for run in runs.values() if run.good):
             for name, value in run.made_with.items():
                 counts.setdefault(name, Counter())[value] += 1
     return {name: dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))) for name, values in counts.items()}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from gwbench.reporting.leaderboard.metrics import COLUMNS
+from gwbench.reporting.leaderboard.metrics import COLUMNS, OPTIONAL_COLUMNS, columns_among
 from gwbench.utils.models import FrozenModel
 
 Tag = Literal["floor", "ceiling", "outer-bound", "simulated-signals"]
@@ -134,7 +134,7 @@ class Row(FrozenModel):
             if name != "figures":
                 written["marks" if name == "tags" else name] = value
                 continue
-            for metric in COLUMNS:
+            for metric in columns_among(value):
                 place = written
                 for key in metric.json_path[:-1]:
                     place = place.setdefault(key, {})
@@ -147,8 +147,9 @@ class Row(FrozenModel):
         if not isinstance(document, dict) or "figures" in document:
             return document
         fields = {("tags" if name == "marks" else name): value for name, value in document.items()}
-        fields["figures"] = {metric.name: _value_at(document, metric.json_path) for metric in COLUMNS}
-        for metric in COLUMNS:
+        there = [*COLUMNS, *(each for each in OPTIONAL_COLUMNS.values() if each.json_path[0] in document)]
+        fields["figures"] = {metric.name: _value_at(document, metric.json_path) for metric in there}
+        for metric in there:
             fields.pop(metric.json_path[0], None)
         return fields
 
@@ -175,6 +176,8 @@ class LeaderboardTable(FrozenModel):
         notes: what a reader must know of the table, one sentence each.
         data_notes: what all its records say of the data.
         made_with: versions, commits and machines behind its finished runs: name -> value -> how many.
+        task: what is predicted, with its parameters, where it is another task than the default; then `figure` is what
+            the rows are ranked by. Files leave both out otherwise.
     """
 
     dataset: str
@@ -192,6 +195,15 @@ class LeaderboardTable(FrozenModel):
     notes: tuple[str, ...]
     data_notes: tuple[str, ...]
     made_with: dict[str, dict[str, int]]
+    task: str | None = None
+    figure: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_default_task(self, fields_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = fields_of(self)
+        if self.task is None:
+            del written["task"], written["figure"]
+        return written
 
 
 class Skipped(FrozenModel):

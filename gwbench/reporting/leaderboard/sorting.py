@@ -29,11 +29,19 @@ SORTS: dict[str, SortKey] = {
 """What rows can be sorted by, smallest first; None stands last."""
 
 
-def sort(rows: Iterable[Row], by: str) -> list[Row]:
-    """Rows in order, sections together: the section that holds the first row comes first."""
+def sort(rows: Iterable[Row], by: str, *, larger_is_better: bool = True) -> list[Row]:
+    """Rows in order, sections together: the section that holds the first row comes first.
+
+    Args:
+        rows: of a table.
+        by: a name of `SORTS`.
+        larger_is_better: of what the table ranks by.
+    """
 
     def position(row: Row) -> tuple[bool, Any, str]:
         value = SORTS[by](row)
+        if by == "rank" and not larger_is_better and isinstance(value, int | float):
+            value = -value
         return (value is None, 0 if value is None else value, row.title)
 
     ordered = sorted(rows, key=position)

@@ -20,7 +20,7 @@ from gwbench.reporting.leaderboard.columns import (
     passed_over,
     sectioned,
 )
-from gwbench.reporting.leaderboard.metrics import COLUMNS, MetricSpec
+from gwbench.reporting.leaderboard.metrics import MetricSpec, columns_among
 from gwbench.reporting.leaderboard.schema import LabelCell, Leaderboard, LeaderboardTable, Row
 
 DIGITS = 10
@@ -119,7 +119,7 @@ def _fields(board: Leaderboard, table: LeaderboardTable, row: Row, fractions: li
         **{kind: row.plugins.get(kind) for kind in METHOD_KINDS},
         "settings": _pairs(row.differing),
         "marks": " ".join(row.tags),
-        "metric": board.metric,
+        "metric": table.figure or board.metric,
         **_of_cell("", row.cell),
         "groups": " ".join(map(letters, row.groups)),
         "difference": row.versus and row.versus.difference,
@@ -130,7 +130,7 @@ def _fields(board: Leaderboard, table: LeaderboardTable, row: Row, fractions: li
     }
     for fraction in fractions:
         fields |= _of_cell(f"_at_{fraction:g}", cells.get(fraction))
-    for metric in COLUMNS:
+    for metric in columns_among(row.figures):
         fields |= _of_figure(metric, row.figures[metric.name])
     return fields
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from gwbench.experiment.record import Environment, LoadedRecord, PluginUsed, Run
 from gwbench.registry.code_identity import same_code
 from gwbench.reporting.records.method import Method, method_of
 from gwbench.reporting.records.recompute import check_metrics
+from gwbench.reporting.records.task_figure import MAIN_FIGURE, RankedTask, main_figure, ranked_task
 from gwbench.utils.untrusted_files import UnusableError
 
 OF_THE_CELL = ("dataset", "seed", "data_seed", "limit")
@@ -82,6 +83,12 @@ class RecordEntry:
     made_with: Mapping[str, str]
     unchecked: str | None = None
     labels: str | None = None
+    task: RankedTask | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the run went well."""
+        return self.reason is None
 
 
 def load_scored(path: str | Path) -> LoadedRecord:
@@ -102,10 +109,13 @@ class EntryReader:
 
     Args:
         readings: what is read of a record besides, by name.
+        of_scores: those of them that only runs of the default task have.
     """
 
-    def __init__(self, readings: Mapping[str, Callable[[RunRecord], Any]] | None = None) -> None:
-        self._readings = dict(readings or {})
+    def __init__(
+        self, readings: Mapping[str, Callable[[RunRecord], Any]] | None = None, of_scores: Collection[str] = ()
+    ) -> None:
+        self._readings, self._of_scores = dict(readings or {}), frozenset(of_scores)
         self._methods: dict[str, Method] = {}
         self._asked: dict[str, DataAsked] = {}
         self._notes: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -115,12 +125,14 @@ class EntryReader:
         """What a leaderboard needs of a record.
 
         Raises:
-            UnusableError: as `load_scored`; or its metrics are not those of its test scores.
+            UnusableError: as `load_record`; its task has no figure to rank by; or its metrics are not those of its test
+                scores.
         """
-        record, document = load_scored(path)
+        record, document = load_record(path)
         data, hardware = record.data, record.environment.hardware
-        good = record.status == "ok" and record.metrics
-        checked = check_metrics(record, bins=False) if good else None
+        good, task = record.status == "ok", ranked_task(record)
+        metrics = record.metrics if good and task is None else None
+        checked = check_metrics(record, bins=False) if metrics else None
         return RecordEntry(
             path=path,
             run_id=record.run_id,
@@ -138,13 +150,21 @@ class EntryReader:
             method=self._method(record, document),
             seed=record.spec.seed,
             label_fraction=record.spec.evaluation.label_fraction,
-            metrics=good.model_copy(update={"per_snr_bin": ()}) if good else None,
-            readings={name: read(record) for name, read in self._readings.items()} if good else {},
+            metrics=metrics.model_copy(update={"per_snr_bin": ()}) if metrics else None,
+            readings=self._read_figures(record, task) if good else {},
             hardware=str(hardware.get("accelerator") or f"{hardware.get('processor')}, {hardware.get('cores')} cores"),
             made_with=self._environment(record.environment),
             unchecked=checked.unchecked if checked else None,
             labels=checked.labels if checked else None,
+            task=task,
         )
+
+    def _read_figures(self, record: RunRecord, task: RankedTask | None) -> dict[str, Any]:
+        """The readings of a finished run; of one of another task its main figure, and what is no figure of scores."""
+        if task is None:
+            return {name: read(record) for name, read in self._readings.items()}
+        readings = {name: None if name in self._of_scores else read(record) for name, read in self._readings.items()}
+        return {**readings, MAIN_FIGURE: main_figure(record, task)}
 
     def _environment(self, environment: Environment) -> dict[str, str]:
         written = environment.model_dump_json()

@@ -51,10 +51,13 @@ def method_of(record: RunRecord) -> Method:
         parameters["encoder_groups"] = spec.encoder_groups
     if spec.training or spec.precision != "fp32":  # what trains nothing has a precision all the same
         parameters["precision"] = spec.precision
-    if spec.extends:
-        parameters["extends"] = f"{spec.extends.epochs} epochs"
+    if spec.encoder_from:
+        parameters |= spec.encoder_from.parameters()
     for section in SECTIONS:
         parameters |= {key: value for key, value in settings.items() if key.startswith(section)}
+    if spec.training:  # what settings leave out where it is as ever still tells two methods apart
+        parameters |= {"training.stop": spec.training.stop, "training.windows": spec.training.windows}
+        parameters["extends"] = f"{spec.extends.epochs} epochs" if spec.extends else "nothing"
     del parameters["evaluation.label_fraction"]
     for used in record.plugins:
         if used.kind != "dataset":

@@ -110,7 +110,7 @@ def test_every_set_of_data_has_its_table(tmp_path: Path) -> None:
     found = Reader(render_leaderboard(build([tmp_path], Options(metric="tpr-at-0.01"))))
     assert [a["href"] for tag, a in found.tags if tag == "a"] == ["#t1", "#t2"]
     assert {a.get("id") for tag, a in found.tags if tag == "section"} >= {"t1", "t2"}
-    assert "bbh (data_seed=1)" in found.text
+    assert "bbh, data seed 1" in found.text and "data_seed=1" in found.text
     assert f"{NAMED + 5} of {NAMED + 7} records were passed over" in found.text and "and 5 more" in found.text
 
 

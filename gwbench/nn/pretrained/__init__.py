@@ -1,0 +1,1 @@
+"""Networks that were trained elsewhere, as encoders of strain: where they come from, and what they are shown."""
