@@ -17,13 +17,9 @@ from gwbench.utils.namesake import warn_of_namesake
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
-<<<<<<< HEAD
     from gwbench import contracts, errors, registry, seeds
     from gwbench.data.array_dataset import ArrayDataset
     from gwbench.evaluation.probe import Probe
-=======
-    from gwbench.data.array_dataset import ArrayDataset
->>>>>>> main
     from gwbench.experiment.checkpoint import load_encoder
     from gwbench.experiment.embedder import Embedder
     from gwbench.experiment.open_dataset import open_dataset
@@ -64,7 +60,6 @@ warn_of_namesake(Path(__file__).resolve().parent.parent)
 
 __all__ = [
     "ArrayDataset",
-<<<<<<< HEAD
     "Embedder",
     "PairDataset",
     "Probe",
@@ -72,11 +67,7 @@ __all__ = [
     "__version__",
     "contracts",
     "errors",
-=======
-    "RunRecord",
-    "__version__",
     "export",
->>>>>>> main
     "leaderboard",
     "load_encoder",
     "load_scorer",
@@ -96,12 +87,9 @@ __all__ = [
 
 _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
-<<<<<<< HEAD
     "Embedder": "gwbench.experiment.embedder",
     "PairDataset": "gwbench.experiment.pair_dataset",
     "Probe": "gwbench.evaluation.probe",
-=======
->>>>>>> main
     "RunRecord": "gwbench.experiment.record",
     "export": "gwbench.sharing.export",
     "leaderboard": "gwbench.reporting.leaderboard.ranking:rank",

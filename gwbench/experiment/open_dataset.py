@@ -23,6 +23,7 @@ from gwbench.preprocessing.settings import Conditioning
 from gwbench.registry import REGISTRY
 from gwbench.registry.source_hash import source_hashes
 from gwbench.utils import progress as progress_bars
+from gwbench.utils.list_text import names_of
 
 if TYPE_CHECKING:
     from gwbench.dataloading.conditioned_splits import ConditionedSplits

@@ -23,6 +23,7 @@ from gwbench.registry import REGISTRY
 from gwbench.registry.compatibility import refuse_combination
 from gwbench.training.epoch_batches import EpochBatches
 from gwbench.utils import progress as progress_bars
+from gwbench.utils.list_text import names_of
 
 if TYPE_CHECKING:
     from gwbench.utils.progress import Progress
