@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import html
-import pickle
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gwbench.data.array_dataset import ArrayDataset
-from gwbench.data.dataset import Dataset, StrainSplits
-from gwbench.data.store.recipe import dataset_recipe
-from gwbench.errors import UserError, in_words
+from gwbench.data.dataset import StrainSplits
+from gwbench.errors import UserError
+from gwbench.experiment import objects
 from gwbench.experiment.data_cache import DataCache
-from gwbench.experiment.data_shape import RunDataContext, first_windows
 from gwbench.experiment.sections import read_section
 from gwbench.experiment.spec import RunSpec
 from gwbench.preprocessing.settings import Conditioning
 from gwbench.registry import REGISTRY
-from gwbench.registry.source_hash import source_hashes
 from gwbench.utils import progress as progress_bars
 from gwbench.utils.list_text import names_of
 
 if TYPE_CHECKING:
+    from gwbench.data.dataset import Dataset
     from gwbench.dataloading.conditioned_splits import ConditionedSplits
     from gwbench.utils.progress import Progress
 
@@ -94,7 +89,7 @@ class OpenedSplits(StrainSplits):
 
 
 def open_dataset(
-    dataset: str | Dataset | None = None,
+    dataset: str | type[Dataset] | Dataset | None = None,
     *,
     seed: int = 0,
     limit: int | None = None,
@@ -112,7 +107,7 @@ def open_dataset(
         splits.conditioned().train[0:8]  # [8, D, T], whitened
 
     Args:
-        dataset: a name of `gwbench list datasets`, or an object such as `gwbench.ArrayDataset`; by default the dataset
+        dataset: a name of `gwbench list dataset`, or an object such as `gwbench.ArrayDataset`; by default the dataset
             tagged "default".
         seed: of the data; the `data_seed` of a run.
         limit: at most so many windows of each split, as of `gwbench.run`.
@@ -139,48 +134,11 @@ def open_dataset(
         if not key.startswith("dataset."):
             raise UserError(f"The setting {key!r} is none of a dataset: expected dataset.NAME.")
     given |= {f"dataset.{name}": value for name, value in parameters.items()}
-    if isinstance(dataset, Dataset):
-        if given:
-            raise UserError(f"{dataset!r} is a dataset with its parameters already: leave out {', '.join(given)}.")
-        name, splits = type(dataset).__name__, _load_object(dataset, seed, limit, cache, workers, progress)
-    elif dataset is None or isinstance(dataset, str):
-        spec = RunSpec.create(dataset=dataset, settings=given, data_seed=seed, limit=limit)
-        name, splits = spec.dataset.name, DataCache(cache, workers).splits(spec, progress)
-    else:
-        raise UserError(
-            f"dataset={dataset!r} is neither a name nor a dataset: give a name of `gwbench list datasets`, or "
-            "gwbench.ArrayDataset(strain, labels, sample_rate=..., detectors=...)."
-        )
+    with objects.named({"dataset": dataset}) as names:
+        spec = RunSpec.create(dataset=names["dataset"], settings=given, data_seed=seed, limit=limit)
+        splits = DataCache(cache, workers).splits(spec, progress)
     values = {field.name: getattr(splits, field.name) for field in fields(StrainSplits)}
-    return OpenedSplits(**values, name=name, cache=None if cache is None else Path(cache))
-
-
-def _load_object(
-    dataset: Dataset, seed: int, limit: int | None, cache: str | Path | None, workers: int | None, progress: Progress
-) -> StrainSplits:
-    """The splits of a dataset that is an object; where it stores data, under the hash of its class and state."""
-    with progress.task("Identify data", 1) as task:
-        fingerprint = dict(dataset.fingerprint())
-        task.advance()
-    kind = type(dataset)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    source, _ = source_hashes("dataset", name, kind, vars(sys.modules[kind.__module__]), REGISTRY.loaded())
-    state = {} if isinstance(dataset, ArrayDataset) else {"state": _state_hash(dataset)}  # its fingerprint is of it all
-    recipe = dataset_recipe(name, 1, state, seed, fingerprint, source) | ({"limit": limit} if limit else {})
-    context = RunDataContext.of([recipe], root=cache, workers=workers, progress=progress)
-    context.limit = limit
-    return first_windows(dataset.load(context), limit)
-
-
-def _state_hash(dataset: Dataset) -> str:
-    """The hash of an object's attributes."""
-    try:
-        return hashlib.sha256(pickle.dumps(vars(dataset), protocol=4)).hexdigest()
-    except Exception as error:  # whatever a class of somebody else's holds
-        raise UserError(
-            f"{dataset!r} cannot be told from others of its class, as its attributes cannot be pickled "
-            f"({in_words(error)}). Register the class and open it by its name."
-        ) from error
+    return OpenedSplits(**values, name=spec.dataset.name, cache=None if cache is None else Path(cache))
 
 
 __all__ = ["OpenedSplits", "open_dataset"]

@@ -14,6 +14,7 @@ from gwbench.contracts import Augmentation, InputShape, Pairing, StrainInfo, Vie
 from gwbench.data.dataset import StrainSplits
 from gwbench.dataloading.conditioned_splits import SPLITS, ConditionedSplits
 from gwbench.errors import UserError
+from gwbench.experiment import objects
 from gwbench.experiment.choice import Choice
 from gwbench.experiment.sections import sort_settings
 from gwbench.preprocessing.noise_source import coloured_noise_factory
@@ -26,6 +27,7 @@ from gwbench.utils import progress as progress_bars
 from gwbench.utils.list_text import names_of
 
 if TYPE_CHECKING:
+    from gwbench.experiment.run import AugmentationsLike
     from gwbench.utils.progress import Progress
 
 LAYOUTS = ("pair", "lightly", "views")
@@ -61,9 +63,10 @@ class PairDataset(TorchDataset[Any]):
     Args:
         data: `gwbench.open_dataset(...)`, which is conditioned with the default settings, or what its `.conditioned()`
             gives.
-        pairing: a name of `gwbench list pairings`, or a `Pairing` object; by default the pairing tagged "default".
-        augmentations: names of `gwbench list augmentations`, or `Augmentation` objects, in the order in which they are
-            applied to each view.
+        pairing: a name of `gwbench list pairing`, or a `Pairing` class or object; by default the pairing tagged
+            "default".
+        augmentations: names of `gwbench list augmentation`, or `Augmentation` classes or objects, in the order in which
+            they are applied to each view; a single one needs no list.
         split: "train", "val" or "test".
         batch_size: windows of a batch; None for single windows.
         seed: of batches and views, as the `seed` of a run.
@@ -82,8 +85,8 @@ class PairDataset(TorchDataset[Any]):
     def __init__(
         self,
         data: StrainSplits | ConditionedSplits,
-        pairing: str | Pairing | None = None,
-        augmentations: str | Augmentation | Sequence[str | Augmentation] = (),
+        pairing: str | type[Pairing] | Pairing | None = None,
+        augmentations: AugmentationsLike = (),
         *,
         split: str = "train",
         batch_size: int | None = None,
@@ -105,8 +108,7 @@ class PairDataset(TorchDataset[Any]):
                 "batch_size or use more data."
             )
         info = _strain_info(strain, self.seed, progress or progress_bars.default())
-        several = [augmentations] if isinstance(augmentations, str | Augmentation) else list(augmentations)
-        self.pairing, self.augmentations = _methods(pairing, several, settings or {}, info)
+        self.pairing, self.augmentations = _methods(pairing, augmentations, settings or {}, info)
         self.input_shape = InputShape(len(info.detectors) if self.pairing.network else 1, info.window, info.sample_rate)
         self._drawn = torch.zeros(len(self), dtype=torch.int64).share_memory_()
         self._draw_once()
@@ -252,35 +254,23 @@ def _strain_info(strain: ConditionedSplits, seed: int, progress: Progress) -> St
 
 
 def _methods(
-    pairing: str | Pairing | None,
-    augmentations: Sequence[str | Augmentation],
-    settings: Mapping[str, Any],
-    info: StrainInfo,
+    pairing: Any, augmentations: Any, settings: Mapping[str, Any], info: StrainInfo
 ) -> tuple[Pairing, list[Augmentation]]:
-    """The pairing and the augmentations, constructed where they are named."""
-    pairing = REGISTRY.default("pairing") if pairing is None else pairing
-    for kind, each in (("pairing", pairing), *(("augmentation", each) for each in augmentations)):
-        contract = Pairing if kind == "pairing" else Augmentation
-        if not isinstance(each, str | contract):
-            raise UserError(
-                f"{each!r} is neither the name of a {kind} nor one: see `gwbench list {kind}s` and "
-                f"gwbench.contracts.{contract.__name__}, which is constructed with a StrainInfo."
-            )
-    chosen: dict[str, str | None] = {"pairing": pairing if isinstance(pairing, str) else None}
-    named = [each for each in augmentations if isinstance(each, str)]
-    if len(set(named)) < len(named):
-        raise UserError(f"An augmentation is named twice: {', '.join(named)}. Name each once.")
-    if isinstance(pairing, str) and len(named) == len(augmentations):
-        refuse_combination([("pairing", pairing), *(("augmentation", name) for name in named)])
-    given = sort_settings(settings, chosen, named)
-    _refuse_other_sections(given)
+    """The pairing and the augmentations, constructed."""
+    with objects.named({"pairing": pairing, "augmentations": augmentations}) as names:
+        pairing, several = names["pairing"] or REGISTRY.default("pairing"), names["augmentations"]
+        if len(set(several)) < len(several):
+            raise UserError(f"An augmentation is named twice: {', '.join(several)}. Name each once.")
+        refuse_combination([("pairing", pairing), *(("augmentation", name) for name in several)])
+        given = sort_settings(settings, {"pairing": pairing}, several)
+        _refuse_other_sections(given)
 
-    def build(kind: str, each: Any, section: str) -> Any:
-        return Choice.of(kind, each, given.get(section, {})).build(kind, info) if isinstance(each, str) else each
+        def build(kind: str, name: str, section: str) -> Any:
+            return Choice.of(kind, name, given.get(section, {})).build(kind, info)
 
-    return build("pairing", pairing, "pairing"), [
-        build("augmentation", each, f"augmentation.{each}") for each in augmentations
-    ]
+        return build("pairing", pairing, "pairing"), [
+            build("augmentation", name, f"augmentation.{name}") for name in several
+        ]
 
 
 def _refuse_other_sections(sections: Iterable[str]) -> None:

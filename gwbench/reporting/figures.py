@@ -44,7 +44,7 @@ COLOURS = ("#0072b2", "#d55e00", "#117733", "#7b3294", "#b8860b", "#555555")
 
 
 def plot_window(
-    data: str | Dataset | StrainSplits | None = None,
+    data: str | type[Dataset] | Dataset | StrainSplits | None = None,
     split: str = "val",
     index: int | str | None = None,
     *,
