@@ -71,8 +71,7 @@ def python() -> str:
     """The public names, as mkdocstrings shows them."""
     import gwbench
 
-    names = [name for name in gwbench.__all__ if not name.startswith("__")]
-    homes = {name: gwbench._HOMES[name].partition(":") for name in names}
+    homes = {name: home.partition(":") for name, home in gwbench._HOMES.items()}
     parts = []
     for name, (module, _, attribute) in homes.items():
         parts += [f"## `gwbench.{name}`", "", f"::: {module}.{attribute or name}"]
