@@ -37,7 +37,7 @@ from gwbench.utils.untrusted_files import UnusableError
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 PLACES = re.compile(
     rf"{NAME}/(?:{RUNS}/{NAME}/(?:{RECORD}|{PREDICTIONS})|{SOURCES}/{NAME}/(?:{NAME}/)*{NAME}\.py|{MANIFEST}"
-    rf"|{'|'.join(map(re.escape, TABLES.values()))})"
+    rf"|{NAME}\.suite\.json|{'|'.join(map(re.escape, TABLES.values()))})"
 )
 """What may lie in a folder of results, relative to it."""
 

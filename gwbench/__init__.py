@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gwbench import contracts, errors, registry, seeds
     from gwbench.data.array_dataset import ArrayDataset
     from gwbench.evaluation.probe import Probe
-    from gwbench.experiment.checkpoint import load_encoder
+    from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
     from gwbench.experiment.embedder import Embedder
     from gwbench.experiment.open_dataset import open_dataset
     from gwbench.experiment.pair_dataset import PairDataset
@@ -61,6 +61,7 @@ warn_of_namesake(Path(__file__).resolve().parent.parent)
 __all__ = [
     "ArrayDataset",
     "Embedder",
+    "FrozenEncoder",
     "PairDataset",
     "Probe",
     "RunRecord",
@@ -88,6 +89,7 @@ __all__ = [
 _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
     "Embedder": "gwbench.experiment.embedder",
+    "FrozenEncoder": "gwbench.experiment.checkpoint",
     "PairDataset": "gwbench.experiment.pair_dataset",
     "Probe": "gwbench.evaluation.probe",
     "RunRecord": "gwbench.experiment.record",

@@ -74,6 +74,9 @@ def _turned(text: str, source: Path, page: Path, docs: Path, files: Any) -> str:
             uri = aim.relative_to(docs).as_posix()
         if uri is None and aim == docs.parent / "README.md":
             uri = "index.md"
+        made = uri.removesuffix(".ipynb") + ".md" if uri and uri.endswith(".ipynb") else None  # of a notebook
+        if made and docs / made != page and files.get_file_from_path(made) is not None:
+            uri = made
         if uri is None or files.get_file_from_path(uri) is None:
             return label if aim.exists() and not mark else found[0]
         way = os.path.relpath(docs / uri, page.parent)

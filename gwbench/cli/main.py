@@ -28,6 +28,7 @@ VERBS = {
     "submit": "Make finished runs entries of a folder of results.",
     "compare": "Test two runs against each other and show what differs.",
     "export": "Write a finished run as an ONNX, TorchScript or torch.export file.",
+    "hub": "Publish a finished run on a Hugging Face hub, and fetch one.",
     "search": "Evaluate searches of continuous strain, gwbench's own and anybody's.",
     "list": "List plugins.",
     "show": "Show one plugin, or the settings of training, evaluation or conditioning.",

@@ -25,6 +25,8 @@ def show_record(record: RunRecord) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from gwbench.reporting.records.task_figure import figure_text
+
     assert record.data is not None
     console = terminal.console()
     console.print(
@@ -35,7 +37,7 @@ def show_record(record: RunRecord) -> None:
     else:
         figures = Table(box=None, show_header=False, pad_edge=False)
         for name, value in (record.task_metrics or {}).items():
-            figures.add_row(escape(name), escape(_figure(value)))
+            figures.add_row(escape(name), escape(figure_text(value)))
         console.print(figures)
 
     if record.training:
@@ -102,13 +104,6 @@ def _show_metrics(record: RunRecord, metrics: Metrics, console: Console) -> None
             efficiency = part.tpr_at_fpr.get("0.01")
             bins.add_row(span, f"{part.n:,}", f"{part.auc.value:.3f}", f"{efficiency.value:.3f}" if efficiency else "-")
         console.print(bins)
-
-
-def _figure(value: Any) -> str:
-    """A figure that a task reports, with its interval where it has one."""
-    if isinstance(value, dict) and {"value", "low", "high"} <= value.keys():
-        return f"{value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _reading(metric: MetricSpec, record: RunRecord) -> str:

@@ -15,7 +15,7 @@ from gwbench.cli.verb import verb
 from gwbench.reporting.escape import plain
 
 if TYPE_CHECKING:
-    from gwbench.sharing.verify import Verification
+    from gwbench.sharing.verify import RunProof
 
 NOT_PROVED = 1
 """Exit code where a check failed, or the figures could not be checked."""
@@ -70,7 +70,7 @@ def verify(
         sys.exit(NOT_PROVED)
 
 
-def _show(found: Verification) -> None:
+def _show(found: RunProof) -> None:
     from rich.table import Table
     from rich.text import Text
 

@@ -110,11 +110,13 @@ class Probe(BaseEstimator):
             NotFittedError: `fit` comes first.
             UserError: the embeddings are not those of the encoder it was fitted on.
         """
-        return self.result_.decision(self._checked(embeddings))
+        x = self._checked(embeddings)
+        return self.result_.decision(x)
 
     def predict_proba(self, embeddings: Any) -> Floats:
         """Probabilities [N, 2] of noise and of signal, with the prior of the validation split."""
-        signal = self.calibration_.probability(self.decision_function(embeddings))
+        scores = self.decision_function(embeddings)
+        signal = self.calibration_.probability(scores)
         return np.stack([1.0 - signal, signal], axis=1)
 
     def predict(self, embeddings: Any) -> Array:

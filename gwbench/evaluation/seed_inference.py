@@ -83,7 +83,7 @@ def influence(label: ArrayLike, score: ArrayLike) -> tuple[float, Floats]:
     return float(area[0]), pull
 
 
-def mean_interval(seeds: Sequence[Interval], shared: float | None, level: float) -> Interval:
+def mean_interval(seeds: Sequence[Interval], shared: float | None, level: float, *, share: bool = True) -> Interval:
     """The mean of a method's seeds, with an interval for the method's own mean.
 
     Of one seed, it is that seed's interval: nothing is known of how seeds scatter. Where nothing varies at all, such as
@@ -94,6 +94,7 @@ def mean_interval(seeds: Sequence[Interval], shared: float | None, level: float)
         shared: c of equation (1); None where it is not known. Then the mean variance v of the seeds' own intervals
             stands in its place, which it cannot exceed: the interval errs on the wide side.
         level: confidence, of the seeds' intervals too.
+        share: whether the figure is a share; the interval of one that may be any number is symmetric.
     """
     from scipy.special import expit, logit
 
@@ -101,14 +102,17 @@ def mean_interval(seeds: Sequence[Interval], shared: float | None, level: float)
         return seeds[0]
     mean = fmean(seed.value for seed in seeds)
     if shared is None:
-        shared = fmean(_variance(seed, level) for seed in seeds)
+        shared = fmean(_variance(seed, level, share=share) for seed in seeds)
     own = len(seeds) - 1
     scatter = fsum((seed.value - mean) ** 2 for seed in seeds) / own / len(seeds)
-    if scatter + shared == 0.0 or not 0.0 < mean < 1.0:
+    if scatter + shared == 0.0 or (share and not 0.0 < mean < 1.0):
         return Interval(mean, min(seed.low for seed in seeds), max(seed.high for seed in seeds))
     raised = scatter * (own + 2.0) / own
     df = min(own * (1.0 + min(shared / raised, MANY)) ** 2, MANY) if raised else MANY
-    reach = t_quantile(level, df) * (scatter + shared) ** 0.5 / (mean * (1.0 - mean))
+    reach = t_quantile(level, df) * (scatter + shared) ** 0.5
+    if not share:
+        return Interval(mean, mean - reach, mean + reach)
+    reach /= mean * (1.0 - mean)
     low, high = float(expit(logit(mean) - reach)), float(expit(logit(mean) + reach))
     return Interval(mean, min(low, mean), max(high, mean))
 
@@ -120,12 +124,12 @@ def t_quantile(level: float, df: float) -> float:
     return float(stdtrit(df, 0.5 + level / 2.0))
 
 
-def _variance(interval: Interval, level: float) -> float:
+def _variance(interval: Interval, level: float, *, share: bool = True) -> float:
     """The variance behind an interval, which was taken on the logit scale where that has room."""
     from scipy.special import logit
 
     two_sided = 2.0 * t_quantile(level, MANY)
-    if interval.low > 0.0 and interval.high < 1.0:
+    if share and interval.low > 0.0 and interval.high < 1.0:
         width = (logit(interval.high) - logit(interval.low)) * interval.value * (1.0 - interval.value)
     else:
         width = interval.high - interval.low

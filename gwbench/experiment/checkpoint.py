@@ -51,6 +51,46 @@ class FrozenEncoder:
         self.folder = folder
         self._scorer: RunScorer | None = None
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        plugins: Sequence[str] = (),
+    ) -> FrozenEncoder:
+        """The encoder of a run on the Hugging Face hub, or in a folder, as `load_encoder` gives it.
+
+            encoder = gwbench.FrozenEncoder.from_pretrained("USER/NAME")
+
+        Args:
+            pretrained_model_name_or_path: USER/NAME on the hub, or the folder of a run.
+            revision: branch, tag or commit.
+            token: of the hub; by default the one that `hf auth login` kept.
+            cache_dir: where fetched runs are kept; by default in gwbench's own cache.
+            local_files_only: use what was fetched before, without the network.
+            force_download: fetch again.
+            plugins: as of `load_encoder`; a source that came with the run is never imported by itself.
+
+        Raises:
+            UserError: there is no such run, it cannot be fetched, or it holds no whole encoder.
+        """
+        from gwbench.experiment.hub_folder import hub_folder
+
+        folder = hub_folder(
+            pretrained_model_name_or_path,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            force_download=force_download,
+        )
+        return load_encoder(folder, plugins)
+
     def __repr__(self) -> str:
         """What it listens to."""
         own = self.conditioner

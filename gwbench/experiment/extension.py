@@ -54,7 +54,14 @@ def extended_spec(
         )
     earlier = found.record
     _require_pretrained(earlier, found.path)
-    spec = earlier.spec.current()
+    try:
+        spec = earlier.spec.current()
+        spec.plugins()
+    except UserError as error:
+        raise UserError(
+            f"{error} The run in {found.path} can be extended once its plugins are loaded (--plugin); one whose parts "
+            "were handed to gwbench.run as objects cannot."
+        ) from None
     if not is_of(earlier, spec, data_cache.fingerprint(spec)):
         raise UserError(
             f"The run in {found.path} cannot be extended: its data, or the code of one of its plugins, have changed "
@@ -191,7 +198,7 @@ def _digest(folder: Path, name: str) -> str | None:
 
     try:
         with open_plain(target(folder / name)) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+            return hashlib.sha256(stream.read()).hexdigest()
     except AbsentError:
         return None
     except UnusableError as error:

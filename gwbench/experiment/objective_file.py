@@ -8,7 +8,9 @@ from safetensors.torch import save
 from torch import nn
 
 from gwbench.experiment import record
+from gwbench.experiment.checkpoint import target
 from gwbench.utils.files import atomic
+from gwbench.utils.untrusted_files import UnusableError, open_plain
 
 
 def save_objective(folder: Path, objective: nn.Module) -> None:
@@ -17,3 +19,14 @@ def save_objective(folder: Path, objective: nn.Module) -> None:
     weights = {name: value.detach().cpu().clone().contiguous() for name, value in objective.state_dict().items()}
     with atomic(folder / record.OBJECTIVE) as temporary:
         temporary.write_bytes(save(weights))
+
+
+def copy_objective(source: Path, folder: Path) -> None:
+    """Keep the weights of the objective with which another run pre-trained, where it kept them."""
+    try:
+        with open_plain(target(source / record.OBJECTIVE)) as stream:
+            weights = stream.read()
+    except UnusableError:
+        return  # an older run has none
+    with atomic(folder / record.OBJECTIVE) as temporary:
+        temporary.write_bytes(weights)

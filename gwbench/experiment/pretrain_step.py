@@ -17,6 +17,7 @@ from gwbench.experiment.checkpoint import load_encoder
 from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.launch_external import train_with_launched
 from gwbench.experiment.launch_local import train_in_processes
+from gwbench.experiment.objective_file import copy_objective
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.train_encoder import train_encoder
 from gwbench.nn.detector_encoder import DetectorEncoder
@@ -58,6 +59,8 @@ def pretrained_encoder(
     """
     for earlier in reusable:
         if encoder := _encoder_of(earlier, context):
+            assert earlier.folder is not None
+            copy_objective(Path(earlier.folder), checkpoints.parent)
             return Pretrained(encoder, _training_of(earlier), reused_from=_pretrained_by(earlier))
     encoder = context.new_encoder()
     if process_group.channel:

@@ -21,7 +21,7 @@ from gwbench.experiment import environment, record
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
-from gwbench.experiment.training_outcome import Continuation, CurvePoint, StopReason
+from gwbench.experiment.training_outcome import Continuation, CurvePoint, StopReason, TrainingOutcome
 from gwbench.registry.installed import package_of
 from gwbench.utils.files import file_digest
 
@@ -95,7 +95,7 @@ class RunRecorder:
             trained = self._pretrained.trained
             if self._pretrained.reused_from:
                 details["pretrained_by"] = self._pretrained.reused_from
-            training = record.TrainingOutcome(
+            training = TrainingOutcome(
                 loss=trained.loss,
                 collapse=trained.collapse,
                 warning=warning(trained.collapse[-1]),
@@ -116,8 +116,8 @@ class RunRecorder:
                 notes=(*splits.notes, *self._notes()),
             ),
             metrics=metrics if isinstance(metrics, Metrics) else None,
-            task_metrics=None if isinstance(metrics, Metrics) else _jsonable(metrics),
-            details=_jsonable(details),
+            task_metrics=None if isinstance(metrics, Metrics) else jsonable(metrics),
+            details=jsonable(details),
             parameters=scores.parameters,
             training=training,
             files={name: file_digest(path) for name in record.KEPT if (path := self._folder / name).is_file()},
@@ -193,7 +193,7 @@ class RunRecorder:
         return result
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """What a plugin reports, as values of JSON."""
     return pydantic_core.to_jsonable_python(value, fallback=_plain, inf_nan_mode="constants")
 

@@ -130,7 +130,7 @@ def run(
             names = during_run.enter_context(objects.named(given))
             data_cache, folder = DataCache(cache, workers), None
             if extend is not None:
-                refuse_names(names, precision)
+                refuse_names({**names, "encoder_from": encoder_from}, precision)
                 spec, folder = extended_spec(extend, settings or {}, out=out, data_cache=data_cache)
             else:
                 names |= {"encoder_from": encoder_from, "conditioner": conditioner, "out": out}

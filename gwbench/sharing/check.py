@@ -9,7 +9,7 @@ from gwbench.utils.models import FrozenModel
 Status = Literal["passed", "failed", "not checkable"]
 
 
-class Check(FrozenModel):
+class ProofCheck(FrozenModel):
     """A check.
 
     Attributes:

@@ -45,7 +45,7 @@ class Exported:
         what: "encoder", "scorer" or "whole".
         difference: largest difference from the run's own numbers, by the outputs' names: of a probability as it is, of
             others in units of the root mean square of the run's numbers.
-        tolerance: what it may be.
+        tolerance: what each may be.
         metadata: as the file holds them.
     """
 
@@ -53,7 +53,7 @@ class Exported:
     format: formats.Format
     what: What
     difference: dict[str, float]
-    tolerance: float
+    tolerance: dict[str, float]
     metadata: dict[str, Any]
 
     @property
@@ -122,10 +122,10 @@ def export(
             except Exception as error:  # whatever an exporter makes of a layer that its format has not
                 raise UserError(_impossible(parts, format, error)) from error
             task.advance(note="written")
-            found = differences(loaded, parts, batches, raw)
-            _refuse_disagreement(found, parts, format, raw)
+            found, allowed = differences(loaded, parts, batches, raw, formats.TOLERANCE[format])
+            _refuse_disagreement(found, allowed, parts, format, raw)
         task.advance(note="compared")
-    return Exported(target, format, what, found, formats.TOLERANCE[format], metadata)
+    return Exported(target, format, what, found, allowed, metadata)
 
 
 def describe(parts: RunParts, what: What) -> dict[str, Any]:
@@ -151,24 +151,30 @@ def describe(parts: RunParts, what: What) -> dict[str, Any]:
     }
 
 
-def differences(loaded: formats.Loaded, parts: RunParts, batches: Mapping[str, Tensor], raw: bool) -> dict[str, float]:
-    """The largest difference between a file's numbers and the run's own, by output.
+def differences(
+    loaded: formats.Loaded, parts: RunParts, batches: Mapping[str, Tensor], raw: bool, tolerance: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The largest difference between a file's numbers and the run's own, by output, and what it may be.
 
     A probability's is taken as it is. That of others is divided by the root mean square of the run's own numbers over
-    all batches, which are float32 numbers themselves. NaN and other shapes count as infinite.
+    all batches. Where the probe magnifies rounding (`RunParts.gain`), log-odds and probability may differ by as much
+    more. NaN and other shapes count as infinite.
     """
     largest = dict.fromkeys(parts.outputs, 0.0)
-    squares: dict[str, list[Tensor]] = {name: [] for name in parts.outputs}
+    own: dict[str, list[Tensor]] = {name: [] for name in parts.outputs}
     for strain in batches.values():
         with torch.no_grad():
             given = dict(zip(parts.outputs, loaded(strain), strict=True))
         for name, wanted in parts.reference(strain, raw=raw).items():
-            squares[name].append(wanted.double().square().flatten())
+            own[name].append(wanted.double())
             fits = given[name].shape == wanted.shape
             worst = float((given[name].double() - wanted.double()).abs().max()) if fits else math.inf
             largest[name] = max(largest[name], worst if math.isfinite(worst) else math.inf)
-    scale = {name: float(torch.cat(each).mean().sqrt()) for name, each in squares.items()} | {"probability": 1.0}
-    return {name: worst / (scale[name] or 1.0) for name, worst in largest.items()}
+    whole = {name: torch.cat(each) for name, each in own.items()}
+    gain = parts.gain(whole["embedding"]) if "embedding" in whole else 1.0
+    scale = {name: float(each.square().mean().sqrt()) for name, each in whole.items()} | {"probability": 1.0}
+    found = {name: worst / (scale[name] or 1.0) for name, worst in largest.items()}
+    return found, {name: tolerance * (1.0 if name == "embedding" else gain) for name in parts.outputs}
 
 
 def _inputs(conditioner: Conditioner, raw: bool) -> dict[str, Tensor]:
@@ -201,14 +207,20 @@ def _coloured(white: np.ndarray[Any, Any], conditioner: Whitening) -> np.ndarray
     return np.fft.irfft(spectrum, n=white.shape[-1])
 
 
-def _refuse_disagreement(found: Mapping[str, float], parts: RunParts, how: formats.Format, raw: bool) -> None:
-    worst = max(found, key=lambda name: found[name])
-    if found[worst] <= formats.TOLERANCE[how]:
+def _refuse_disagreement(
+    found: Mapping[str, float], allowed: Mapping[str, float], parts: RunParts, how: formats.Format, raw: bool
+) -> None:
+    worst = max(found, key=lambda name: found[name] / allowed[name])
+    if found[worst] <= allowed[worst]:
         return
-    advice = " Export what takes conditioned strain: --what scorer." if raw else " Choose another format."
+    others = " or ".join(each for each in formats.FORMATS if each != how)
+    advice = "Export what takes conditioned strain (--what scorer), or try" if raw else "Try"
+    advice += f" {others}."
+    by = f"by {found[worst]:.2g}, where {allowed[worst]:.2g} is allowed"
+    if math.isinf(found[worst]):
+        by = "in shape, or by what is no number, at some number of windows"
     raise UserError(
-        f"The {how} file of {parts.record.spec.title} disagrees with the run: {worst} by {found[worst]:.2g}, where "
-        f"{formats.TOLERANCE[how]:g} is allowed. It was not kept.{advice}"
+        f"The {how} file of {parts.record.spec.title} disagrees with the run: {worst} {by}. It was not kept. {advice}"
     )
 
 

@@ -58,6 +58,19 @@ class RunParts:
         scores = ("log_odds", "probability") if self.scorer else ()
         return (*(("embedding",) if self.encoder else ()), *scores)
 
+    def gain(self, embedding: Tensor) -> float:
+        """How many times larger a relative difference of embeddings [N, F] may be in the log-odds; 1 at least.
+
+        A probe divides features by their deviation, which in an encoder that tells windows hardly apart is far below
+        their mean: rounding grows by as much.
+        """
+        given = self.scorer.scorer if self.scorer else None
+        if not isinstance(given, EncoderScorer):
+            return 1.0
+        slopes = given.head.weight * given.head.inverse_std
+        scale = given.head(embedding).square().mean().sqrt()
+        return max(1.0, float(slopes.norm() * embedding.double().square().mean().sqrt() / scale)) if scale > 0 else 1.0
+
     @torch.inference_mode()
     def reference(self, given: Tensor, *, raw: bool) -> dict[str, Tensor]:
         """What the run itself gives, by the names of the outputs, of strain that is raw or conditioned."""

@@ -22,10 +22,11 @@ from gwbench.experiment.checkpoint import load_encoder
 from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.data_cache import ConditionedData, DataCache
 from gwbench.experiment.record import RunRecord
+from gwbench.experiment.recorder import jsonable
 from gwbench.experiment.scorer import load_scorer
 from gwbench.experiment.settings import dotted
 from gwbench.registry import REGISTRY
-from gwbench.sharing.check import Check
+from gwbench.sharing.check import ProofCheck
 from gwbench.utils.printable import printable
 from gwbench.utils.untrusted_arrays import open_archive, read_array
 from gwbench.utils.untrusted_files import AbsentError, UnusableError
@@ -46,17 +47,19 @@ CHUNK = 256
 """Windows scored at once."""
 
 
-def rerun_checks(record: RunRecord, *, cache: str | Path | None, device: str, progress: Progress) -> Iterator[Check]:
+def rerun_checks(
+    record: RunRecord, *, cache: str | Path | None, device: str, progress: Progress
+) -> Iterator[ProofCheck]:
     """The checks of a finished run that need its data."""
     try:
         yield from _rerun(record, DataCache(cache), device, progress)
     except UserError as error:  # data or a plugin that are not here
-        yield Check(name="rerun", status="not checkable", detail=printable(error, 500))
+        yield ProofCheck(name="rerun", status="not checkable", detail=printable(error, 500))
     except UnusableError as error:
-        yield Check(name="rerun", status="failed", detail=printable(error, 500))
+        yield ProofCheck(name="rerun", status="failed", detail=printable(error, 500))
 
 
-def _rerun(record: RunRecord, data_cache: DataCache, device: str, progress: Progress) -> Iterator[Check]:
+def _rerun(record: RunRecord, data_cache: DataCache, device: str, progress: Progress) -> Iterator[ProofCheck]:
     if record.protocol != PROTOCOL:
         raise UserError(f"its protocol has version {record.protocol}, and this gwbench {PROTOCOL}")
     assert record.data is not None
@@ -67,15 +70,15 @@ def _rerun(record: RunRecord, data_cache: DataCache, device: str, progress: Prog
         same = _same_code(record, "dataset")
         why = f"made again they have the hash {found[:16]}, recorded is {printable(wanted[:16])}"
         hint = "" if same else "; the dataset's code here is another"
-        yield Check(name="data", status="failed" if same else "not checkable", detail=why + hint)
+        yield ProofCheck(name="data", status="failed" if same else "not checkable", detail=why + hint)
         return
-    yield Check(name="data", status="passed", detail=f"made again, they have the hash {found[:16]}")
+    yield ProofCheck(name="data", status="passed", detail=f"made again, they have the hash {found[:16]}")
     context = ExperimentContext.create(spec, data, device, progress)
     how, scores = _scores(record, context, data)
     try:
         recorded = _recorded_scores(record, len(data.splits.test))
     except AbsentError:
-        yield Check(name="scores", status="not checkable", detail=f"there is no {files.PREDICTIONS}")
+        yield ProofCheck(name="scores", status="not checkable", detail=f"there is no {files.PREDICTIONS}")
     else:
         yield _compare_scores(recorded, np.asarray(scores.test), how)
         if record.metrics is not None:
@@ -122,12 +125,12 @@ def _recorded_scores(record: RunRecord, n: int) -> Array:
         return scores
 
 
-def _compare_scores(recorded: Array, found: Array, how: str) -> Check:
+def _compare_scores(recorded: Array, found: Array, how: str) -> ProofCheck:
     if recorded.shape != found.shape:
         why = f"the shape of those recorded is {list(recorded.shape)}, made again {list(found.shape)}"
-        return Check(name="scores", status="failed", detail=why)
+        return ProofCheck(name="scores", status="failed", detail=why)
     if np.array_equal(recorded, found.astype(recorded.dtype)):
-        return Check(name="scores", status="passed", detail=f"all {len(found):,} are the same, {how}")
+        return ProofCheck(name="scores", status="passed", detail=f"all {len(found):,} are the same, {how}")
     if recorded.ndim != 1:
         close = np.isclose(recorded, found, rtol=1e-2, atol=1e-2 * float(np.std(found))).all(axis=1).mean()
         share, moved = 1.0 - float(close), float("nan")
@@ -139,7 +142,7 @@ def _compare_scores(recorded: Array, found: Array, how: str) -> Check:
         f"{how}: {100 * share:.1f} % of the windows move by more than {100 * RANKS:g} % of the ranks"
         f"{'' if np.isnan(moved) else largest}"
     )
-    return Check(name="scores", status="passed" if share <= WINDOWS else "failed", detail=detail)
+    return ProofCheck(name="scores", status="passed" if share <= WINDOWS else "failed", detail=detail)
 
 
 def _ranks(score: Array) -> Array:
@@ -148,7 +151,7 @@ def _ranks(score: Array) -> Array:
     return np.asarray(rankdata(score))
 
 
-def _compare_labels(record: RunRecord, data: ConditionedData) -> Check:
+def _compare_labels(record: RunRecord, data: ConditionedData) -> ProofCheck:
     assert record.folder is not None
     test = data.splits.test
     with open_archive(Path(record.folder) / files.PREDICTIONS) as archive:
@@ -157,15 +160,15 @@ def _compare_labels(record: RunRecord, data: ConditionedData) -> Check:
     detail = "labels and SNRs of the test windows are those of the data" if same else (
         "labels or SNRs of the test windows are not those of the data"
     )  # fmt: skip
-    return Check(name="labels", status="passed" if same else "failed", detail=detail)
+    return ProofCheck(name="labels", status="passed" if same else "failed", detail=detail)
 
 
-def _compare_figures(record: RunRecord, metrics: Any, how: str) -> Check:
+def _compare_figures(record: RunRecord, metrics: Any, how: str) -> ProofCheck:
     """The figures of scores made again; the nearest neighbours' too, where there are any."""
     name = "figures again"
     if isinstance(metrics, Metrics):
         if record.metrics is None:
-            return Check(name=name, status="failed", detail="the record has figures of another task")
+            return ProofCheck(name=name, status="failed", detail="the record has figures of another task")
         pairs = {
             "ROC-AUC": (record.metrics.auc.value, metrics.auc.value),
             "average precision": (record.metrics.average_precision, metrics.average_precision),
@@ -175,19 +178,21 @@ def _compare_figures(record: RunRecord, metrics: Any, how: str) -> Check:
         tolerance = max(FIGURE, 2.0 / max(1, metrics.n_signal * metrics.n_noise))
         wrong = {each: values for each, values in pairs.items() if abs(values[0] - values[1]) > tolerance}
     else:
-        values = metrics.model_dump(mode="json") if hasattr(metrics, "model_dump") else dict(metrics)
-        again, recorded = dict(dotted(values)), dict(dotted(record.task_metrics or {}))
+        again, recorded = dict(dotted(jsonable(metrics))), dict(dotted(record.task_metrics or {}))
         pairs = {each: (recorded.get(each), value) for each, value in again.items()}  # type: ignore[misc]
         wrong = {each: values for each, values in pairs.items() if not _close(*values)}
     told = wrong or pairs
     detail = f"{how}: " + "; ".join(f"{each} {_text(a)} recorded, {_text(b)} now" for each, (a, b) in told.items())
-    return Check(name=name, status="failed" if wrong else "passed", detail=detail)
+    return ProofCheck(name=name, status="failed" if wrong else "passed", detail=detail)
 
 
 def _close(a: Any, b: Any) -> bool:
+    """Whether two values of JSON are the same but for rounding."""
     if isinstance(a, int | float) and isinstance(b, int | float):
         return bool(np.isclose(a, b, rtol=1e-2, atol=FIGURE, equal_nan=True))
-    return str(a) == str(b)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_close, a, b))
+    return bool(a == b)
 
 
 def _text(value: Any) -> str:

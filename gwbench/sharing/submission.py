@@ -105,6 +105,9 @@ def _provable(folder: Path) -> RunRecord:
     where = f"The run in {folder} cannot be submitted"
     if record.spec.limit is not None:
         raise UserError(f"{where}: it is a small try of {record.spec.limit} windows. Run it without --limit.")
+    if record.objects:
+        given = ", ".join(f"{each.kind} {each.class_name}" for each in record.objects)
+        raise UserError(f"{where}: it was given objects ({given}), which nobody else has. Write them as plugins.")
     if record.metrics is None:
         raise UserError(f"{where}: its task is {record.spec.task.name if record.spec.task else 'another'}, and tables "
                         "are of ROC-AUC.")  # fmt: skip

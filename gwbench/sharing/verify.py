@@ -11,7 +11,7 @@ from gwbench.errors import UserError
 from gwbench.experiment.record import RECORD, RunRecord, load_record
 from gwbench.registry import REGISTRY
 from gwbench.reporting.records.discover import find_records
-from gwbench.sharing.check import Check
+from gwbench.sharing.check import ProofCheck
 from gwbench.sharing.static_checks import static_checks
 from gwbench.utils import progress as progress_bars
 from gwbench.utils.list_text import names_of
@@ -25,7 +25,7 @@ FIGURES = ("figures", "figures again")
 """The checks of which one is needed to prove anything: the record's metrics are those of its test scores."""
 
 
-class Verification(FrozenModel):
+class RunProof(FrozenModel):
     """What came of checking a run.
 
     Attributes:
@@ -38,7 +38,7 @@ class Verification(FrozenModel):
     folder: str
     run_id: str
     title: str
-    checks: tuple[Check, ...]
+    checks: tuple[ProofCheck, ...]
 
     @property
     def ok(self) -> bool:
@@ -46,7 +46,7 @@ class Verification(FrozenModel):
         return not self.failed and any(each.name in FIGURES and each.status == "passed" for each in self.checks)
 
     @property
-    def failed(self) -> tuple[Check, ...]:
+    def failed(self) -> tuple[ProofCheck, ...]:
         """The checks that failed."""
         return tuple(each for each in self.checks if each.status == "failed")
 
@@ -64,7 +64,7 @@ class Verification(FrozenModel):
     def __repr__(self) -> str:
         """The run and the outcome; one that is not well is named."""
         named = "".join(f"; {each.name}: {each.detail}" for each in self.failed)
-        return f"<Verification of {self.title} ({self.run_id}): {self.summary}{named}>"
+        return f"<RunProof of {self.title} ({self.run_id}): {self.summary}{named}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -84,7 +84,7 @@ def verify(
     cache: str | Path | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> Verification:
+) -> RunProof:
     """Check a finished run: its figures, its identity, the code of its plugins and its files.
 
         proof = gwbench.verify("runs/...")
@@ -109,7 +109,7 @@ def verify(
         from gwbench.sharing.rerun_probe import rerun_checks
 
         checks += rerun_checks(record, cache=cache, device=device, progress=progress or progress_bars.default())
-    return Verification(folder=str(record.folder), run_id=record.run_id, title=record.spec.title, checks=tuple(checks))
+    return RunProof(folder=str(record.folder), run_id=record.run_id, title=record.spec.title, checks=tuple(checks))
 
 
 def finished_record(folder: str | Path) -> RunRecord:

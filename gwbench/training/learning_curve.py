@@ -105,7 +105,7 @@ class LearningCurve(Callback):
             high=found.high,
         )
         self.points.append(point)
-        figures = {f"validation/probe_{name}": point[name] for name in ("val_auc", "low", "high")}  # type: ignore[literal-required]
+        figures = {f"validation/probe_{name}": point[name] for name in ("val_auc", "low", "high")}
         self._progress.log({**figures, "validation/windows": point["windows"]}, step)
 
 

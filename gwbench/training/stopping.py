@@ -159,7 +159,8 @@ class PlateauStopper(Callback):
         """Measure, and decide; runs before the checkpoint is written."""
         begun = time.perf_counter()
         # Rank 0 looks for all processes, which also decide alike.
-        figures = trainer.strategy.broadcast(self._measure() if trainer.is_global_zero else None)
+        measured: Any = trainer.strategy.broadcast(self._measure() if trainer.is_global_zero else None)
+        figures: dict[str, float] = measured
         self._history.diagnostics_seconds += time.perf_counter() - begun
         if not all(math.isfinite(value) for value in figures.values()):
             raise diverged("The signals on validation are not finite", trainer.global_step)

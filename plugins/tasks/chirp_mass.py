@@ -17,11 +17,12 @@ LEAST = 8
 
 @register(
     "task",
-    "chirp-mass",
+    "log-chirp-mass",
     citation="ridge: Hoerl & Kennard, Technometrics 12 (1970) 55; interval of the rank correlation: Bonett & Wright, "
     "Psychometrika 65 (2000) 23",
+    aliases=("chirp-mass",),
 )
-class ChirpMass(Task):
+class LogChirpMass(Task):
     """The detector-frame chirp mass of signals, by ridge regression on its logarithm.
 
     Of the windows that hold a signal, the record reports R2 of the logarithm and the mean absolute error in solar

@@ -50,6 +50,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "baseline supervised": {"baseline.epochs": 2},
     "baseline supervised-all": {"baseline.epochs": 2},
     "baseline fine-tune": {"baseline.epochs": 2},
+    "baseline frozen": {"baseline.source": "timm:test_resnet", "baseline.random": True, "baseline.size": 32},
 }
 """Settings that make the same checks quicker."""
 

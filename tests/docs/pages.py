@@ -25,7 +25,16 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     [
         *(ROOT / "docs").rglob("*.md"),
-        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", "gwbench/data/README.md")),
+        *(
+            ROOT / name
+            for name in (
+                "README.md",
+                "CONTRIBUTING.md",
+                "benchmarks/README.md",
+                "benchmarks/SUBMITTING.md",
+                "gwbench/data/README.md",
+            )
+        ),
     ]
 )
 

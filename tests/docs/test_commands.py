@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import io
 import os
 import re
@@ -22,6 +23,7 @@ import gwbench
 from gwbench.cli.main import gwbench as command_line
 from gwbench.cli.main import main
 from gwbench.cli.options import parse_settings
+from gwbench.cli.run import run as run_verb
 from gwbench.cli.run_request import run_request
 from gwbench.registry import Registry
 from tests.docs.pages import PAGES, ROOT, Block, blocks, given
@@ -122,11 +124,11 @@ def _check(words: list[str], where: str) -> None:
         return
     rest = [word for word in rest if word not in ("...", "…")]
     context = command.make_context(path, rest)
-    if path == "gwbench run" and not context.params["config"]:
-        options = dict(context.params)
-        for name in ("config", "print_config", "dry_run", "as_json", "quiet"):
-            options.pop(name)
-        pairs = parse_settings(options.pop("pairs"))
+    of_another = context.params.get("config") or context.params.get("extend")
+    if path == "gwbench run" and not of_another:
+        own = inspect.signature(run_verb.callback or print).parameters  # the others are of the run itself
+        options = {name: value for name, value in context.params.items() if name not in own}
+        pairs = parse_settings(context.params["pairs"])
         run_request(context, options, pairs, None).spec("cpu")
 
 

@@ -184,8 +184,7 @@ class Siamese(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.01)
 
 
-@pytest.mark.filterwarnings("ignore::Warning:pytorch_lightning", "ignore::Warning:lightning_fabric")
-@pytest.mark.filterwarnings("ignore:.*(num_workers|LeafSpec|deprecated).*")
+@pytest.mark.filterwarnings("ignore")  # Lightning's hints
 def test_lightning_fits_on_it(splits: OpenedSplits, tmp_path: Path) -> None:
     data = pairs(splits)
     module = Siamese()

@@ -201,7 +201,7 @@ def test_signals_are_measured_for_objectives_of_every_kind(objective: str, tmp_p
 
 
 def test_a_number_of_windows_may_end_within_an_epoch_and_is_resumed_there(tmp_path: Path) -> None:
-    settings = {"training.windows": 300, "training.batch_size": 32}
+    settings: dict[str, Any] = {"training.windows": 300, "training.batch_size": 32}
     settings |= {key: value for key, value in TINY.items() if key not in ("training.epochs", "training.batch_size")}
     options: dict[str, Any] = {"objective": "simclr", "precision": "fp32", "device": "cpu", "settings": settings}
     whole = gwbench.run(out=tmp_path / "whole", probe_every=5, **options)
@@ -245,7 +245,7 @@ def test_an_extended_run_goes_on_from_the_weights_and_draws_other_batches(
     from gwbench.training.pretrain import Pretraining
 
     begun: dict[str, torch.Tensor] = {}
-    orders = []
+    orders: list[list[int]] = []
     step = Pretraining.training_step
 
     def watched(self: Pretraining, batch: Any, index: int) -> torch.Tensor:

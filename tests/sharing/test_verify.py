@@ -17,7 +17,7 @@ import gwbench
 from gwbench.cli.verify import verify as verb
 from gwbench.errors import UserError
 from gwbench.experiment.record import CONDITIONER, PREDICTIONS, RECORD, SCORER, WEIGHTS, load_record
-from gwbench.sharing.verify import Verification, runs_below, verify
+from gwbench.sharing.verify import RunProof, runs_below, verify
 from tests.reporting.synthetic_runs import write_run
 from tests.sharing.proved_runs import DATA, baseline, edit_record, forge, replace_scores, trained
 
@@ -37,7 +37,7 @@ def run(made: Path, tmp_path: Path) -> Path:
     return place
 
 
-def outcome(found: Verification, name: str) -> tuple[str, str]:
+def outcome(found: RunProof, name: str) -> tuple[str, str]:
     (check,) = [each for each in found.checks if each.name == name]
     return check.status, check.detail
 
@@ -47,7 +47,7 @@ def test_a_run_proves_itself_to_the_last_bit(made: Path) -> None:
     assert found.ok and {each.status for each in found.checks} == {"passed"}, repr(found)
     assert "all 48 are the same" in outcome(found, "scores")[1]
     assert "kNN AUC" in outcome(found, "figures again")[1]
-    assert repr(found).startswith("<Verification of cnn1d + cross-detector + barlow (")
+    assert repr(found).startswith("<RunProof of cnn1d + cross-detector + barlow (")
     assert "figures again" in found._repr_html_()
     files = load_record(made / RECORD).record.files
     assert files is not None and set(files) >= {PREDICTIONS, WEIGHTS, CONDITIONER, SCORER}
@@ -183,3 +183,13 @@ def test_the_command_line_shows_a_table_and_ends_in_its_code(run: Path, tmp_path
 def test_records_without_hashes_are_written_as_before(tmp_path: Path) -> None:
     record = load_record(write_run(tmp_path) / RECORD).record
     assert record.files is None and "files" not in record.model_dump()
+
+
+def test_the_figures_of_another_task_are_proved_by_the_data_alone(tmp_path: Path) -> None:
+    run = trained(tmp_path, task="chirp-mass")
+    assert outcome(verify(run), "figures")[0] == "not checkable" and not verify(run).ok
+    found = verify(run, rerun_probe=True)
+    assert found.ok and outcome(found, "figures again")[0] == "passed", repr(found)
+    edit_record(run, lambda document: document["task_metrics"]["r2"].update(value=0.99))
+    found = verify(run, rerun_probe=True)
+    assert "r2.value 0.9900 recorded" in outcome(found, "figures again")[1] and not found.ok

@@ -195,6 +195,8 @@ PUBLISHED = 4 * 3 + 2
         # two fractions: three methods and two; and what labels alone, templates and no training at all give
         ("quality", (3 + 2) * 2 * 3, (2 * 2 + 1) * 3 + 1 + 3),
         ("events", 4 * 3, 3 * 3),
+        # pre-trained on each of four datasets, and probed on the other three
+        ("transfer", (4 + 3) * 3, 4 * 3),
     ],
 )
 def test_the_suites_that_ship_hold_what_they_promise(name: str, ordinary: int, others: int) -> None:

@@ -15,7 +15,7 @@ from gwbench.training.stopping import DecaySchedule, check_stopper, epochs_of_de
 
 def sphere(n: int, width: int, seed: int) -> Tensor:
     x = torch.from_numpy(np.random.default_rng(seed).normal(size=(n, width)))
-    return x / x.norm(dim=1, keepdim=True)
+    return torch.nn.functional.normalize(x, dim=1)
 
 
 def test_alignment_is_the_mean_squared_distance_on_the_sphere() -> None:

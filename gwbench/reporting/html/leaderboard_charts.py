@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gwbench.reporting.html.budget_chart import budget_chart
 from gwbench.reporting.html.chart_values import LineValues, ValuePoint
 from gwbench.reporting.html.charts import Chart, Series, chart, key, series
 from gwbench.reporting.html.curves import Curve, curve_values, efficiency, roc
@@ -40,6 +41,7 @@ def charts_of(table: LeaderboardTable, board: Leaderboard) -> tuple[list[Chart],
         _rocs(scores, which),
         _efficiencies(scores, which),
         _fractions(table, board),
+        budget_chart(table, board),
     ]
     return [each for each in charts if each], problems
 

@@ -28,12 +28,13 @@ NAMED = 200
 """Records passed over that a page names; more are counted."""
 
 
-def render_leaderboard(board: Leaderboard | None, ranking: SearchRanking | None = None) -> str:
+def render_leaderboard(board: Leaderboard | None, ranking: SearchRanking | None = None, *, home: str = "") -> str:
     """The page: it needs no other file and no network, and reads without scripts.
 
     Args:
         board: of runs.
         ranking: of searches, whose sections follow.
+        home: file of a page that leads here, to go back to; empty for a page by itself.
     """
     title, introduction = [], []
     sections: list[LeaderboardSection] = []
@@ -60,6 +61,7 @@ def render_leaderboard(board: Leaderboard | None, ranking: SearchRanking | None 
         introduction=" ".join(introduction),
         sections=sections,
         passed_over=_named(lines),
+        home=home,
     )
 
 

@@ -12,6 +12,7 @@ from gwbench.reporting.html.report_inputs import RunFiles, read_run
 from gwbench.reporting.html.report_provenance import data_used, details, method, provenance, timing
 from gwbench.reporting.html.report_results import detection, embeddings, headline, pretraining
 from gwbench.reporting.html.report_section import Fact, ReportSection
+from gwbench.reporting.html.report_task import task_result
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
@@ -65,9 +66,9 @@ def _sections(files: RunFiles, task: ProgressTask) -> Iterator[ReportSection]:
 
 def _of_finished(files: RunFiles, task: ProgressTask) -> Iterator[ReportSection | None]:
     record = files.record
-    yield headline(record)
+    yield headline(record) if record.metrics else task_result(record)
     yield method(record)
-    yield detection(files)
+    yield detection(files) if record.metrics else None
     task.advance()
     yield pretraining(files)
     task.advance()

@@ -19,6 +19,7 @@ from gwbench.reporting.html.svg import QUIET
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from gwbench.experiment.training_outcome import CurvePoint
     from gwbench.reporting.html.report_inputs import Correlation, LabelPoint
 
 NOISE, SIGNAL = series(0), series(1)
@@ -177,6 +178,38 @@ def label_efficiency(points: Sequence[LabelPoint]) -> Chart:
                 ],
             )
         ],
+    )
+
+
+def learning_curve(points: Sequence[CurvePoint]) -> Chart:
+    """The probe's AUC on validation after some of the epochs."""
+    windows = [point.windows for point in points]
+
+    def draw(axes: Axes) -> None:
+        axes.fill_between(windows, [p.low for p in points], [p.high for p in points], **NOISE.band)
+        axes.plot(windows, [p.val_auc for p in points], **NOISE.points)
+        axes.set(xlabel="windows seen", ylabel="validation AUC")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    said = [
+        ValuePoint(
+            p.windows,
+            p.val_auc,
+            f"epoch {p.epoch}, step {p.step:,}, {p.windows:,} windows: validation AUC {p.val_auc:.4f} "
+            f"[{p.low:.4f}, {p.high:.4f}]",
+        )
+        for p in points
+    ]
+    return chart(
+        draw,
+        title="Learning curve",
+        description="ROC-AUC of the run's own probe on the validation split while the encoder was trained, with 95 % "
+        "intervals (DeLong).",
+        height=LOW,
+        values=[LineValues("", said)],
     )
 
 

@@ -15,7 +15,7 @@ from gwbench import seeds
 from gwbench.errors import UserError
 from gwbench.evaluation.metrics import Array
 from gwbench.evaluation.statistics import Interval
-from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord
+from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord, load_record
 from gwbench.reporting.records.entry import EntryReader, load_scored
 from gwbench.reporting.records.method import method_of
 from gwbench.reporting.records.predictions import Predictions, read_predictions
@@ -101,7 +101,7 @@ def read_run(run: str | Path) -> RunFiles:
     path = path / RECORD if path.is_dir() else path
     advice = "Give the folder of a run."
     try:
-        record = load_scored(path).record
+        record = load_record(path).record
         advice = "Run its command again with --rerun."
         return RunFiles(record) if record.status != "ok" else _read(record, path.parent)
     except UnusableError as error:
@@ -111,6 +111,8 @@ def read_run(run: str | Path) -> RunFiles:
 def _read(record: RunRecord, folder: Path) -> RunFiles:
     missing: dict[str, str] = {}
     predictions = embedded = None
+    if record.metrics is None:  # of another task, whose predictions are no scores of signals
+        return RunFiles(record)
     if os.path.lexists(folder / PREDICTIONS):
         predictions = _predictions(record, folder)
         embedded = _embedded(record, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gwbench.reporting.html.formatting import count, seconds_text, spaced, value_cell, value_text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def method(record: RunRecord) -> ReportSection:
     """How the encoder was trained, and how it was evaluated."""
     spec, metrics, data = record.spec, record.metrics, record.data
-    assert metrics and data
+    assert data
     trained = (
         f"Strain of {spec.dataset.name} ({', '.join(data.detectors)} at {data.sample_rate:g} Hz) was conditioned by "
         f"“{spec.conditioning.method}” between {spec.conditioning.low:g} and {spec.conditioning.high:g} Hz."
@@ -36,6 +36,9 @@ def method(record: RunRecord) -> ReportSection:
             trained += f" That went on from run {spec.extends.run_id}, after its {spec.extends.epochs} epochs."
         if "pretrained_by" in record.details:
             trained += f" That pre-training is the one of run {record.details['pretrained_by']}, which was taken over."
+    frozen = "then frozen" if spec.training else "frozen"
+    if spec.encoder_from:
+        trained += _lent(record)
     if spec.baseline:
         start = " from there" if spec.training else f" with the encoder {spec.encoder.name}" if spec.encoder else ""
         evaluated = (
@@ -44,14 +47,38 @@ def method(record: RunRecord) -> ReportSection:
         )
     else:
         evaluated = (
-            f"The encoder was then frozen. A linear probe on its embeddings learnt from {data.labelled:,} labelled "
+            f"The encoder was {frozen}. A linear probe on its embeddings learnt from {data.labelled:,} labelled "
             f"windows, and {data.sizes.get('val', 0):,} validation windows chose its strength."
         )
-    evaluated += (
+    tested = (
         f" The {metrics.n_test:,} test windows, {metrics.n_signal:,} with a signal and {metrics.n_noise:,} without, "
         "were scored once."
+        if metrics
+        else f" The {data.sizes.get('test', 0):,} test windows were predicted once."
     )
-    return ReportSection("What was run", paragraphs=[trained, evaluated], command=record.command)
+    evaluated += tested
+    return ReportSection("What was run", paragraphs=[trained, evaluated, *_objects(record)], command=record.command)
+
+
+def _objects(record: RunRecord) -> Iterator[str]:
+    """That no command line gives the run again, where it was given objects in Python."""
+    if record.objects:
+        named = ", ".join(f"{used.class_name} as {used.kind} {used.name}" for used in record.objects)
+        yield (
+            f"No command line gives this run again: it was given objects in Python ({named}). The call below needs "
+            "them; the record holds their code, and Provenance the hashes of code and state."
+        )
+
+
+def _lent(record: RunRecord) -> str:
+    """Where the encoder of another run is from."""
+    source, encoder = record.spec.encoder_from, record.spec.encoder
+    assert source and encoder
+    whose = "measured anew on these data, without labels" if source.conditioner == "refit" else "that run's own"
+    return (
+        f" The encoder {encoder.name} ({_encoders(record)}) is the one that run {source.run_id} pre-trained on "
+        f"{source.dataset.name} with seed {source.seed}; nothing was pre-trained here. The conditioner is {whose}."
+    )
 
 
 def _epochs(record: RunRecord) -> int:
@@ -186,6 +213,13 @@ def provenance(record: RunRecord) -> ReportSection:
     ]
     if record.seeds:
         folds.append(("Seeds", _pairs("role", record.seeds, "seeds")))
+    for number, used in enumerate(record.objects or ()):
+        facts_of = {
+            "class": used.class_name,
+            "SHA-256 of its code": used.source_hash,
+            "SHA-256 of its state": used.state_hash,
+        }
+        folds.append((f"The {used.kind} {used.name}, an object", _pairs("object", facts_of, f"object-{number}")))
     return ReportSection("Provenance", "provenance", facts=facts, table=plugins, folds=folds)
 
 

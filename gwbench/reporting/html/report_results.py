@@ -122,6 +122,8 @@ def pretraining(files: RunFiles) -> ReportSection | None:
         charts.append(
             report_charts.per_epoch(training.loss, "Loss", "The mean loss of every epoch of pre-training.", "loss")
         )
+    if files.record.learning_curve:
+        charts.append(report_charts.learning_curve(files.record.learning_curve))
     spread, rank = ([each[name] for each in training.collapse if name in each] for name in ("spread", "effective_rank"))
     if spread:
         charts.append(

@@ -29,8 +29,9 @@ def build(roots: Iterable[str | Path], options: Options) -> Leaderboard:
         UserError: a folder is not there, there is no record that can be read, or an option names nothing.
     """
     roots = list(roots)
-    further: list[tuple[str, str, Collection[str]]] = [("column", name, OPTIONAL_COLUMNS) for name in options.columns]
-    for name, value, known in (("metric", options.metric, RANKING), ("sort", options.sort, SORTS), *further):
+    named: list[tuple[str, str, Collection[str]]] = [("metric", options.metric, RANKING), ("sort", options.sort, SORTS)]
+    named += [("column", name, OPTIONAL_COLUMNS) for name in options.columns]
+    for name, value, known in named:
         if value not in known:
             raise UserError(f"There is no {name} {value!r}.{did_you_mean(value, known)} There are: {', '.join(known)}.")
     entries, skipped = _read(roots)

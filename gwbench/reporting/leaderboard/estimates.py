@@ -14,12 +14,15 @@ from gwbench.reporting.leaderboard.metrics import MetricSpec
 from gwbench.reporting.leaderboard.schema import BoundedMean, Estimate, Figure
 
 
-def estimate(readings: Sequence[Interval | float | None], shared: float | None = None) -> Estimate | None:
+def estimate(
+    readings: Sequence[Interval | float | None], shared: float | None = None, *, share: bool = True
+) -> Estimate | None:
     """The mean of the seeds' values; None where one of them is not known.
 
     Args:
         readings: of each seed.
         shared: covariance of two seeds' test errors, where it is known (`seed_inference.mean_interval`).
+        share: whether they are shares, in [0, 1].
     """
     known = [reading for reading in readings if reading is not None]
     if not known or len(known) < len(readings):
@@ -28,7 +31,7 @@ def estimate(readings: Sequence[Interval | float | None], shared: float | None =
     low = high = None
     intervals = [reading for reading in known if isinstance(reading, Interval)]
     if len(intervals) == len(known):
-        interval = mean_interval(intervals, shared, LEVEL)
+        interval = mean_interval(intervals, shared, LEVEL, share=share)
         low, high = interval.low, interval.high
     mean, sd = fmean(values), None
     if len(values) > 1:

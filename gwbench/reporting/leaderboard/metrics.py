@@ -40,6 +40,7 @@ class MetricSpec:
             (mean of `SnrAtHalf`), "mean" of those that are known, or the "largest" of them.
         larger_is_better: the direction, in which rows are sorted.
         ranks: whether methods can be ranked by it, as an "estimate" of which the larger is better.
+        share: whether it is a share, in [0, 1]; only asked of an "estimate".
         of_any_task: whether runs of every task have it, and not only those that score signals against noise.
         paired: whether the test scores give a paired test of it.
         text: a value as text.
@@ -60,6 +61,7 @@ class MetricSpec:
     larger_is_better: bool = False
     ranks: bool = False
     of_any_task: bool = False
+    share: bool = True
     paired: bool = False
     text: Callable[[float], str] = "{:.4f}".format
     field: str = ""
@@ -249,7 +251,9 @@ _SPECS = (
 
 def task_metric(title: str, *, larger_is_better: bool) -> MetricSpec:
     """What the methods of another task than the default are ranked by: its main figure."""
-    return MetricSpec(MAIN_FIGURE, title, _metrics_of_task, larger_is_better=larger_is_better, of_any_task=True)
+    return MetricSpec(
+        MAIN_FIGURE, title, _metrics_of_task, larger_is_better=larger_is_better, share=False, of_any_task=True
+    )
 
 
 METRICS = {spec.name: spec for spec in _SPECS}

@@ -13,6 +13,8 @@ from gwbench.reporting.formats import FORMATS
 from gwbench.reporting.leaderboard.build import build
 from gwbench.reporting.leaderboard.columns import Column, columns_of, facts, heading, legend
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC
+from gwbench.reporting.leaderboard.overall import overall
+from gwbench.reporting.leaderboard.overall_schema import OverallRanking
 from gwbench.reporting.leaderboard.rows import Options
 from gwbench.reporting.leaderboard.schema import Leaderboard
 from gwbench.reporting.leaderboard.text_formats import method_fields
@@ -80,6 +82,14 @@ class Ranking:
         from gwbench.reporting.figures import plot_ranking
 
         return plot_ranking(self._rankings.runs, self.searches)
+
+    def overall(self) -> OverallRanking:
+        """The ranking over all data sets, as `gwbench leaderboard --global` shows it.
+
+        Raises:
+            UserError: no finished run on all windows of a data set is there.
+        """
+        return overall(self.board)
 
     def save(self, path: str | Path, form: str | None = None) -> Path:
         """Write it to a file, whose suffix says in which format: .html, .md, .csv, .json or .tex.

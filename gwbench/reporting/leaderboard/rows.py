@@ -131,6 +131,7 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, t
             figures={each.name: over_seeds(each, [_reading(run, draft, each) for run in good]) for each in columns},
             section=draft.method.names.get(options.group_by, "none") if options.group_by else "",
             runs=tuple(_run(run, metric) for _, runs in sorted(draft.runs.items()) for _, run in sorted(runs.items())),
+            windows=_windows(good),
         )
         rows.append(row)
     return LeaderboardTable(
@@ -165,7 +166,7 @@ def _cell(
     good = [run for _, run in sorted(there.items()) if run.good]
     return LabelCell(
         label_fraction=fraction,
-        estimate=estimate([run.readings[metric.name] for run in good], shared),
+        estimate=estimate([run.readings[metric.name] for run in good], shared, share=metric.share),
         expected=expected,
         failed=len(there) - len(good),
         absent=expected - len(there),
@@ -192,6 +193,12 @@ def _reading(run: RecordEntry, draft: _Draft, metric: MetricSpec) -> Any:
     """A metric of a run, by its record or else by its test scores."""
     value = run.readings[metric.name]
     return draft.scored.readings.get((run.path, metric.name)) if value is None and draft.scored else value
+
+
+def _windows(runs: Sequence[RecordEntry]) -> float | None:
+    """The mean of the windows that runs saw in pre-training; None where one of them had none."""
+    seen = [run.readings.get("windows") for run in runs]
+    return sum(seen) / len(seen) if seen and all(seen) else None
 
 
 def _share(draft: _Draft, drafts: Sequence[_Draft]) -> float | None:
@@ -244,8 +251,8 @@ def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, tagger: 
     if unchecked:
         first = min(unchecked, key=lambda run: run.path)
         yield (
-            f"Not checked: the figures of {len(unchecked)} runs are what their records say, without test scores to "
-            f"work them out again; the first is {first.path}: {first.unchecked}."
+            f"Not checked: the figures of {len(unchecked)} runs are what their records say, and are not "
+            f"worked out again; the first is {first.path}: {first.unchecked}."
         )
     if any(draft.scored and len(draft.scored.replicates.areas) == 1 for draft in drafts):
         yield (

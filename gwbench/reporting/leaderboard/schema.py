@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gwbench.reporting.leaderboard.metrics import COLUMNS, OPTIONAL_COLUMNS, columns_among
 from gwbench.utils.models import FrozenModel
@@ -111,6 +111,8 @@ class Row(FrozenModel):
             `MetricSpec.json_path`, beside the row's other fields.
         section: what `group_by` says of it.
         runs: the records behind it.
+        windows: seen in pre-training, the mean over the seeds at the table's share of labels; None where nothing was
+            pre-trained. No file has it but as the column "windows".
     """
 
     rank: int | None
@@ -126,6 +128,7 @@ class Row(FrozenModel):
     figures: dict[str, Figure]
     section: str
     runs: tuple[Run, ...]
+    windows: float | None = Field(default=None, exclude=True)
 
     @model_serializer(mode="wrap")
     def _to_file(self, fields_of: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from gwbench.reporting.records.recompute import check_metrics
 from gwbench.reporting.records.task_figure import MAIN_FIGURE, RankedTask, main_figure, ranked_task
 from gwbench.utils.untrusted_files import UnusableError
 
+OTHER_TASK = "the figures of its task need the data, which `gwbench verify --rerun-probe` makes again"
+"""Why a record of another task than the default is not checked."""
+
 OF_THE_CELL = ("dataset", "seed", "data_seed", "limit")
 """Fields of a spec that are no part of the method."""
 
@@ -154,7 +157,7 @@ class EntryReader:
             readings=self._read_figures(record, task) if good else {},
             hardware=str(hardware.get("accelerator") or f"{hardware.get('processor')}, {hardware.get('cores')} cores"),
             made_with=self._environment(record.environment),
-            unchecked=checked.unchecked if checked else None,
+            unchecked=checked.unchecked if checked else OTHER_TASK if good else None,
             labels=checked.labels if checked else None,
             task=task,
         )

@@ -79,10 +79,17 @@ def main_figure(record: RunRecord, task: RankedTask) -> Interval | float:
         raise UnusableError(f"its {task.figure} is no number with an interval ({error})") from None
 
 
+def figure_text(value: Any) -> str:
+    """A figure that a task reports, with its interval where it has one."""
+    if isinstance(value, Mapping) and {"value", "low", "high"} <= value.keys():
+        return f"{value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
         raise ValueError(f"{value!r}"[:60])
     return float(value)
 
 
-__all__ = ["MAIN_FIGURE", "RankedTask", "main_figure", "ranked_task"]
+__all__ = ["MAIN_FIGURE", "RankedTask", "figure_text", "main_figure", "ranked_task"]
