@@ -110,7 +110,7 @@ _HOMES = {
 }
 
 _MODULES = ("contracts", "errors", "registry", "seeds")
-"""What the author of a plugin imports."""
+"""What the authors of plugins import."""
 
 
 def __getattr__(name: str) -> Any:
@@ -127,4 +127,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, whether they have been used yet or not."""
-    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -104,7 +104,7 @@ class ProbeResult:
         return {fit.strength: fit.val_auc for fit in self.path}
 
     def decision(self, x: Array) -> Floats:
-        """Log-odds [N] of embeddings [N, F]."""
+        """Log-odds [N] of further embeddings [N, F]."""
         return _decision(x, self.standardiser, self.weight, self.intercept)
 
     def head(self) -> LinearHead:

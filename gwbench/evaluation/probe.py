@@ -1,191 +1,152 @@
-"""The probe of a run for embeddings from anywhere, with the manners of scikit-learn."""
+"""The evaluation protocol's linear probe, for embeddings from anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from gwbench import seeds
+from gwbench.data.dataset import Array
 from gwbench.errors import UserError
 from gwbench.evaluation.calibration import Calibration
-from gwbench.evaluation.knn import NEIGHBOURS, knn_scores
+from gwbench.evaluation.knn import knn_scores
 from gwbench.evaluation.labelled import draw_labelled
-from gwbench.evaluation.linear_probe import STRENGTHS, linear_probe, require_finite
+from gwbench.evaluation.linear_probe import linear_probe
 from gwbench.evaluation.metrics import Metrics, evaluate_scores
 
-if TYPE_CHECKING:
-    from gwbench.evaluation.linear_probe import Array, Floats, ProbeResult
+HELD_OUT = 0.25
+"""Share of the labelled windows that choose the strength where no validation split is given."""
 
 
-class Probe(BaseEstimator):
-    """Linear probe and nearest neighbours on frozen embeddings: the evaluation protocol of a run.
+class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Fits and judges frozen embeddings as a run does: logistic regression whose strength validation chooses.
 
-        probe = gwbench.Probe(label_fraction=0.25, seed=0)
-        probe.fit(train_embeddings, train_labels, val_embeddings, val_labels)
-        metrics = probe.score(test_embeddings, test_labels, snr=test_snr)
-        metrics.auc.value, metrics.auc.low, metrics.auc.high
+        probe = gwbench.Probe().fit(train, train_labels, val, val_labels)
+        probe.metrics(test, test_labels)  # ROC-AUC and efficiencies with intervals, as in a record
 
-    The metrics are those of a record: on the embeddings of a run, with its label fraction and seed, they are the same
-    numbers. Embeddings are numpy arrays or torch tensors [N, F]; labels [N] are 1 (signal), 0 (noise) and anything else
-    for unknown, which are left out.
-
-    It follows scikit-learn (`get_params`, `clone`, `decision_function`, `predict_proba`), but for two things that the
-    protocol asks for: `fit` needs a validation split, on which the strength of the regularisation is chosen, and
-    `score` gives metrics with intervals. Score the test split once.
+    A scikit-learn classifier. Labels are 1 for signal, 0 for noise and -1 for unknown; unknown ones are left out.
 
     Args:
-        label_fraction: share of the labels in `fit` that are used, drawn as a run draws them; 1 for all.
-        seed: of that draw; the `seed` of a run.
-        strengths: grid of the regularisation.
-        neighbours: k of the nearest-neighbour score.
+        label_fraction: share of the training labels that may be used, drawn class by class.
+        neighbours: of the nearest-neighbour score in `metrics`; 0 for none.
+        seed: of the labels that are drawn: with a run's seed and fraction they are the run's.
 
     Attributes:
-        classes_: [2] 0 and 1.
-        n_features_in_: F.
+        strength_: of the regularisation.
+        val_auc_: ROC-AUC on validation.
         labelled_: positions of the training windows whose labels were used.
-        strength_: chosen on validation.
-        val_auc_: ROC-AUC of the validation split at that strength.
-        converged_: whether the fit met its tolerance.
-        coef_: [1, F] of standardised features.
-        intercept_: [1].
-        calibration_: from log-odds to probabilities, fitted on the validation split.
-        result_: the fit as `gwbench.evaluation.linear_probe.linear_probe` gives it.
+        coef_: [F] weights of standardised features.
+        classes_: noise and signal.
+        n_features_in_: F.
     """
 
-    def __init__(
-        self,
-        *,
-        label_fraction: float = 1.0,
-        seed: int = 0,
-        strengths: Sequence[float] = STRENGTHS,
-        neighbours: int = NEIGHBOURS,
-    ) -> None:
+    def __init__(self, *, label_fraction: float = 1.0, neighbours: int = 20, seed: int = 0) -> None:
         self.label_fraction = label_fraction
-        self.seed = seed
-        self.strengths = strengths
         self.neighbours = neighbours
+        self.seed = seed
 
-    def fit(self, train_embeddings: Any, train_labels: Any, val_embeddings: Any, val_labels: Any) -> Probe:
-        """Fit on the labelled training windows; choose the strength, and calibrate, on validation.
+    def fit(self, X: ArrayLike, y: ArrayLike, X_val: ArrayLike | None = None, y_val: ArrayLike | None = None) -> Probe:
+        """Fit the probe.
 
         Args:
-            train_embeddings, val_embeddings: [N, F].
-            train_labels, val_labels: [N].
+            X: [N, F] embeddings of the training split.
+            y: [N] labels.
+            X_val: [M, F] embeddings of the validation split; without it a quarter of the labelled windows is held out.
+            y_val: [M] labels.
 
         Raises:
-            UserError: arrays that do not fit each other, one class only, or an embedding that is not finite.
+            UserError: the arrays do not fit each other, a class is missing, or an embedding is not finite.
         """
-        if isinstance(self.neighbours, bool) or not isinstance(self.neighbours, int) or self.neighbours < 1:
-            raise UserError(f"neighbours={self.neighbours!r}: expected a whole number, 1 or more.")
-        train_x, val_x = _embeddings(train_embeddings, "training"), _embeddings(val_embeddings, "validation")
-        train_y = _labels(train_labels, len(train_x), "training")
-        val_y = _labels(val_labels, len(val_x), "validation")
-        if train_x.shape[1] != val_x.shape[1]:
-            raise UserError(
-                f"Training embeddings have {train_x.shape[1]} features and validation embeddings {val_x.shape[1]}: "
-                "embed both with the same encoder."
-            )
-        rng = seeds.numpy_generator(self.seed, "split")
-        self.labelled_ = draw_labelled(train_y, self.label_fraction, rng)
-        self._train_x, self._train_y = train_x[self.labelled_], train_y[self.labelled_]
-        self.result_: ProbeResult = linear_probe(
-            self._train_x, self._train_y, val_x, val_y, val_x[:0], strengths=self.strengths
-        )
-        self.calibration_ = Calibration.fit(val_y, self.result_.val_scores)
-        self.classes_ = np.array([0, 1])
-        self.n_features_in_ = train_x.shape[1]
-        self.strength_, self.val_auc_ = self.result_.strength, self.result_.chosen.val_auc
-        self.converged_ = self.result_.chosen.converged
-        self.coef_, self.intercept_ = self.result_.weight[None], np.array([self.result_.intercept])
+        x, label = _embeddings(X, "X"), _labels(y)
+        _require_rows(x, label, "X", "y")
+        if (X_val is None) != (y_val is None):
+            raise UserError("X_val and y_val go together: give both or neither.")
+        labelled = draw_labelled(label, self.label_fraction, seeds.numpy_generator(self.seed, "split"))
+        if X_val is None:
+            part = draw_labelled(label[labelled], HELD_OUT, seeds.numpy_generator(self.seed, "probe"))
+            held, labelled = labelled[part], np.delete(labelled, part)
+            val, val_label = x[held], label[held]
+        else:
+            val, val_label = _embeddings(X_val, "X_val"), _labels(y_val)
+            _require_rows(val, val_label, "X_val", "y_val")
+            if val.shape[1] != x.shape[1]:
+                raise UserError(f"X_val has {val.shape[1]} features, and X {x.shape[1]}: expected as many.")
+        self._result = linear_probe(x[labelled], label[labelled], val, val_label, val[:1])
+        self._calibration = Calibration.fit(val_label, self._result.val_scores)
+        self._train = x[labelled], label[labelled]
+        self.labelled_ = labelled
+        self.strength_, self.val_auc_ = self._result.strength, self._result.chosen.val_auc
+        self.coef_, self.classes_ = self._result.weight, np.array([0, 1])
+        self.n_features_in_ = x.shape[1]
         return self
 
-    def decision_function(self, embeddings: Any) -> Floats:
-        """Log-odds [N] of "signal" by the probe.
+    def decision_function(self, X: ArrayLike) -> Array:
+        """Log-odds [N] of "signal"."""
+        return self._result.decision(self._checked(X))
 
-        Raises:
-            NotFittedError: `fit` comes first.
-            UserError: the embeddings are not those of the encoder it was fitted on.
-        """
-        x = self._checked(embeddings)
-        return self.result_.decision(x)
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """[N, 2] probabilities of noise and of signal, calibrated on validation (its share of signals is the prior)."""
+        signal = self._calibration.probability(self.decision_function(X))
+        return np.stack([1 - signal, signal], axis=1)
 
-    def predict_proba(self, embeddings: Any) -> Floats:
-        """Probabilities [N, 2] of noise and of signal, with the prior of the validation split."""
-        scores = self.decision_function(embeddings)
-        signal = self.calibration_.probability(scores)
-        return np.stack([1.0 - signal, signal], axis=1)
+    def predict(self, X: ArrayLike) -> Array:
+        """[N] 1 where a signal is the more probable, else 0."""
+        return (self.predict_proba(X)[:, 1] > 0.5).astype(int)  # type: ignore[no-any-return]
 
-    def predict(self, embeddings: Any) -> Array:
-        """Labels [N]: 1 where a signal is more probable than not, else 0."""
-        return (self.predict_proba(embeddings)[:, 1] > 0.5).astype(np.int64)
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: None = None) -> float:
+        """ROC-AUC of labelled windows."""
+        if sample_weight is not None:
+            raise UserError("A probe's ROC-AUC takes no weights: leave out sample_weight.")
+        return self.metrics(X, y).auc.value
 
-    def score(self, test_embeddings: Any, test_labels: Any, snr: Any = None) -> Metrics:
-        """What a record reports of test windows: AUC, efficiency and nearest neighbours, with their intervals.
+    def metrics(self, X: ArrayLike, y: ArrayLike, snr: ArrayLike | None = None) -> Metrics:
+        """What a record reports of a test split: ROC-AUC, efficiencies, both by SNR, with intervals.
 
         Args:
-            test_embeddings: [N, F].
-            test_labels: [N].
-            snr: [N] optimal network SNR of the signals, NaN where unknown, for the figures by SNR.
+            X: [N, F] embeddings.
+            y: [N] labels.
+            snr: [N] optimal network SNR, for figures by SNR; NaN where unknown.
 
         Raises:
-            NotFittedError: `fit` comes first.
-            UserError: arrays that do not fit each other, one class only, or an embedding that is not finite.
+            UserError: the arrays do not fit each other, or a class is missing.
         """
-        x = self._checked(test_embeddings)
-        label = _labels(test_labels, len(x), "test")
-        known = np.full(len(x), np.nan) if snr is None else _column(snr, len(x), "test SNRs").astype(np.float64)
-        if (known[label == 1] < 0).any():
-            raise UserError("A test SNR is below 0: expected optimal network SNRs, NaN where unknown.")
-        nearest = knn_scores(self._train_x, self._train_y, x, neighbours=self.neighbours)
-        return evaluate_scores(label, self.result_.decision(x), known, knn_score=nearest)
+        x, label = self._checked(X), _labels(y)
+        _require_rows(x, label, "X", "y")
+        known = np.full(len(x), np.nan) if snr is None else np.asarray(snr, dtype=np.float64)
+        _require_rows(x, known, "X", "snr")
+        nearest = knn_scores(*self._train, x, neighbours=self.neighbours) if self.neighbours else None
+        return evaluate_scores(label, self._result.decision(x), known, knn_score=nearest)
 
-    def _checked(self, embeddings: Any) -> Array:
-        check_is_fitted(self, "result_")
-        x = _embeddings(embeddings, "given")
+    def _checked(self, X: ArrayLike) -> Array:
+        check_is_fitted(self)
+        x = _embeddings(X, "X")
         if x.shape[1] != self.n_features_in_:
-            raise UserError(
-                f"Embeddings of {x.shape[1]} features: the probe was fitted on {self.n_features_in_}. Embed with the "
-                "encoder that it was fitted on."
-            )
-        require_finite(x, "given")
+            raise UserError(f"X has {x.shape[1]} features; the probe was fitted to {self.n_features_in_}.")
         return x
 
 
-def _embeddings(values: Any, split: str) -> Array:
-    """[N, F] floating point."""
-    x = _array(values)
-    if x.ndim != 2 or not x.shape[1] or x.dtype.kind not in "fiub":
-        raise UserError(
-            f"The {split} embeddings are {x.dtype} of shape {x.shape}: expected numbers [windows, features]."
-        )
-    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float32 if x.dtype == np.float16 else np.float64)
-
-
-def _labels(values: Any, count: int, split: str) -> Array:
-    """[N] numbers; NaN counts as unknown."""
-    column = _column(values, count, f"{split} labels")
-    return np.where((column == 0) | (column == 1), column, -1).astype(np.int64)
-
-
-def _column(values: Any, count: int, what: str) -> Array:
-    column = _array(values)
-    if column.shape != (count,) or column.dtype.kind not in "fiub":
-        raise UserError(
-            f"The {what} are {column.dtype} of shape {column.shape}: expected {count} numbers, one for each embedding."
-        )
-    return column
-
-
-def _array(values: Any) -> Array:
-    """A numpy array of a tensor, wherever it is, or of anything else."""
+def _embeddings(values: Any, name: str) -> Array:
     if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        values = (values.float() if values.is_floating_point() and values.itemsize < 4 else values).numpy()
-    return np.asarray(values)
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or not array.size:
+        raise UserError(f"{name} has shape {array.shape} and type {array.dtype}: expected numbers [windows, features].")
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
-__all__ = ["Probe"]
+def _labels(values: Any) -> Array:
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "fiub" or not np.isin(array, (-1, 0, 1)).all():
+        raise UserError("Labels are 1 for signal, 0 for noise and -1 for unknown, one a window.")
+    return array.astype(np.int8)
+
+
+def _require_rows(x: Array, other: Array, name: str, other_name: str) -> None:
+    if other.shape != (len(x),):
+        raise UserError(f"{other_name} has shape {other.shape}, and {name} has {len(x)} windows.")

@@ -99,12 +99,12 @@ class DataCache:
         return data
 
     def splits(self, spec: RunSpec, progress: Progress) -> StrainSplits:
-        """The data of a run as the dataset gives them: opened or generated.
-
-        Raises:
-            UserError: the dataset cannot be made or read.
-        """
+        """The data of a run, opened or generated."""
         return self._load(spec, progress, None)[0]
+
+    def condition_splits(self, spec: RunSpec, splits: StrainSplits, progress: Progress) -> ConditionedData:
+        """Splits that are open, conditioned as a run has it."""
+        return self._condition(spec, splits, progress)[0]
 
     def context(self, spec: RunSpec, progress: Progress, kind: type[RunDataContext] = RunDataContext) -> RunDataContext:
         """What a run hands its dataset."""

@@ -1,187 +1,127 @@
-"""An encoder as a transformer of scikit-learn: strain in, embeddings out."""
+"""An encoder as a scikit-learn transformer."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
-from torch import Tensor, nn
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import nn
 
-from gwbench.contracts import Array
+from gwbench.data.dataset import Array
 from gwbench.errors import UserError
-from gwbench.experiment.checkpoint import EMBED_CHUNK, FrozenEncoder, load_encoder
-from gwbench.preprocessing.base import Conditioner
+from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
 
 
-class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Embeds windows of strain with a frozen encoder; nothing is fitted to the data.
+class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Embeddings of strain by a trained encoder, as a step of a scikit-learn pipeline.
 
-        embedder = gwbench.Embedder("runs/...")
-        embeddings = embedder.fit_transform(strain)  # [N, D, T + 2 margin] -> [N, F]
-        make_pipeline(embedder, StandardScaler(), LogisticRegression()).fit(strain, labels)
+        model = make_pipeline(gwbench.Embedder("runs/NAME"), StandardScaler(), LogisticRegression())
+        model.fit(strain, labels)  # strain [N, D, T + 2 margin]
 
-    Strain is 3-D, as scikit-learn lets any array pass through a pipeline and `cross_val_score`. 2-D input [N, D K] is
-    taken for windows whose detectors lie one behind the other, where the encoder's conditioning, or `shape`, says
-    what D and K are; without either it is strain of one detector.
+    Nothing is fitted but the number of features: the encoder is frozen.
 
     Args:
-        encoder: the folder of a run, what `gwbench.load_encoder` gives, or a torch module.
-        conditioner: for a module: what conditions strain before it, such as `splits.conditioned().conditioner`; None
-            for strain that is conditioned already. An encoder of a run has its own.
-        network: for a module: True where it takes all detectors at once, [B, D, T]; False where it takes each by
-            itself, [B, 1, T], and the embeddings stand side by side, as a run's probe has them.
-        shape: for a module without a conditioner: (D, T) of a window, which 2-D input needs.
+        encoder: a finished run's folder, what `gwbench.load_encoder` gives, or a torch module from [B, ...] to [B, F],
+            which is taken in evaluation mode and sees the strain as it is.
         batch_size: windows embedded at once.
-        device: where to compute: "cpu", "cuda", "cuda:1" or "mps".
-        plugins: files or modules that register the encoder of a run's folder.
+        flat: take [N, D x (T + 2 margin)] instead, each window in one row, as transformers that know tables alone hand
+            it on.
 
     Attributes:
-        n_features_in_: values of a window, D K.
+        encoder_: the encoder that is used.
+        n_features_in_: samples of a window.
+        n_features_out_: width of an embedding.
     """
 
     def __init__(
         self,
-        encoder: Any,
+        encoder: str | Path | FrozenEncoder | nn.Module | None = None,
         *,
-        conditioner: Conditioner | None = None,
-        network: bool = False,
-        shape: tuple[int, int] | None = None,
-        batch_size: int = EMBED_CHUNK,
-        device: str = "cpu",
-        plugins: Sequence[str] = (),
+        batch_size: int = 256,
+        flat: bool = False,
     ) -> None:
         self.encoder = encoder
-        self.conditioner = conditioner
-        self.network = network
-        self.shape = shape
         self.batch_size = batch_size
-        self.device = device
-        self.plugins = plugins
+        self.flat = flat
 
-    def fit(self, X: Any, y: Any = None) -> Embedder:
-        """Load the encoder, check that the strain fits it, and find out how wide its embeddings are.
+    def fit(self, X: ArrayLike, y: Any = None) -> Embedder:
+        """Load the encoder, and see what it makes of a window.
 
         Args:
-            X: strain [N, D, K] or [N, D K].
-            y: not used.
+            X: strain as `transform` takes it.
+            y: not read.
 
         Raises:
-            UserError: there is no such encoder, or the strain does not fit it.
-            ValueError: the strain is empty, not finite or no numbers.
+            UserError: there is no such run, or the strain does not fit it.
         """
-        self._load()
-        strain = self._windows(X)
-        self.n_features_in_ = int(strain.shape[1] * strain.shape[2])
-        self._n_features_out = self._embed(strain[:1]).shape[1]
+        strain = self._strain(X, fitting=True)
+        if self.encoder is None:
+            raise UserError(
+                "An Embedder needs an encoder: a run's folder, what gwbench.load_encoder gives, or a module."
+            )
+        if isinstance(self.encoder, (str, Path)):
+            self.encoder_: Any = load_encoder(self.encoder)
+        else:
+            self.encoder_ = copy.deepcopy(self.encoder)
+        if isinstance(self.encoder_, nn.Module):
+            self.encoder_.eval()
+        self.n_features_out_ = self._embed(strain[:1]).shape[1]
         return self
 
-    def transform(self, X: Any) -> Array:
-        """Embeddings [N, F] float32 of strain [N, D, K] or [N, D K].
+    def transform(self, X: ArrayLike) -> Array:
+        """Embeddings [N, F] of strain [N, D, T + 2 margin], in strain units, in the run's detector order."""
+        check_is_fitted(self, "n_features_out_")
+        strain = self._strain(X, fitting=False)
+        parts = [strain[start : start + self.batch_size] for start in range(0, len(strain), self.batch_size)]
+        return np.concatenate([self._embed(part) for part in parts])
 
-        Raises:
-            NotFittedError: `fit` comes first.
-            UserError, ValueError: as of `fit`.
-        """
-        check_is_fitted(self, "_n_features_out")
-        strain = self._windows(X)
-        if strain.shape[1] * strain.shape[2] != self.n_features_in_:
-            raise ValueError(
-                f"X has {strain.shape[1] * strain.shape[2]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-            )
-        return np.concatenate([
-            self._embed(strain[start : start + self.batch_size]) for start in range(0, len(strain), self.batch_size)
-        ])  # fmt: skip
+    def __sklearn_tags__(self) -> Any:
+        """Embeddings are float32, whatever the strain is."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
-    def _load(self) -> None:
-        """Set what embeds: copies, so that the caller's own stay where and as they are."""
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise UserError(f"batch_size={self.batch_size!r}: expected a whole number, 1 or more.")
-        encoder = self.encoder
-        if isinstance(encoder, str | Path):
-            encoder = load_encoder(encoder, self.plugins)
-        if isinstance(encoder, FrozenEncoder):
-            if self.conditioner is not None or self.network or self.shape is not None:
-                raise UserError(
-                    "An encoder of a run has its conditioning and its detectors: leave out conditioner, network and "
-                    "shape."
-                )
-            module, conditioner, embed = encoder.encoder, encoder.conditioner, True
-        elif isinstance(encoder, nn.Module):
-            module, conditioner, embed = encoder, self.conditioner, False
-        else:
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Names of the embedding's components: embedder0, embedder1, ..."""
+        check_is_fitted(self, "n_features_out_")
+        return np.array([f"embedder{number}" for number in range(self.n_features_out_)], dtype=object)
+
+    def _strain(self, X: ArrayLike, *, fitting: bool) -> Array:
+        if hasattr(X, "detach"):
+            X = X.detach().cpu().numpy()
+        if self.flat or len(getattr(X, "shape", ())) != 3:  # a table, with all that scikit-learn checks of one
+            table: Array = validate_data(self, X, reset=fitting, dtype="numeric")
+            return table
+        strain: Array = check_array(X, allow_nd=True, dtype="numeric")
+        if fitting:
+            self.n_features_in_ = int(np.prod(strain.shape[1:]))
+        elif np.prod(strain.shape[1:]) != self.n_features_in_:
             raise UserError(
-                f"encoder={encoder!r} is no encoder: give the folder of a run, what gwbench.load_encoder gives, or a "
-                "torch module."
+                f"Windows of shape {strain.shape[1:]} have not the {self.n_features_in_} samples fitted to."
             )
-        self._module = copy.deepcopy(module).eval().to(self.device)
-        self._conditioner = copy.deepcopy(conditioner).to(self.device) if conditioner is not None else None
-        self._embeds_network = embed
-
-    def _windows(self, values: Any) -> Array:
-        """Strain [N, D, K], checked."""
-        if isinstance(values, Tensor):
-            values = values.detach().cpu().numpy()
-        strain: Array = check_array(values, allow_nd=True, dtype=[np.float32, np.float64], estimator=self)
-        shape = self._window_shape()
-        if strain.ndim == 2:
-            shape = shape or (1, strain.shape[1])
-            if strain.shape[1] != shape[0] * shape[1]:
-                raise ValueError(
-                    f"X has {strain.shape[1]} features, but {type(self).__name__} is expecting {shape[0] * shape[1]} "
-                    f"features as input: {shape[0]} detectors of {shape[1]} samples."
-                )
-            strain = strain.reshape(len(strain), *shape)
-        if strain.ndim != 3 or (shape and strain.shape[1:] != shape):
-            expected = f"[N, {shape[0]}, {shape[1]}]" if shape else "[N, detectors, samples]"
-            raise UserError(f"Strain of shape {strain.shape} is not {expected}.")
         return strain
 
-    def _window_shape(self) -> tuple[int, int] | None:
-        """(D, K) as far as it is known."""
-        if (own := self._conditioner) is not None:
-            return len(own.detectors), own.window + 2 * own.margin
-        return None if self.shape is None else (int(self.shape[0]), int(self.shape[1]))
-
     def _embed(self, strain: Array) -> Array:
-        """[B, F] of strain [B, D, K]."""
-        module: Any = self._module
-        with (
-            torch.inference_mode(),
-            torch.autocast(torch.device(self.device).type, enabled=False),
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-        ):
-            given = (
-                torch.from_numpy(np.ascontiguousarray(strain, dtype=np.float32)).to(self.device)
-                if self._conditioner is None
-                else self._conditioner(strain)
-            )
-            if self._embeds_network:
-                out = module.embed(given)
-            elif self.network:
-                out = _embedding(module(given), len(given))
-            else:
-                views = [given[:, d : d + 1] for d in range(given.shape[1])]
-                out = torch.cat([_embedding(module(view), len(given)) for view in views], dim=1)
-        embeddings: Array = out.float().cpu().numpy()
-        return embeddings
-
-
-def _embedding(out: Any, count: int) -> Tensor:
-    """What a module gave, if it is [B, F]."""
-    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != count:
-        found = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else f"type {type(out).__name__}"
-        raise UserError(
-            f"The encoder gave {found} for {count} windows: expected embeddings [{count}, F]. End it with a pooling "
-            "over time and nn.Flatten()."
-        )
-    return out
-
-
-__all__ = ["Embedder"]
+        if isinstance(self.encoder_, nn.Module):
+            with torch.inference_mode():
+                embedding = self.encoder_(torch.from_numpy(np.ascontiguousarray(strain, dtype=np.float32)))
+            if embedding.ndim != 2 or len(embedding) != len(strain):
+                raise UserError(
+                    f"The module gives {list(embedding.shape)} for {len(strain)} windows: expected [{len(strain)}, F]."
+                )
+            return np.asarray(embedding.numpy())
+        if strain.ndim == 2:
+            own = self.encoder_.conditioner
+            window = len(own.detectors), own.window + 2 * own.margin
+            if strain.shape[1] != np.prod(window):
+                raise UserError(
+                    f"Rows of {strain.shape[1]} numbers are no windows of {window[0]} detectors x {window[1]} samples."
+                )
+            strain = strain.reshape(len(strain), *window)
+        return np.asarray(self.encoder_(np.asarray(strain)))

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from gwbench import seeds
-from gwbench.contracts import Array, StrainInfo
+from gwbench.contracts import Array, StrainInfo, StrainSplits
 from gwbench.errors import in_words
 from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.extension import training_start
 from gwbench.experiment.objective_file import save_objective
 from gwbench.nn.detector_encoder import DetectorEncoder
+from gwbench.preprocessing.conditioning import Conditioner
 from gwbench.preprocessing.noise_source import coloured_noise_factory
 from gwbench.preprocessing.signal_source import simulated_signals_factory
 from gwbench.registry import REGISTRY
@@ -21,6 +22,7 @@ from gwbench.training.distributed import ProcessGroup
 from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import Trained, monitored, pretrain
 from gwbench.training.validation_watch import Validation
+from gwbench.utils.progress import Progress
 
 
 def train_encoder(
@@ -68,15 +70,7 @@ def build_method(context: ExperimentContext, encoder: DetectorEncoder) -> SslMet
     """The run's encoder, pairing, augmentations and objective; the objective's weights are those of the seed."""
     spec = context.spec
     assert spec.pairing and spec.objective
-    info = StrainInfo(
-        detectors=context.splits.detectors,
-        sample_rate=context.splits.sample_rate,
-        window=context.splits.window,
-        coloured_noise=coloured_noise_factory(context.conditioner, seed=context.seed, progress=context.progress),
-        signals=simulated_signals_factory(
-            context.conditioner, context.splits.train.strain, seed=context.seed, progress=context.progress
-        ),
-    )
+    info = strain_info(context.conditioner, context.splits, seed=context.seed, progress=context.progress)
     with seeds.torch_global(context.seed, "init", 1):
         objective = spec.objective.build("objective", encoder.embed_dim)
     return SslMethod(
@@ -84,6 +78,24 @@ def build_method(context: ExperimentContext, encoder: DetectorEncoder) -> SslMet
         pairing=spec.pairing.build("pairing", info),
         augmentations=[choice.build("augmentation", info) for choice in spec.augmentations],
         objective=objective,
+    )
+
+
+def strain_info(conditioner: Conditioner, splits: StrainSplits, *, seed: int, progress: Progress) -> StrainInfo:
+    """What pairings and augmentations may know of conditioned strain, and draw from.
+
+    Args:
+        conditioner: of the strain.
+        splits: that it was fitted on.
+        seed: of what is drawn.
+        progress: where to report.
+    """
+    return StrainInfo(
+        detectors=splits.detectors,
+        sample_rate=splits.sample_rate,
+        window=splits.window,
+        coloured_noise=coloured_noise_factory(conditioner, seed=seed, progress=progress),
+        signals=simulated_signals_factory(conditioner, splits.train.strain, seed=seed, progress=progress),
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from gwbench.experiment.open_dataset import OpenDataset
     from gwbench.reporting.leaderboard.schema import Leaderboard
     from gwbench.reporting.searches.schema import SearchRanking
 
@@ -44,7 +45,7 @@ COLOURS = ("#0072b2", "#d55e00", "#117733", "#7b3294", "#b8860b", "#555555")
 
 
 def plot_window(
-    data: str | type[Dataset] | Dataset | StrainSplits | None = None,
+    data: str | type[Dataset] | Dataset | OpenDataset | StrainSplits | None = None,
     split: str = "val",
     index: int | str | None = None,
     *,
@@ -70,7 +71,7 @@ def plot_window(
         UserError: there is no such data, split or window, or the strain cannot be whitened in this band.
     """
     import_matplotlib()
-    from gwbench.experiment.open_dataset import open_dataset
+    from gwbench.experiment.open_dataset import OpenDataset, open_dataset
     from gwbench.reporting.notebook_figure import drawn
     from gwbench.reporting.strain_plots.plots import STYLE as STRAIN_STYLE
     from gwbench.reporting.strain_plots.plots import draw
@@ -78,17 +79,17 @@ def plot_window(
 
     if split not in ("train", "val", "test"):
         raise UserError(f"split={split!r}: expected train, val or test.")
-    if isinstance(data, StrainSplits):
+    if isinstance(data, OpenDataset | StrainSplits):
         if opening:
             raise UserError(f"The dataset is open already: leave out {', '.join(opening)}.")
-        splits = data
+        given = data
     else:
-        splits = open_dataset(data, **opening)
+        given = open_dataset(data, **opening)
+    splits, name = (given, "window") if isinstance(given, StrainSplits) else (given.splits, given.spec.dataset.name)
     which = None if index is None else str(index)
     if isinstance(index, int | np.integer) and int(index) < 0:
         which = str(int(index) + len(splits[split]))
     position = choose_window(splits[split], which, split)
-    name = getattr(splits, "name", "") or "window"
     plot = window_plot(splits, split, position, settings=Conditioning(low=low, high=high), name=name)
     return drawn(STRAIN_STYLE, lambda: draw(plot, q=q))
 

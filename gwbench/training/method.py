@@ -28,7 +28,14 @@ class SslMethod:
 
     def views(self, strain: Tensor, generator: torch.Generator) -> tuple[View, View]:
         """Two augmented views of conditioned strain [B, D, T]."""
-        a, b = self.pairing.pair(strain, generator)
-        for augmentation in self.augmentations:
-            a, b = augmentation.augment(a, generator), augmentation.augment(b, generator)
-        return a, b
+        return views_of(strain, self.pairing, self.augmentations, generator)
+
+
+def views_of(
+    strain: Tensor, pairing: Pairing, augmentations: Sequence[Augmentation], generator: torch.Generator
+) -> tuple[View, View]:
+    """Two augmented views of conditioned strain [B, D, T]."""
+    a, b = pairing.pair(strain, generator)
+    for augmentation in augmentations:
+        a, b = augmentation.augment(a, generator), augmentation.augment(b, generator)
+    return a, b

@@ -1,4 +1,4 @@
-"""One's own loop beside a run: the same windows, the same strain, the same metrics."""
+"""Pieces for a loop of one's own: the same data, views and figures as a run has."""
 
 from __future__ import annotations
 
@@ -10,135 +10,215 @@ import pytest
 import torch
 from lightly.loss import NTXentLoss
 from lightly.models.modules import SimCLRProjectionHead
-from torch.utils.data import DataLoader, StackDataset
+from pytorch_lightning import LightningModule, Trainer
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 import gwbench
-from gwbench.data.store.cache_dir import CacheDir
+from gwbench.contracts import Encode, Objective, View
 from gwbench.errors import UserError
-from gwbench.evaluation.labelled import draw_labelled
-from gwbench.experiment.data_cache import DataCache
-from gwbench.experiment.open_dataset import OpenedSplits
-from gwbench.experiment.record import RunRecord
-from gwbench.experiment.spec import RunSpec
-from gwbench.utils.progress import Progress
-from tests.experiment.own_strain import MARGIN, WINDOW, backbone, own_dataset
+from gwbench.experiment.open_dataset import ConditionedDataset
+from gwbench.registry import REGISTRY
+from tests.experiment.test_objects import QUICK, Loudest
+from tests.experiment.test_objects import data as arrays
 
-QUIET = Progress()
+__all__ = ["arrays"]
 
 
 @pytest.fixture(scope="module")
-def splits() -> OpenedSplits:
-    return gwbench.open_dataset(own_dataset(), seed=2, progress=QUIET)
+def conditioned(arrays: gwbench.ArrayDataset) -> ConditionedDataset:
+    return gwbench.open_dataset(arrays).conditioned(high=400)
 
 
-@pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
-    return gwbench.run(
-        dataset=own_dataset(), encoder=backbone(), pairing="any-pair", seed=4, data_seed=2, device="cpu",
-        settings={"training.epochs": 1, "training.batch_size": 32}, out=tmp_path_factory.mktemp("runs"),
-    )  # fmt: skip
+class Seen(Objective):
+    """Keeps the views of every step."""
+
+    views: list[tuple[View, View]] = []  # noqa: RUF012 - of the class, whose object a run makes
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__(embed_dim)
+
+    def forward(self, a: View, b: View, encode: Encode) -> Tensor:
+        self.views.append((a, b))
+        return super().forward(a, b, encode)
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).square().mean()
 
 
-def test_the_splits_are_those_of_a_run(splits: OpenedSplits, record: RunRecord) -> None:
-    assert record.data
-    assert splits.content_hash == record.data.content_hash
-    assert splits.sizes == record.data.sizes
-    assert gwbench.open_dataset(own_dataset(), seed=3, progress=QUIET).content_hash != splits.content_hash
-
-
-def test_a_named_dataset_comes_from_the_store_that_runs_use(tmp_path: Path) -> None:
-    sizes = {"train": 4, "val": 4, "test": 4}
-    opened = gwbench.open_dataset("bbh", preset="quick", seed=1, cache=tmp_path, workers=1, progress=QUIET, **sizes)
-    (entry,) = (path for path in CacheDir(tmp_path).root.iterdir() if path.suffix == ".hdf5")
-    made = entry.stat().st_mtime_ns
-    spec = RunSpec.create(data_seed=1, settings={f"dataset.{name}": size for name, size in sizes.items()})
-    data = DataCache(tmp_path, 1).conditioned(spec, QUIET)
-    assert entry.stat().st_mtime_ns == made
-    assert data.splits.content_hash == opened.content_hash
-    strain = opened.conditioned(low=20.0)
-    for name in sizes:
-        assert torch.equal(strain[name][:], data.strain[name][slice(None)])
-    assert repr(opened) == (
-        "<OpenedSplits bbh: windows: 4 train, 4 val, 4 test, detectors: H1, L1, V1, sample rate: 2048 Hz, "
-        "window: 2 s, margin: 0.25 s>"
+def test_data_views_and_figures_are_those_of_a_run(conditioned: Any, arrays: Any, tmp_path: Path) -> None:
+    Seen.views.clear()
+    record = gwbench.run(
+        dataset=arrays,
+        encoder=Loudest,
+        objective=Seen,
+        pairing="any-pair",
+        augmentations=["time-shift", "polarity-flip"],
+        settings=QUICK,
+        precision="fp32",
+        out=tmp_path,
     )
-    assert "<table>" in opened._repr_html_()
+    assert record.data and record.data.content_hash == conditioned.splits.content_hash
+    pairs = gwbench.PairDataset(conditioned, "any-pair", ["time-shift", "polarity-flip"])
+    drawn = [pair for epoch in range(2) for pair in pairs.batches(32, epoch)]
+    assert len(drawn) == len(Seen.views) == 6
+    for views, own in zip(Seen.views, drawn, strict=True):
+        for view, mine in zip(views, own, strict=True):
+            torch.testing.assert_close(view.samples, mine.samples, rtol=0, atol=0)
+            assert torch.equal(view.detectors, mine.detectors)
+
+    embed = gwbench.load_encoder(record.folder or "", encoder=Loudest)
+    splits = conditioned.splits
+    x, y = (
+        {name: part(splits[name]) for name in splits.sizes}
+        for part in (lambda s: embed(s.strain[:]), lambda s: s.label)
+    )
+    probe = gwbench.Probe(label_fraction=0.25, seed=0).fit(x["train"], y["train"], x["val"], y["val"])
+    metrics = probe.metrics(x["test"], y["test"], splits.test.snr)
+    assert record.metrics and metrics.knn_auc and record.metrics.knn_auc
+    for mine, recorded in ((metrics.auc, record.metrics.auc), (metrics.knn_auc, record.metrics.knn_auc)):
+        assert [mine.value, mine.low, mine.high] == pytest.approx([recorded.value, recorded.low, recorded.high])
+    assert metrics.average_precision == pytest.approx(record.metrics.average_precision)
+    assert len(probe.labelled_) == record.data.labelled
+    assert probe.val_auc_ == pytest.approx(record.val_auc)
 
 
-def test_conditioned_strain_reads_like_an_array_and_a_torch_dataset(splits: OpenedSplits) -> None:
-    strain = splits.conditioned(low=30.0, high=500.0)
-    assert strain.conditioner.settings.low == 30.0
-    everything = np.asarray(strain.val)
-    assert everything.shape == strain.val.shape == (len(splits.val), 2, WINDOW)
-    np.testing.assert_array_equal(strain.conditioner(splits.val.strain[:]).numpy(), everything)
-    for index in (0, -1, slice(2, 9, 3), [3, 1], np.array([-1, 0]), torch.tensor([5]), splits.val.label == 1):
-        np.testing.assert_array_equal(strain.val[index].numpy(), everything[index])
-    labelled = StackDataset(strain.val, torch.from_numpy(strain.val.label))
-    x, y = next(iter(DataLoader(labelled, batch_size=5)))
-    np.testing.assert_array_equal(x.numpy(), everything[:5])
-    assert y.tolist() == splits.val.label[:5].tolist()
-    for wrong in (len(everything), [0, -len(everything) - 1]):
-        with pytest.raises(IndexError):
-            strain.val[wrong]
-    kept = splits.conditioned(low=30.0, high=500.0).keep("val", progress=QUIET)
-    assert kept.val.strain.in_memory
-    np.testing.assert_array_equal(np.asarray(kept.val), everything)
-
-
-def test_the_probe_gives_the_metrics_of_the_record(splits: OpenedSplits, record: RunRecord) -> None:
-    encoder = gwbench.load_encoder(record.folder or "", encoder=backbone())
-    labelled = draw_labelled(splits.train.label, 0.25, gwbench.seeds.numpy_generator(4, "split"))
-    embedder = gwbench.Embedder(encoder).fit(splits.train.strain[:1])
-    train, val, test = (embedder.transform(split.strain[:]) for split in (splits.train, splits.val, splits.test))
-    probe = gwbench.Probe(label_fraction=0.25, seed=4).fit(train, splits.train.label, val, splits.val.label)
-    assert probe.labelled_.tolist() == labelled.tolist()
-    assert probe.score(test, splits.test.label, snr=splits.test.snr) == record.metrics
-    assert probe.val_auc_ == record.val_auc
-    np.testing.assert_array_equal(test, encoder(splits.test.strain[:]))
-    scores = encoder.score(splits.test.strain[:])
-    np.testing.assert_allclose(probe.predict_proba(test)[:, 1], scores.probability, rtol=1e-4)
-
-
-def test_lightlys_example_loop_trains_on_pairs(splits: OpenedSplits) -> None:
+def test_twenty_lines_train_with_the_loop_of_lightlys_examples(conditioned: Any) -> None:
     torch.manual_seed(0)
-    strain = splits.conditioned().keep("train", progress=QUIET)
-    pairs = gwbench.PairDataset(strain, "any-pair", ["time-shift"], layout="lightly")
-    dataloader = DataLoader(pairs, batch_size=40, shuffle=True, drop_last=True)
-    network, head, criterion = backbone(), SimCLRProjectionHead(8, 16, 16), NTXentLoss()
-    optimizer = torch.optim.Adam([*network.parameters(), *head.parameters()], lr=1e-2)
+    pairs = gwbench.PairDataset(conditioned, pairing="any-pair", augmentations="time-shift")
+    loader = DataLoader(pairs, batch_size=32, shuffle=True, drop_last=True)
+    backbone, head, criterion = Loudest(), SimCLRProjectionHead(8, 32, 32), NTXentLoss()
+    optimizer = torch.optim.Adam([*backbone.parameters(), *head.parameters()], lr=1e-2)
     losses = []
-    for _ in range(6):
-        for (x0, x1), _, _ in dataloader:
-            loss = criterion(head(network(x0)), head(network(x1)))
+    for _ in range(15):
+        for (x0, x1), _, _ in loader:
+            loss = criterion(head(backbone(x0)), head(backbone(x1)))
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
             losses.append(loss.item())
-    embedder = gwbench.Embedder(network, conditioner=strain.conditioner).fit(splits.train.strain[:1])
-    parts = [(embedder.transform(each.strain[:]), each.label) for each in (splits.train, splits.val, splits.test)]
-    metrics = gwbench.Probe().fit(*parts[0], *parts[1]).score(*parts[2])
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
-    assert metrics.auc.value > 0.9
+
+    def embed(split: Any) -> Tensor:
+        with torch.inference_mode():
+            strain = split[:]
+            return backbone.eval()(strain.flatten(0, 1)[:, None]).reshape(len(strain), -1)
+
+    train, val, test = (getattr(conditioned, name) for name in ("train", "val", "test"))
+    probe = gwbench.Probe().fit(embed(train), train.label, embed(val), val.label)
+    assert probe.metrics(embed(test), test.label).auc.value > 0.7
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning", "ignore:.*does not have many workers")
+def test_a_lightning_trainer_takes_it(conditioned: Any, tmp_path: Path) -> None:
+    class Simclr(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone, self.criterion = Loudest(), NTXentLoss()
+
+        def training_step(self, batch: Any, index: int) -> Tensor:
+            (x0, x1), _, _ = batch
+            loss: Tensor = self.criterion(self.backbone(x0), self.backbone(x1))
+            return loss
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.Adam(self.parameters())
+
+    model = Simclr()
+    trainer = Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    loader = DataLoader(gwbench.PairDataset(conditioned), batch_size=32, num_workers=2, persistent_workers=True)
+    trainer.fit(model, loader)
+    assert trainer.global_step == 3
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_views_come_again_by_the_seeds_and_differ_from_epoch_to_epoch(conditioned: Any, workers: int) -> None:
+    def epochs(seed: int) -> list[Tensor]:
+        torch.manual_seed(0)
+        pairs = gwbench.PairDataset(conditioned, "any-pair", "time-shift", seed=seed)
+        loader = DataLoader(pairs, batch_size=24, num_workers=workers)
+        return [torch.cat([x0 for (x0, _), _, _ in loader]) for _ in range(2)]
+
+    first, again, other = epochs(0), epochs(0), epochs(1)
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], other[0])
+    # nor do two batches of an epoch, by whichever worker, draw the same: shifts of the same windows twice
+    pairs = gwbench.PairDataset(conditioned, "same-detector", "time-shift")
+    twice = DataLoader(pairs, batch_size=24, sampler=[*range(24), *range(24)], num_workers=workers)
+    (a, _), (b, _) = (batch[0] for batch in twice)
+    assert not torch.equal(a, b)
+
+
+def test_every_pairing_serves_a_loader_or_says_why_not(conditioned: Any) -> None:
+    refused: dict[str, str] = {}
+    for plugin in REGISTRY.list("pairing"):
+        try:
+            pairs = gwbench.PairDataset(conditioned, plugin.name)
+            (x0, x1), label, position = pairs.__getitems__(list(range(8)))[3]
+        except UserError as error:
+            refused[plugin.name] = str(error)
+            continue
+        assert x0.shape == x1.shape == (2 if pairs.network else 1, 1024)
+        assert (label, position) == (int(conditioned.train.label[3]), 3)
+    assert refused == {}
+
+
+def test_open_data_are_those_of_the_store_and_of_a_run(tmp_path: Path) -> None:
+    opened = gwbench.open_dataset("bbh", preset="quick", limit=8, cache=tmp_path, seed=3)
+    again = gwbench.open_dataset("bbh", preset="quick", limit=8, cache=tmp_path, seed=3)
+    assert opened.content_hash == again.content_hash
+    assert opened.splits.sizes == {"train": 8, "val": 8, "test": 8}
+    assert "<OpenDataset bbh: 8 + 8 + 8 windows of 2 s, H1, L1, V1 at 2048 Hz" in repr(opened)
+    assert "<td>8</td>" in opened._repr_html_()
+    white = opened.conditioned()
+    assert white.train[0].shape == (3, 4096)
+    assert torch.equal(white.train[[2, 5]], white.train[:][[2, 5]])
+    assert len(list(white.val)) == 8
+    with pytest.raises(IndexError):
+        white.train[8]
+    np.testing.assert_array_equal(white.test[:], white.conditioner(opened.test.strain[:]))
 
 
 @pytest.mark.parametrize(
-    ("given", "match"),
+    ("call", "message"),
     [
-        ({"dataset": "bbhs"}, "bbh"),
-        ({"dataset": np.zeros(3)}, "ArrayDataset"),
-        ({"dataset": "bbh", "trian": 4}, "trian"),
-        ({"dataset": "bbh", "limit": 1}, "limit=1"),
-        ({"dataset": "bbh", "seed": -1}, "seed=-1"),
-        ({"dataset": "bbh", "settings": {"encoder.width": 4}}, "encoder.width"),
+        (lambda c: gwbench.open_dataset("bbh", prset="quick"), "has no parameter 'prset'"),
+        (lambda c: gwbench.open_dataset("bhb"), "There is no dataset 'bhb'"),
+        (lambda c: gwbench.open_dataset(np.zeros(3)), "gwbench.ArrayDataset"),
+        (lambda c: gwbench.PairDataset(c.splits), "expected what gwbench.open_dataset gives"),
+        (lambda c: gwbench.PairDataset(c, split="tran"), "expected train, val or test"),
+        (lambda c: gwbench.PairDataset(c, settings={"training.lr": 1}), "leave out training"),
+        (lambda c: next(gwbench.PairDataset(c).batches(1000)), "expected 1 to 96"),
+        (lambda c: gwbench.PairDataset(c, "coincidence")[0], "needs a batch of"),
     ],
 )
-def test_what_cannot_be_opened_is_refused(given: dict[str, Any], match: str) -> None:
-    with pytest.raises(UserError, match=match):
-        gwbench.open_dataset(**given, progress=QUIET)
-    with pytest.raises(UserError, match="lo"):
-        gwbench.open_dataset(own_dataset(), progress=QUIET).conditioned(lo=30)
+def test_mistakes_are_named(conditioned: Any, call: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        call(conditioned)
 
 
-def test_margins_belong_to_the_strain(splits: OpenedSplits) -> None:
-    assert splits.train.strain[0:2].shape == (2, 2, WINDOW + 2 * MARGIN)
-    assert splits.window == WINDOW
+def test_auc_of_a_probe_is_scikit_learns(conditioned: Any) -> None:
+    rng = np.random.default_rng(0)
+    label = np.arange(200) % 2
+    x = rng.normal(size=(200, 5)) + label[:, None]
+    probe = gwbench.Probe().fit(x[:100], label[:100])
+    assert probe.score(x[100:], label[100:]) == pytest.approx(
+        roc_auc_score(label[100:], probe.decision_function(x[100:]))
+    )
+    probability = probe.predict_proba(torch.from_numpy(x[100:]))
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert (probe.predict(x[100:]) == (probability[:, 1] > 0.5)).all()
+    with pytest.raises(UserError, match="Labels are 1 for signal"):
+        gwbench.Probe().fit(x, label + 1)
+    with pytest.raises(UserError, match="fitted to 5"):
+        probe.predict(x[:, :4])

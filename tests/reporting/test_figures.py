@@ -16,7 +16,6 @@ from gwbench.errors import UserError
 from gwbench.experiment.record import RunRecord, read_record
 from gwbench.experiment.training_outcome import TrainingOutcome
 from gwbench.utils.progress import Progress
-from tests.experiment.own_strain import own_dataset
 from tests.reporting.synthetic_runs import LABEL, scores_of, write_run
 from tests.reporting.synthetic_searches import write_search
 
@@ -35,17 +34,33 @@ def is_figure_of_its_own(figure: Figure) -> bool:
     return not plt.get_fignums() and picture._repr_png_().startswith(b"\x89PNG")
 
 
+def legend_of(figure: Figure) -> list[str]:
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def bursts() -> gwbench.ArrayDataset:
+    """White noise; half the windows hold a burst."""
+    label = np.arange(100) % 2
+    time = (np.arange(1536) - 768) / 2048
+    burst = 2 * np.exp(-((time / 0.03) ** 2)) * np.sin(2 * np.pi * 150 * time)
+    strain = np.random.default_rng(0).normal(size=(100, 2, 1536)) + label[:, None, None] * burst
+    snr = np.where(label == 1, np.linspace(8.0, 16.0, 100), np.nan)
+    return gwbench.ArrayDataset(1e-21 * strain, label, snr=snr, sample_rate=2048, detectors=("H1", "L1"), margin=512)
+
+
 def test_roc_curves_are_those_of_the_scores(records: list[RunRecord]) -> None:
     before = dict(mpl.rcParams)
     figure = gwbench.plot_roc(*records, logarithmic=False)
     assert dict(mpl.rcParams) == before
     assert is_figure_of_its_own(figure)
     (axes,) = figure.axes
-    line = axes.get_lines()[0]
+    line: Any = axes.get_lines()[0]
     fpr, tpr, _ = roc_curve(LABEL, scores_of(1.0, 0, records[0].spec.title), drop_intermediate=False)
     for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
         assert y == pytest.approx(tpr[fpr <= x + 1e-9].max())
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    names = legend_of(figure)
     assert names[0] == f"{records[0].spec.title}: AUC {records[0].auc:.4f}"
     assert names[2] == "chance"
     assert gwbench.plot_roc(records[0].folder or "").axes[0].get_xscale() == "log"
@@ -53,7 +68,7 @@ def test_roc_curves_are_those_of_the_scores(records: list[RunRecord]) -> None:
 
 def test_runs_of_one_title_are_told_apart(records: list[RunRecord]) -> None:
     figure = gwbench.plot_roc(records[0], records[0].model_copy(update={"run_id": "f" * 16}))
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    labels = legend_of(figure)
     assert len(set(labels)) == 3
     assert "ffffffff" in labels[1]
 
@@ -67,13 +82,14 @@ def test_learning_is_loss_and_rank(records: list[RunRecord]) -> None:
     )
     figure = gwbench.plot_learning(records[0].model_copy(update={"training": outcome}))
     assert is_figure_of_its_own(figure)
-    assert [axes.get_lines()[0].get_ydata().tolist() for axes in figure.axes] == [[3.0, 2.0], [4.0, 5.0]]
+    drawn: list[Any] = [axes.get_lines()[0].get_ydata() for axes in figure.axes]
+    assert [values.tolist() for values in drawn] == [[3.0, 2.0], [4.0, 5.0]]
     with pytest.raises(UserError, match="pre-trained nothing"):
         gwbench.plot_learning(records[0])
 
 
 def test_a_window_of_opened_data(records: list[RunRecord]) -> None:
-    splits = gwbench.open_dataset(own_dataset(), progress=Progress())
+    splits = gwbench.open_dataset(bursts(), progress=Progress())
     figure = gwbench.plot_window(splits, "val", "loudest", high=500.0)
     assert is_figure_of_its_own(figure)
     assert len(figure.axes) == 4 * 2 + 1  # and the colours' bar

@@ -124,22 +124,16 @@ class Ranking:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: every table, and how to read it."""
-        board, ranking = self._rankings.runs, self.searches
-        runs = [
-            _table(heading(table), facts(table), columns_of(table, board), table.rows, legend(table, board))
-            for table in (board.tables if board else ())
-        ]
-        searches = [
-            _table(
-                search_heading(table),
-                search_facts(table),
-                search_columns(table, ranking),
-                table.rows,
-                search_legend(table, ranking),
-            )
-            for table in (ranking.tables if ranking else ())
-        ]
-        return "".join([*runs, *searches])
+        parts: list[str] = []
+        if board := self._rankings.runs:
+            for table in board.tables:
+                columns, notes = columns_of(table, board), legend(table, board)
+                parts += [_table(heading(table), facts(table), columns, table.rows, notes)]
+        if found := self.searches:
+            for each in found.tables:
+                about, shown = search_facts(each), search_columns(each, found)
+                parts += [_table(search_heading(each), about, shown, each.rows, search_legend(each, found))]
+        return "".join(parts)
 
 
 def rank(
