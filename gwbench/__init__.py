@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
+    from gwbench.reporting.figures import plot_learning, plot_roc, plot_window
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
@@ -74,6 +75,9 @@ __all__ = [
     "load_encoder",
     "load_scorer",
     "open_dataset",
+    "plot_learning",
+    "plot_roc",
+    "plot_window",
     "predict",
     "read_record",
     "register",
@@ -97,6 +101,9 @@ _HOMES = {
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",
     "open_dataset": "gwbench.experiment.open_dataset",
+    "plot_learning": "gwbench.reporting.figures",
+    "plot_roc": "gwbench.reporting.figures",
+    "plot_window": "gwbench.reporting.figures",
     "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",
