@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from gwbench.evaluation.probe import Probe
     from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
     from gwbench.experiment.embedder import Embedder
+    from gwbench.experiment.loss import Loss
     from gwbench.experiment.open_dataset import open_dataset
     from gwbench.experiment.pair_dataset import PairDataset
     from gwbench.experiment.record import RunRecord, read_record
     from gwbench.experiment.run import run
     from gwbench.experiment.scorer import load_scorer
     from gwbench.registry import register
+    from gwbench.reporting.figures import plot_learning, plot_roc, plot_window
     from gwbench.reporting.leaderboard.ranking import rank as leaderboard
     from gwbench.search.predict.predictor import predict
     from gwbench.search.scan import scan
@@ -61,6 +63,7 @@ __all__ = [
     "ArrayDataset",
     "Embedder",
     "FrozenEncoder",
+    "Loss",
     "PairDataset",
     "Probe",
     "RunRecord",
@@ -72,6 +75,9 @@ __all__ = [
     "load_encoder",
     "load_scorer",
     "open_dataset",
+    "plot_learning",
+    "plot_roc",
+    "plot_window",
     "predict",
     "read_record",
     "register",
@@ -86,6 +92,7 @@ _HOMES = {
     "ArrayDataset": "gwbench.data.array_dataset",
     "Embedder": "gwbench.experiment.embedder",
     "FrozenEncoder": "gwbench.experiment.checkpoint",
+    "Loss": "gwbench.experiment.loss",
     "PairDataset": "gwbench.experiment.pair_dataset",
     "Probe": "gwbench.evaluation.probe",
     "RunRecord": "gwbench.experiment.record",
@@ -94,6 +101,9 @@ _HOMES = {
     "load_encoder": "gwbench.experiment.checkpoint",
     "load_scorer": "gwbench.experiment.scorer",
     "open_dataset": "gwbench.experiment.open_dataset",
+    "plot_learning": "gwbench.reporting.figures",
+    "plot_roc": "gwbench.reporting.figures",
+    "plot_window": "gwbench.reporting.figures",
     "predict": "gwbench.search.predict.predictor",
     "read_record": "gwbench.experiment.record",
     "register": "gwbench.registry",

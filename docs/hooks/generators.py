@@ -71,8 +71,8 @@ def python() -> str:
     """The public names, as mkdocstrings shows them."""
     import gwbench
 
-    names = [name for name in gwbench.__all__ if not name.startswith("__")]
-    homes = {name: gwbench._HOMES[name].partition(":") for name in names}
+    # Modules, such as gwbench.contracts, are for plugins: they have a page of their own.
+    homes = {name: gwbench._HOMES[name].partition(":") for name in gwbench.__all__ if name in gwbench._HOMES}
     parts = []
     for name, (module, _, attribute) in homes.items():
         parts += [f"## `gwbench.{name}`", "", f"::: {module}.{attribute or name}"]

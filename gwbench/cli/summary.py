@@ -56,7 +56,10 @@ def show_record(record: RunRecord) -> None:
     for note in record.data.notes:
         console.print(f"[dim]{escape(note)}[/]")
     console.print(f"record: {escape(str(record.folder))}", soft_wrap=True)
-    console.print(f"next: {escape(_next_step(record))}", soft_wrap=True)
+    if record.objects:  # which no command line can name
+        console.print(f"again: {escape(record.command)}", soft_wrap=True)
+    else:
+        console.print(f"next: {escape(_next_step(record))}", soft_wrap=True)
 
 
 def _show_length(record: RunRecord, console: Console) -> None:

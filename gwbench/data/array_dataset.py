@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gwbench import seeds
 from gwbench.data.array_splits import assign_splits
-from gwbench.data.dataset import Array, DataContext, Dataset, Split, StrainSplits
+from gwbench.data.array_tables import (
+    CHUNK,
+    FloatRows,
+    WindowTable,
+    as_float32,
+    number_of,
+    of_split,
+    refuse_infinite,
+    refuse_one_class,
+    refuse_shared_windows,
+    rows_of,
+    small_columns,
+    table_of,
+)
+from gwbench.data.dataset import DataContext, Dataset, Split, StrainSplits
+from gwbench.data.detectors import detector_name
 from gwbench.errors import UserError
 
 SPLITS = ("train", "val", "test")
-
-CHUNK = 256
-"""Windows that are looked at at once."""
-
-
-class _Table(NamedTuple):
-    """Windows with what is known of each: strain [N, D, T], label [N], snr [N], parameters and groups, each [N]."""
-
-    strain: Array
-    label: Array
-    snr: Array
-    parameters: dict[str, Array]
-    group: Array | None
 
 
 class ArrayDataset(Dataset):
@@ -48,7 +51,8 @@ class ArrayDataset(Dataset):
     Args:
         strain: [N, D, T] numbers of any real type (numpy, torch, a memory map), or a mapping of the three splits to
             such arrays. Strain units or any others, as long as new strain comes in the same.
-        labels: [N] of 1 (signal), 0 (noise) or -1 (unknown), or a mapping of the splits; a run needs some.
+        labels: [N] of 1 (signal), 0 (noise) or -1 (unknown), or a mapping of the splits; a run needs some, and a loop
+            of one's own that only pre-trains needs none.
         sample_rate: Hz.
         detectors: D names in channel order, such as ("H1", "L1").
         snr: [N] optimal network SNR of each signal, for figures by SNR; NaN where unknown. Or a mapping.
@@ -57,6 +61,7 @@ class ArrayDataset(Dataset):
         margin: extra samples on either side of each window, which whitening consumes; T counts them.
         val_fraction: share of the labelled windows in the validation split.
         test_fraction: share of the labelled windows in the test split.
+        name: what records and tables call these data, kebab-case.
 
     Raises:
         UserError: the arrays do not fit each other, or hold what strain cannot be.
@@ -77,10 +82,13 @@ class ArrayDataset(Dataset):
         margin: int = 0,
         val_fraction: float = 0.2,
         test_fraction: float = 0.2,
+        name: str = "array",
     ) -> None:
-        self.detectors = (detectors,) if isinstance(detectors, str) else tuple(map(str, detectors))
-        self.sample_rate, self.margin = float(sample_rate), int(margin)
-        self.val_fraction, self.test_fraction = float(val_fraction), float(test_fraction)
+        names = detectors.split(",") if isinstance(detectors, str) else detectors
+        self.name, self.detectors = name, tuple(detector_name(str(each)) for each in names)
+        self.sample_rate, self.margin = number_of(sample_rate, "sample_rate"), margin
+        self.val_fraction = number_of(val_fraction, "val_fraction")
+        self.test_fraction = number_of(test_fraction, "test_fraction")
         self._check_settings()
         if isinstance(strain, Mapping):
             if groups is not None:
@@ -89,9 +97,12 @@ class ArrayDataset(Dataset):
                 )
             self._tables = self._given_splits(strain, labels, snr, parameters)
         else:
-            self._tables = {"": _table(strain, labels, snr, parameters, groups)}
+            self._tables = {"": table_of(strain, labels, snr, parameters, groups)}
         for name, table in self._tables.items():
             self._check_shape(table, name)
+
+    def __len__(self) -> int:
+        return sum(len(table.label) for table in self._tables.values())
 
     def __repr__(self) -> str:
         """Windows, detectors and rate."""
@@ -112,18 +123,19 @@ class ArrayDataset(Dataset):
             repr((self.detectors, self.sample_rate, self.margin, self.val_fraction, self.test_fraction)).encode()
         )
         for name, table in self._tables.items():
-            digest.update(name.encode() + _small(table))
+            digest.update(name.encode() + small_columns(table))
             spread = np.zeros(len(self.detectors))
             for start in range(0, len(table.label), CHUNK):
                 strain = np.ascontiguousarray(table.strain[start : start + CHUNK])
                 digest.update(strain.tobytes())
-                _refuse_infinite(strain, name, start)
-                spread = np.maximum(spread, np.ptp(strain.astype(np.float64), axis=(0, 2)))
+                refuse_infinite(strain, name, start)
+                spread = np.maximum(spread, np.ptp(as_float32(strain, name, start), axis=(0, 2)))
             if not (spread > 0).all():
                 silent = ", ".join(np.array(self.detectors)[~(spread > 0)])
                 raise UserError(
-                    f"The strain of {silent}{_of(name)} is the same number throughout. Leave that detector out, or "
-                    "look at how the array was made; in float16, strain of 1e-21 is zero."
+                    f"The strain of {silent}{of_split(name)} is the same number throughout. Leave that detector out, "
+                    "or look at how the array was made: in float16 strain of 1e-21 is zero, and in float32, as which "
+                    "it is used, what is below 1e-45."
                 )
         return {"arrays": digest.hexdigest()}
 
@@ -138,19 +150,23 @@ class ArrayDataset(Dataset):
             table = tables[""]
             rng = seeds.numpy_generator(context.seed, "data")
             places, left_out = assign_splits(table.label, table.group, self.val_fraction, self.test_fraction, rng)
-            tables = {name: _rows(table, places[name]) for name in SPLITS}
+            # in an order that is drawn, so that the first windows (`limit`) hold both classes
+            tables = {name: rows_of(table, rng.permutation(places[name])) for name in SPLITS}
             if left_out:
                 notes.append(
                     f"{left_out} windows without a label are left out: their groups are in validation or test."
                 )
-        _refuse_shared_windows(tables)
+        refuse_shared_windows(tables)
         for name, table in tables.items():
-            _refuse_one_class(table.label, name)
+            if not len(table.label):
+                raise UserError(f"The {name} split has no window. Give more windows, or other fractions or groups.")
+            if any((each.label >= 0).any() for each in self._tables.values()):
+                refuse_one_class(table.label, name)
         arrays = self.fingerprint()["arrays"]
         content = hashlib.sha256(f"{arrays} {context.seed if '' in self._tables else ''}".encode()).hexdigest()
         return StrainSplits(
             **{
-                name: Split(_Rows(table.strain), table.label, table.snr, table.parameters)
+                name: Split(FloatRows(table.strain), table.label, table.snr, table.parameters)
                 for name, table in tables.items()
             },
             detectors=self.detectors,
@@ -161,7 +177,12 @@ class ArrayDataset(Dataset):
         )
 
     def _check_settings(self) -> None:
-        if not self.detectors or len(set(self.detectors)) < len(self.detectors):
+        if not isinstance(self.name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
+            raise UserError(f"name={self.name!r}: expected kebab-case, such as 'my-strain'.")
+        if isinstance(self.margin, bool) or not isinstance(self.margin, (int, np.integer)):
+            raise UserError(f"margin={self.margin!r}: expected a number of samples.")
+        self.margin = int(self.margin)
+        if not all(self.detectors) or not self.detectors or len(set(self.detectors)) < len(self.detectors):
             raise UserError(f"detectors={self.detectors!r}: expected one name for every channel, each once.")
         if not 0 < self.sample_rate < float("inf"):
             raise UserError(f"sample_rate={self.sample_rate:g}: expected Hz above 0, such as 2048.")
@@ -172,7 +193,9 @@ class ArrayDataset(Dataset):
                 "sum is below 1."
             )
 
-    def _given_splits(self, strain: Mapping[str, Any], labels: Any, snr: Any, parameters: Any) -> dict[str, _Table]:
+    def _given_splits(
+        self, strain: Mapping[str, Any], labels: Any, snr: Any, parameters: Any
+    ) -> dict[str, WindowTable]:
         if set(strain) != set(SPLITS):
             raise UserError(
                 f"Strain by splits needs the keys train, val and test; found {', '.join(map(str, strain))}."
@@ -181,135 +204,25 @@ class ArrayDataset(Dataset):
             if given is not None and not (isinstance(given, Mapping) and set(given) <= set(SPLITS)):
                 raise UserError(f"The strain is given by splits: {what} too must be a mapping of train, val and test.")
         return {
-            name: _table(
+            name: table_of(
                 strain[name], (labels or {}).get(name), (snr or {}).get(name), (parameters or {}).get(name), None
             )
             for name in SPLITS
         }
 
-    def _check_shape(self, table: _Table, name: str) -> None:
+    def _check_shape(self, table: WindowTable, name: str) -> None:
         windows, detectors, samples = table.strain.shape
         if detectors != len(self.detectors):
             raise UserError(
-                f"The strain{_of(name)} has shape {table.strain.shape}, [windows, detectors, samples], and so "
+                f"The strain{of_split(name)} has shape {table.strain.shape}, [windows, detectors, samples], and so "
                 f"{detectors} detectors; detectors names {len(self.detectors)}: {', '.join(self.detectors)}."
+                + (" np.moveaxis(strain, 2, 1) puts the detectors second." if samples == len(self.detectors) else "")
             )
         if not windows or self.margin < 0 or samples - 2 * self.margin < 2:
             raise UserError(
-                f"The strain{_of(name)} has shape {table.strain.shape}: nothing is left of it with a margin of "
+                f"The strain{of_split(name)} has shape {table.strain.shape}: nothing is left of it with a margin of "
                 f"{self.margin} samples on either side."
             )
 
 
-class _Rows:
-    """Strain of one split, as float32."""
-
-    def __init__(self, strain: Array) -> None:
-        self._strain = strain
-        self.shape = strain.shape
-
-    def __getitem__(self, index: slice | Array, /) -> Array:
-        """[n, D, T] float32."""
-        return np.ascontiguousarray(self._strain[index], dtype=np.float32)
-
-
-class _Chosen:
-    """Rows of an array by their positions, read when they are asked for."""
-
-    def __init__(self, strain: Array, positions: Array) -> None:
-        self._strain, self._positions = strain, positions
-        self.shape = (len(positions), *strain.shape[1:])
-
-    def __getitem__(self, index: Any) -> Array:
-        """The rows at a slice or an array of positions."""
-        rows: Array = self._strain[self._positions[index]]
-        return rows
-
-
-def _table(strain: Any, labels: Any, snr: Any, parameters: Any, groups: Any) -> _Table:
-    """The arrays of one split, checked against each other."""
-    strain = _as_array(strain, "strain")
-    if strain.ndim != 3:
-        raise UserError(f"strain has shape {strain.shape}: expected [windows, detectors, samples].")
-    if strain.dtype.kind not in "fiu":
-        raise UserError(f"strain is of type {strain.dtype}: expected real numbers.")
-    count = len(strain)
-    label = np.full(count, -1) if labels is None else _column(labels, "labels", count)
-    if not np.isin(label, (-1, 0, 1)).all():
-        odd = np.unique(label[~np.isin(label, (-1, 0, 1))])[:3]
-        raise UserError(
-            f"labels hold {', '.join(map(str, odd.tolist()))}: expected 1 for signal, 0 for noise, -1 for unknown."
-        )
-    known = {
-        str(name): _column(values, f"parameters[{name!r}]", count).astype(np.float64)
-        for name, values in (parameters or {}).items()
-    }
-    ratio = np.full(count, np.nan) if snr is None else _column(snr, "snr", count)
-    group = None if groups is None else _column(groups, "groups", count, numbers=False)
-    return _Table(strain, label.astype(np.int8), ratio.astype(np.float32), known, group)
-
-
-def _as_array(values: Any, name: str) -> Array:
-    if hasattr(values, "detach"):  # a torch tensor, wherever it is
-        values = values.detach().cpu().numpy()
-    try:
-        return np.asanyarray(values)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{name} cannot be read as an array: {error}.") from None
-
-
-def _column(values: Any, name: str, count: int, *, numbers: bool = True) -> Array:
-    column = np.asarray(_as_array(values, name))
-    if column.shape != (count,):
-        raise UserError(f"{name} has shape {column.shape}; the strain has {count} windows: expected ({count},).")
-    if numbers and column.dtype.kind not in "fiub":
-        raise UserError(f"{name} is of type {column.dtype}: expected numbers.")
-    return column
-
-
-def _rows(table: _Table, positions: Array) -> _Table:
-    strain: Any = _Chosen(table.strain, positions)
-    known = {name: values[positions] for name, values in table.parameters.items()}
-    return _Table(strain, table.label[positions], table.snr[positions], known, None)
-
-
-def _small(table: _Table) -> bytes:
-    """Every number but the strain's, with what the strain's bytes mean."""
-    group = [] if table.group is None else [np.unique(table.group, return_inverse=True)[1]]
-    columns = [table.label, table.snr, *table.parameters.values(), *group]
-    head = repr((table.strain.shape, table.strain.dtype.str, list(table.parameters), len(group))).encode()
-    return head + b"".join(np.ascontiguousarray(column).tobytes() for column in columns)
-
-
-def _refuse_infinite(strain: Array, name: str, start: int) -> None:
-    if strain.dtype.kind == "f" and not np.isfinite(strain).all():
-        window = start + int(np.flatnonzero(~np.isfinite(strain).all(axis=(1, 2)))[0])
-        raise UserError(f"Window {window}{_of(name)} holds NaN or infinite strain. Leave such windows out.")
-
-
-def _refuse_one_class(label: Array, name: str) -> None:
-    missing = [word for value, word in ((1, "signal (1)"), (0, "noise (0)")) if not (label == value).any()]
-    if missing:
-        raise UserError(
-            f"The {name} split has no window labelled {' or '.join(missing)} among {len(label)}: every split needs "
-            "both, to fit the probe, to choose its strength and to judge it. Give more labels, or other fractions or "
-            "groups."
-        )
-
-
-def _refuse_shared_windows(tables: Mapping[str, _Table]) -> None:
-    """No two splits may hold the same window."""
-    seen: dict[bytes, str] = {}
-    for name, table in tables.items():
-        for start in range(0, len(table.label), CHUNK):
-            for window in np.ascontiguousarray(table.strain[start : start + CHUNK]):
-                key = hashlib.blake2b(window.tobytes(), digest_size=16).digest()
-                if seen.setdefault(key, name) != name:
-                    raise UserError(
-                        f"One and the same window is in the splits {seen[key]} and {name}, so that the test would be "
-                        "none. Give each window once, or say by groups which belong together."
-                    )
-
-
-def _of(name: str) -> str:
-    return f" of the {name} split" if name else ""
+__all__ = ["ArrayDataset"]

@@ -22,7 +22,7 @@ HELD_OUT = 0.25
 """Share of the labelled windows that choose the strength where no validation split is given."""
 
 
-class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Probe(ClassifierMixin, BaseEstimator):
     """Fits and judges frozen embeddings as a run does: logistic regression whose strength validation chooses.
 
         probe = gwbench.Probe().fit(train, train_labels, val, val_labels)
@@ -95,7 +95,7 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Array:
         """[N] 1 where a signal is the more probable, else 0."""
-        return (self.predict_proba(X)[:, 1] > 0.5).astype(int)  # type: ignore[no-any-return]
+        return (self.predict_proba(X)[:, 1] > 0.5).astype(int)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: None = None) -> float:
         """ROC-AUC of labelled windows."""

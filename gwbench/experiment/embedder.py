@@ -18,7 +18,7 @@ from gwbench.errors import UserError
 from gwbench.experiment.checkpoint import FrozenEncoder, load_encoder
 
 
-class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Embedder(TransformerMixin, BaseEstimator):
     """Embeddings of strain by a trained encoder, as a step of a scikit-learn pipeline.
 
         model = make_pipeline(gwbench.Embedder("runs/NAME"), StandardScaler(), LogisticRegression())

@@ -145,7 +145,7 @@ def check_hashes(folder: Path, name: str) -> None:
 def hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
     """Within it, what goes wrong with a hub is one clear message."""
     import huggingface_hub.errors as hub
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     shown = not are_progress_bars_disabled()
     disable_progress_bars()

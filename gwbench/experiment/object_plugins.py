@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import inspect
 import re
@@ -14,10 +15,13 @@ import torch
 from lightly.models.modules import SimCLRProjectionHead
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from gwbench import contracts
-from gwbench.contracts import Encoder, InputShape, Objective
+from gwbench.contracts import Dataset, Encoder, InputShape, Objective
+from gwbench.data.array_dataset import ArrayDataset
 from gwbench.errors import UserError, in_words
+from gwbench.experiment.loss import Loss
 from gwbench.registry import KINDS, REGISTRY, Kind, Origin, Plugin
 from gwbench.registry.class_contract import check_constructor, docstring
 from gwbench.registry.object_identity import identify
@@ -46,12 +50,12 @@ def as_plugin(kind: str, given: Any, name: str | None = None) -> Plugin | str:
         return registered.name
     target = _target(KINDS[kind], given)
     identity = identify(given)
-    subject: Any = given if inspect.isclass(given) or inspect.isfunction(given) else type(given)
+    subject = _subject(given)
     sources = hashlib.sha256(f"{identity.source_hash} {identity.state_hash}".encode()).hexdigest()
     summary = docstring(subject) if inspect.isclass(subject) else inspect.getdoc(subject) or ""
     return Plugin(
         kind,
-        name or _free_name(kind, subject.__name__),
+        name or _free_name(kind, given.name if isinstance(given, ArrayDataset) else subject.__name__),
         summary.split("\n", 1)[0] or f"An object of {identity.class_name}.",
         origin=_origin(subject),
         target=target,
@@ -70,6 +74,8 @@ def _target(kind: Kind, given: Any) -> type:
         return _holding(given)
     if kind.name == "encoder" and (isinstance(given, nn.Module) or _makes(given)):
         return _encoder(given)
+    if kind.name == "objective" and isinstance(given, Loss):
+        return _objective_with(given)
     if kind.name == "objective" and callable(given):
         return _objective(given)
     raise UserError(
@@ -93,8 +99,18 @@ def _short(given: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def _subject(given: Any) -> Any:
+    """The class or function that an object is named after."""
+    if isinstance(given, Loss):
+        return _subject(given.loss)
+    if isinstance(given, functools.partial):
+        return _subject(given.func)
+    return given if inspect.isclass(given) or inspect.isfunction(given) else type(given)
+
+
 def _makes(given: Any) -> bool:
     """Whether it is a function or a class of modules."""
+    given = given.func if isinstance(given, functools.partial) else given
     return (
         inspect.isfunction(given)
         or inspect.ismethod(given)
@@ -103,13 +119,13 @@ def _makes(given: Any) -> bool:
 
 
 def _holding(held: Any) -> type:
-    """A class of which every object is a copy of one that is there."""
+    """A class of which every object is a copy of one that is there; a dataset, which may be large, is not copied."""
 
     class Held(type(held)):  # type: ignore[misc]
-        """Gives copies of an object."""
+        """Gives an object that is there."""
 
         def __new__(cls, *context: Any) -> Any:
-            return copy.deepcopy(held)
+            return held if isinstance(held, Dataset) else _copy(held)
 
         def __init__(self, *context: Any) -> None:
             """Never called: what `__new__` gives is of the class that it was made of."""
@@ -120,14 +136,14 @@ def _holding(held: Any) -> type:
 
 def _encoder(given: Any) -> type[Encoder]:
     """An encoder around a module."""
-    title = getattr(given, "__name__", type(given).__name__)
+    title = _subject(given).__name__
 
     class GivenEncoder(Encoder):
         """A torch module as it was given."""
 
         def __init__(self, shape: InputShape) -> None:
             super().__init__()
-            self.network = copy.deepcopy(given) if isinstance(given, nn.Module) else _made(given, shape, title)
+            self.network = _copy(given).cpu() if isinstance(given, nn.Module) else _made(given, shape, title)
             self.embed_dim = _width(self.network, shape, title)
 
         def forward(self, strain: Tensor) -> Tensor:
@@ -144,7 +160,13 @@ def _made(factory: Callable[..., Any], shape: InputShape, title: str) -> nn.Modu
         asked = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):
         asked = {}.values()
-    needs = [each for each in asked if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needs = [each for each in asked if each.default is each.empty and each.kind not in several]
+    if len(needs) > 1 or any(each.kind is each.KEYWORD_ONLY for each in needs):
+        raise UserError(
+            f"{title} asks for {', '.join(each.name for each in needs)}: expected a function or class of an "
+            f"InputShape, or of nothing. Give an object, such as {title}(...), or write lambda shape: {title}(...)."
+        )
     module = factory(shape) if needs else factory()
     if not isinstance(module, nn.Module):
         raise UserError(f"{title} makes {_short(module)}: expected a torch module that gives embeddings.")
@@ -152,18 +174,25 @@ def _made(factory: Callable[..., Any], shape: InputShape, title: str) -> nn.Modu
 
 
 def _width(network: nn.Module, shape: InputShape, title: str) -> int:
-    """Width of the embeddings [B, F] that a module gives of strain [B, C, T]; it is left as it was."""
+    """Width of the embeddings [B, F] that a module gives of strain [B, C, T].
+
+    A copy of it is asked, so that it stays as it is. Only a module with layers that find out their sizes from what they
+    see first is asked itself, and has its weights from then on.
+    """
     strain = torch.zeros(TRIED, shape.channels, shape.samples)
-    training = network.training
+    lazy = any(map(is_lazy, (*network.parameters(), *network.buffers())))
+    asked = network if lazy else copy.deepcopy(network)
+    modes = [(module, module.training) for module in asked.modules()]
     try:
-        with torch.no_grad():
-            embedding = network.eval()(strain)
+        with torch.no_grad(), torch.random.fork_rng(devices=[], enabled=not lazy):
+            embedding = asked.eval()(strain)
     except Exception as error:
         raise UserError(
             f"{title} fails on strain of shape {list(strain.shape)}, [windows, channels, samples]: {in_words(error)}. "
             "It sees one detector at a time, or all with encoder_groups='network'."
         ) from error
-    network.train(training)
+    for module, training in modes:
+        module.training = training
     found = list(embedding.shape) if isinstance(embedding, Tensor) else type(embedding).__name__
     if not isinstance(embedding, Tensor) or embedding.ndim != 2 or len(embedding) != TRIED or not embedding.shape[1]:
         raise UserError(
@@ -196,17 +225,77 @@ def _objective(given: Any) -> type[Objective]:
             super().__init__(embed_dim)
             if projector:
                 self.projector = SimCLRProjectionHead(embed_dim, hidden_dim, output_dim)
-            self.criterion: Any = given() if inspect.isclass(given) else copy.deepcopy(given)
+            self.criterion: Any = _criterion(given)
 
         def loss(self, a: Tensor, b: Tensor) -> Tensor:
             """Scalar loss of embeddings [B, embed_dim]."""
-            value: Tensor = self.criterion(self.project(a), self.project(b))
-            if not isinstance(value, Tensor) or value.ndim:
-                found = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-                raise UserError(f"The loss gives {found}: expected one number, as a tensor without dimensions.")
-            return value
+            return _scalar(self.criterion(self.project(a), self.project(b)))
 
     return GivenObjective
+
+
+def _objective_with(given: Loss) -> type[Objective]:
+    """An objective around a loss and its own head."""
+
+    class GivenLossAndHead(Objective):
+        """A loss as it was given, behind the head that it was given with."""
+
+        def __init__(self, embed_dim: int) -> None:
+            super().__init__(embed_dim)
+            head = given.projector
+            if head is not None:
+                self.projector = _copy(head) if isinstance(head, nn.Module) else _head(head, embed_dim)
+            self.criterion: Any = _criterion(given.loss)
+
+        def loss(self, a: Tensor, b: Tensor) -> Tensor:
+            """Scalar loss of embeddings [B, embed_dim]."""
+            return _scalar(self.criterion(self.project(a), self.project(b)))
+
+    return GivenLossAndHead
+
+
+def _head(factory: Any, embed_dim: int) -> nn.Module:
+    head = factory(embed_dim) if callable(factory) else factory
+    if not isinstance(head, nn.Module):
+        raise UserError(
+            f"projector={_short(factory)} gives {_short(head)}: expected a torch module, a function that makes one of "
+            "the embeddings' width, or None."
+        )
+    return head
+
+
+def _criterion(loss: Any) -> Any:
+    """The loss that a run trains with: of its own where it is a class, a copy where it is an object.
+
+    Raises:
+        UserError: it cannot be called.
+    """
+    criterion = loss() if inspect.isclass(loss) else _copy(loss)
+    if not callable(criterion):
+        raise UserError(f"The loss {_short(loss)} cannot be called: expected a function or module of two projections.")
+    return criterion
+
+
+def _scalar(value: Any) -> Tensor:
+    if not isinstance(value, Tensor) or value.ndim:
+        found = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise UserError(f"The loss gives {found}: expected one number, as a tensor without dimensions.")
+    return value
+
+
+def _copy(given: Any) -> Any:
+    """A copy that shares no tensor with what was given.
+
+    Raises:
+        UserError: it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(given)
+    except Exception as error:
+        raise UserError(
+            f"{_short(given)} cannot be copied ({in_words(error)}), and a run trains a copy. Give its class, or a "
+            "function that makes it."
+        ) from error
 
 
 def _free_name(kind: str, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gwbench.errors import UserError
 from gwbench.registry import KINDS, REGISTRY, Plugin
+from gwbench.utils.printable import printable
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
@@ -54,6 +55,12 @@ def _name(kind: str, value: Any, plugins: list[Plugin]) -> str:
 def refuse_other_processes(spec_plugins: list[Plugin], process_group: ProcessGroup) -> None:
     """Raise `UserError` where processes that gwbench starts would need the objects, too."""
     given = [plugin.name for plugin in spec_plugins if plugin.given]
+    losses = [plugin.name for plugin in spec_plugins if plugin.given and plugin.kind == "objective"]
+    if losses and process_group.size > 1 and process_group.launcher:
+        raise UserError(
+            f"The loss {losses[0]} would compare only the windows of its own process, and the run would be another one "
+            f"on each number of devices. Register an objective that gathers them, or leave out devices and num_nodes."
+        )
     if given and process_group.size > 1 and not process_group.launcher:
         raise UserError(
             f"devices={process_group.size} starts processes of its own, which cannot be handed objects "
@@ -75,12 +82,15 @@ def encoder_given(record: RunRecord, encoder: Any) -> Iterator[None]:
     """
     used = {each.name: each for each in record.objects or () if each.kind == "encoder"}
     choice = record.spec.encoder
+    if encoder is None and choice and choice.name in used:
+        encoder = _registered(used[choice.name].class_name)
     if encoder is None:
         if choice and choice.name in used:
             name = used[choice.name].class_name
             raise UserError(
-                f"The encoder of this run was an object, {name}, which the run's folder does not hold. Give its class, "
-                f"or an object of it: load_encoder(..., encoder={name.rpartition('.')[2]}); load_scorer takes it too."
+                f"The encoder of this run was an object, {printable(name)}, which the run's folder does not hold. Give "
+                f"its class, or an object of it: load_encoder(..., encoder={printable(name.rpartition('.')[2])}); "
+                "load_scorer, predict and scan take it too."
             )
         yield
         return
@@ -97,6 +107,13 @@ def encoder_given(record: RunRecord, encoder: Any) -> Iterator[None]:
         warnings.warn(f"The code of {earlier.class_name} has changed since the run.", stacklevel=4)
     with REGISTRY.lent([plugin]):
         yield
+
+
+def _registered(class_name: str) -> type | None:
+    """The class of an encoder by its name, where a file or module that was loaded since has registered it."""
+    wanted = class_name.rpartition(".")[2]
+    found = (plugin.target for plugin in REGISTRY.loaded() if plugin.kind == "encoder")
+    return next((target for target in found if target is not None and target.__qualname__ == wanted), None)
 
 
 def python_call(plugins: Iterable[Plugin], settings: Mapping[str, Any], fields: Mapping[str, Any]) -> str:

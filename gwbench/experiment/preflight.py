@@ -66,8 +66,8 @@ def check_run(spec: RunSpec, shape: DataShape) -> CheckedRun:
 
 
 def _check_run(spec: RunSpec, shape: DataShape) -> CheckedRun:
-    require_fit(spec.conditioning, shape.sample_rate, shape.window, shape.margin)
     transfer.require_fit(spec, shape)
+    require_fit(spec.conditioning, shape.sample_rate, shape.window, shape.margin)
     spec.build_task()
     if spec.baseline:
         spec.baseline.build("baseline")

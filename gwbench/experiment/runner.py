@@ -193,6 +193,7 @@ def _execute(
         step.advance()
 
     data = data_cache.conditioned(spec, progress, recorder.phase, partial(check_run, spec))
+    task.targets(data.splits.train)  # a dataset without them is refused before anything is trained
     context = ExperimentContext.create(spec, data, device, progress, mode)
 
     if spec.training:

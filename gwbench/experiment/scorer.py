@@ -306,10 +306,11 @@ def _none_kept(folder: Path, run: RunRecord) -> str:
             f"The run in {folder} has nothing to score with: {run.spec.title} is a bound, which is told the test "
             "windows' signals and can score no other strain. Use another run."
         )
+    again = "the same call of gwbench.run with rerun=True" if run.objects else f"{run.command} --rerun"
     return (
         f"The run in {folder} has kept no scorer ({record.SCORER} is not there): its method gives none, or it was made "
         "before gwbench kept them, or only its record was copied here. If its method does, run it again with --rerun, "
-        f"which makes one: {run.command} --rerun"
+        f"which makes one: {again}"
     )
 
 

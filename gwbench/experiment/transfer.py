@@ -123,10 +123,10 @@ def spec_on(
     own = {key: value for key, value in made.settings().items() if key.partition(".")[0] in PARTS}
     given = {name: fields.get(name) for name in ("dataset", "task", "seed", "data_seed", "limit")}
     spec = RunSpec.create(
-        encoder=made.encoder and made.encoder.name,
-        pairing=made.pairing and made.pairing.name,
+        encoder=made.encoder.name if made.encoder else None,
+        pairing=made.pairing.name if made.pairing else None,
         augmentations=[choice.name for choice in made.augmentations],
-        objective=made.objective and made.objective.name,
+        objective=made.objective.name if made.objective else None,
         encoder_groups=made.encoder_groups,
         settings={**own, **settings},
         **given,

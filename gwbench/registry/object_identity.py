@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import linecache
 import pickle
 import sys
 import textwrap
@@ -139,15 +140,46 @@ class _Walk:
             for base in subject.__bases__:
                 self._code_of(base)
         try:
-            source = textwrap.dedent(inspect.getsource(subject))
+            source = source_of(subject)
             digest = code_hash(source)
-        except (OSError, TypeError, SyntaxError):  # typed in, or a part of a line
+        except (OSError, TypeError, SyntaxError):  # typed in, or a lambda, whose line may hold others
             digest, names = _compiled(subject)
+            self._all(part for item in _class_values(subject) for part in item)
         else:
             self.sources[name] = source
             names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
         self.code[name] = digest
         self._all(_values_of(subject, names))
+
+
+def source_of(subject: Any) -> str:
+    """The text of a class or a function, from its first column.
+
+    Python finds no file of a class that was typed into a notebook. Its functions know the cell they were typed into.
+
+    Raises:
+        OSError, TypeError, SyntaxError: there is none.
+    """
+    if subject.__name__ == "<lambda>":
+        raise OSError("a part of a line, which may hold others")
+    if isinstance(subject, type) and not getattr(sys.modules.get(subject.__module__), "__file__", None):
+        for function in _functions(subject):
+            text = "".join(linecache.getlines(function.__code__.co_filename))
+            for node in ast.walk(ast.parse(text)):
+                if not isinstance(node, ast.ClassDef) or node.name != subject.__name__:
+                    continue
+                if node.lineno <= function.__code__.co_firstlineno <= (node.end_lineno or 0):
+                    first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                    return textwrap.dedent("".join(text.splitlines(keepends=True)[first - 1 : node.end_lineno]))
+    return textwrap.dedent(inspect.getsource(subject))
+
+
+def _class_values(subject: Any) -> list[tuple[str, Any]]:
+    """What a class without a source holds besides its functions, by name."""
+    if not isinstance(subject, type):
+        return []
+    own = {name: value for name, value in vars(subject).items() if not (name.startswith("__") and name.endswith("__"))}
+    return sorted((name, value) for name, value in own.items() if not isinstance(value, types.FunctionType))
 
 
 def _values_of(subject: Any, names: Iterable[str]) -> list[Any]:
@@ -161,7 +193,9 @@ def _values_of(subject: Any, names: Iterable[str]) -> list[Any]:
             except ValueError:  # not bound yet
                 continue
     around.pop("__class__", None)
-    module = vars(sys.modules.get(subject.__module__, types)) if isinstance(subject, type) else subject.__globals__
+    module = next((each.__globals__ for each in _functions(subject)), None)
+    if module is None:  # a class of values alone
+        module = vars(sys.modules.get(subject.__module__, types))
     if not isinstance(subject, type) and subject.__defaults__:
         around["defaults"] = subject.__defaults__
     wanted = {name: module[name] for name in names if name in module} | around

@@ -11,11 +11,13 @@ from __future__ import annotations
 import fnmatch
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from gwbench.errors import UserError, did_you_mean, in_words
@@ -30,6 +32,9 @@ from gwbench.utils.sibling_modules import forget_siblings
 
 C = TypeVar("C", bound=type)
 
+
+_LENT: ContextVar[Mapping[tuple[str, str], Plugin]] = ContextVar("lent", default=MappingProxyType({}))
+"""Plugins that stand for objects while a run goes on."""
 
 ENVIRONMENT = "GWBENCH_PLUGINS"
 """Files or modules to load, separated as in PATH."""
@@ -65,20 +70,15 @@ class Registry:
 
     @contextmanager
     def lent(self, plugins: Iterable[Plugin]) -> Iterator[None]:
-        """Within it, some plugins are there that nobody registered, before any others of their names."""
-        keys = {(plugin.kind, plugin.name): plugin for plugin in plugins}
-        before = {key: self._loaded.get(key) for key in keys}
-        self._loaded |= keys
-        self._former_names.clear()
+        """Within it, `get` knows some plugins that nobody registered, before any others of their names.
+
+        They are of this thread's context alone, and in no listing: another run may lend others of the same names.
+        """
+        token = _LENT.set({**_LENT.get(), **{(plugin.kind, plugin.name): plugin for plugin in plugins}})
         try:
             yield
         finally:
-            for key, plugin in before.items():
-                if plugin is None:
-                    self._loaded.pop(key, None)
-                else:
-                    self._loaded[key] = plugin
-            self._former_names.clear()
+            _LENT.reset(token)
 
     # --- discover ---
 
@@ -158,6 +158,8 @@ class Registry:
             UserError: there is none, or it cannot be imported.
         """
         get_kind(kind)
+        if plugin := _LENT.get().get((kind, name)):
+            return plugin
         self._read_environment()
         if (kind, name) not in self._loaded:
             name = self.present_name(kind, name)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gwbench.data.gwosc.api import HOST
 from gwbench.data.strain_files.pieces import PieceReader
 from gwbench.errors import UserError
+from gwbench.experiment.environment import resolve_device
 from gwbench.search.block_scores import ScanJob, missing_blocks
 from gwbench.search.detector_track import common_intervals
+from gwbench.search.predict.batches import loaded
 from gwbench.search.record import SearchRecord
 from gwbench.search.scan_background import keeps_strain
 from gwbench.search.scan_executors import ScanExecutor, ScanHere, ScanProcesses
@@ -58,7 +60,8 @@ def scan(
     var: float = VAR,
     slides: int | None = None,
     zero_lag: ZeroLag = "removed",
-    plugins: Sequence[str] = (),
+    plugins: str | Sequence[str] = (),
+    encoder: Any = None,
     device: str = "auto",
     processes: int = 1,
     executor: ScanExecutor | None = None,
@@ -91,6 +94,7 @@ def scan(
             two hours of strain allow.
         zero_lag: whether time around loud triggers is "removed" from the slides, or "kept".
         plugins: files or modules that register the plugins that the run used.
+        encoder: where the run was given an object as its encoder: its class, or an object of it.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         processes: of this machine, that share the strain.
         executor: what scores the blocks, in place of `processes`.
@@ -107,6 +111,8 @@ def scan(
     progress = progress or progress_module.default()
     if out is not None:
         check_output(Path(out))
+    if encoder is not None:
+        run = loaded(run, plugins, encoder).to(resolve_device(device))
     settings = ScanSettings(stride, conditioning, names_of(channel), names_of(quality))
     triggers = TriggerSettings(threshold, cluster_window, var, slides, zero_lag)
     record = _scanned(
@@ -142,7 +148,9 @@ def _scanned(
     begun, cpu = time.monotonic(), time.process_time()
     source, scorer = load_run(run, plugins, device)
     if source is None and processes > 1:
-        raise UserError("Several processes need the folder of the run, not what load_scorer gave.")
+        raise UserError(
+            "Several processes need the folder of the run, not what load_scorer gave, nor an encoder that is an object."
+        )
     inputs = files_of(strain, *event, scorer.detectors, progress)
     shape = window_shape(scorer, settings.stride, progress)
     digests = digests_of(inputs.files, progress)

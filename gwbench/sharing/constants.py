@@ -43,12 +43,14 @@ def _constants(graph: fx.GraphModule) -> dict[fx.Node, Tensor]:
 def _value(graph: fx.GraphModule, node: fx.Node, known: Mapping[fx.Node, Tensor]) -> Any:
     if node.op == "get_attr":
         return reduce(getattr, str(node.target).split("."), graph)
-    computed = node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload)
-    if not computed or any(each not in known for each in node.all_input_nodes):
+    operation = node.target
+    if node.op != "call_function" or not isinstance(operation, torch._ops.OpOverload):
+        return None
+    if any(each not in known for each in node.all_input_nodes):
         return None
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
     with torch.no_grad():
-        return node.target(*args, **kwargs)
+        return operation(*args, **kwargs)
 
 
 __all__ = ["fold_constants"]

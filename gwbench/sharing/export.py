@@ -119,10 +119,10 @@ def export(
                 example = next(iter(batches.values()))[: formats.BATCH]
                 formats.write(module, example, temporary, format, parts.outputs, metadata)
                 loaded = formats.load(temporary, format)
-            except Exception as error:  # whatever an exporter makes of a layer that its format has not
+                task.advance(note="written")
+                found, allowed = differences(loaded, parts, batches, raw, formats.TOLERANCE[format])
+            except Exception as error:  # whatever an exporter, or a loader, makes of what its format has not
                 raise UserError(_impossible(parts, format, error)) from error
-            task.advance(note="written")
-            found, allowed = differences(loaded, parts, batches, raw, formats.TOLERANCE[format])
             _refuse_disagreement(found, allowed, parts, format, raw)
         task.advance(note="compared")
     return Exported(target, format, what, found, allowed, metadata)
@@ -182,7 +182,7 @@ def _inputs(conditioner: Conditioner, raw: bool) -> dict[str, Tensor]:
     rng = seeds.numpy_generator(0, "diagnostics", 1)
     shape = (len(conditioner.detectors), conditioner.window + (2 * conditioner.margin if raw else 0))
     unit = 1e-21 if raw else 1.0
-    batches = {}
+    batches: dict[str, Any] = {}
     for size in (max(COMPARED), *COMPARED):
         noise = rng.standard_normal((size, *shape))
         batches[f"random-{len(batches)}"] = noise * unit

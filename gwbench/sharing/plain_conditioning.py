@@ -63,7 +63,7 @@ class PlainWhitening(nn.Module):
     def forward(self, strain: Tensor) -> Tensor:
         """[B, D, T + 2 margin] -> [B, D, T]."""
         scaled = strain * SCALE
-        filtered = torch.fft.irfft(torch.fft.rfft(scaled, n=self.length) * self.response, n=self.length)
+        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(scaled, n=self.length) * self.response, n=self.length)
         inside = filtered[..., self.margin : self.margin + self.window]
         if not self.ends:
             return inside
@@ -97,7 +97,7 @@ class PlainSeedConditioning(nn.Module):
         """[B, D, T + 2 margin] -> [B, D, T]."""
         tapered = (strain * SCALE)[..., self.margin : self.margin + self.window] * self.taper
         spectrum = torch.fft.rfft(tapered, n=self.length) * self.response
-        filtered = torch.fft.irfft(spectrum, n=self.length)[..., : self.window]
+        filtered: Tensor = torch.fft.irfft(spectrum, n=self.length)[..., : self.window]
         return filtered + tapered @ self.inward @ self.outward
 
 

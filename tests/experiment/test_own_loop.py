@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -77,8 +77,10 @@ def test_data_views_and_figures_are_those_of_a_run(conditioned: Any, arrays: Any
     probe = gwbench.Probe(label_fraction=0.25, seed=0).fit(x["train"], y["train"], x["val"], y["val"])
     metrics = probe.metrics(x["test"], y["test"], splits.test.snr)
     assert record.metrics and metrics.knn_auc and record.metrics.knn_auc
-    for mine, recorded in ((metrics.auc, record.metrics.auc), (metrics.knn_auc, record.metrics.knn_auc)):
-        assert [mine.value, mine.low, mine.high] == pytest.approx([recorded.value, recorded.low, recorded.high])
+    for own_figure, recorded in ((metrics.auc, record.metrics.auc), (metrics.knn_auc, record.metrics.knn_auc)):
+        assert [own_figure.value, own_figure.low, own_figure.high] == pytest.approx(
+            [recorded.value, recorded.low, recorded.high]
+        )
     assert metrics.average_precision == pytest.approx(record.metrics.average_precision)
     assert len(probe.labelled_) == record.data.labelled
     assert probe.val_auc_ == pytest.approx(record.val_auc)
@@ -103,7 +105,8 @@ def test_twenty_lines_train_with_the_loop_of_lightlys_examples(conditioned: Any)
     def embed(split: Any) -> Tensor:
         with torch.inference_mode():
             strain = split[:]
-            return backbone.eval()(strain.flatten(0, 1)[:, None]).reshape(len(strain), -1)
+            embedding: Tensor = backbone.eval()(strain.flatten(0, 1)[:, None])
+            return embedding.reshape(len(strain), -1)
 
     train, val, test = (getattr(conditioned, name) for name in ("train", "val", "test"))
     probe = gwbench.Probe().fit(embed(train), train.label, embed(val), val.label)
@@ -182,8 +185,8 @@ def test_open_data_are_those_of_the_store_and_of_a_run(tmp_path: Path) -> None:
     assert "<td>8</td>" in opened._repr_html_()
     white = opened.conditioned()
     assert white.train[0].shape == (3, 4096)
-    assert torch.equal(white.train[[2, 5]], white.train[:][[2, 5]])
-    assert len(list(white.val)) == 8
+    assert torch.equal(white.train[np.array([2, 5])], white.train[:][[2, 5]])
+    assert len(white.val) == 8
     with pytest.raises(IndexError):
         white.train[8]
     np.testing.assert_array_equal(white.test[:], white.conditioner(opened.test.strain[:]))
@@ -194,7 +197,7 @@ def test_open_data_are_those_of_the_store_and_of_a_run(tmp_path: Path) -> None:
     [
         (lambda c: gwbench.open_dataset("bbh", prset="quick"), "has no parameter 'prset'"),
         (lambda c: gwbench.open_dataset("bhb"), "There is no dataset 'bhb'"),
-        (lambda c: gwbench.open_dataset(np.zeros(3)), "gwbench.ArrayDataset"),
+        (lambda c: gwbench.open_dataset(cast("Any", np.zeros(3))), "gwbench.ArrayDataset"),
         (lambda c: gwbench.PairDataset(c.splits), "expected what gwbench.open_dataset gives"),
         (lambda c: gwbench.PairDataset(c, split="tran"), "expected train, val or test"),
         (lambda c: gwbench.PairDataset(c, settings={"training.lr": 1}), "leave out training"),

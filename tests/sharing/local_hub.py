@@ -221,7 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         branch = next(each for each, known in self.hub.branches[repo].items() if known is files)
         tag = _sha(files[name]) if name.endswith(LARGE) else _blob(files[name])
-        self._bytes(files[name], **{"X-Repo-Commit": self.hub.commit(repo, branch), "ETag": f'"{tag}"'})
+        headers = {"X-Repo-Commit": self.hub.commit(repo, branch), "ETag": f'"{tag}"'}
+        self._bytes(files[name], 200, **headers)
 
 
 REPO = r"([^/]+/[^/]+)"

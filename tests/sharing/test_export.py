@@ -32,13 +32,13 @@ from gwbench.sharing.plain_layers import PlainEncoder, plain
 from gwbench.utils.progress import Progress
 from tests.conftest import TINY, TINY_OBJECTIVE
 
-SHAPE = InputShape(channels=2, samples=1024, sample_rate=1024.0)
+SHAPE = InputShape(channels=2, samples=4096, sample_rate=2048.0)
 
 SMALL: dict[str, dict[str, Any]] = {
     "cnn1d": {"width": 2, "embed_dim": 4, "stride": 8},
     "cqt2d": {"backbone": "test_resnet", "embed_dim": 4, "n_bins": 24, "fmin": 40.0},
     "inceptiontime": {"width": 2, "embed_dim": 4, "groups": 1, "modules": 1, "stride": 8},
-    "patch-transformer": {"width": 8, "embed_dim": 4, "depth": 1, "heads": 2, "pooling": "cls"},
+    "patch-transformer": {"width": 8, "embed_dim": 4, "depth": 1, "heads": 2},
     "resnet1d": {"width": 2, "embed_dim": 4, "layers": (1, 1)},
     "s4d": {"width": 4, "embed_dim": 4, "depth": 1, "states": 4},
     "shared-towers": {"tower_width": 2, "width": 2, "embed_dim": 4, "stride": 8},
@@ -66,15 +66,27 @@ def test_every_shipped_encoder_gives_its_numbers_in_every_format(
 ) -> None:
     encoder = network(name)
     path = tmp_path / f"encoder{formats.SUFFIXES[how][0]}"
-    example = torch.randn(formats.BATCH, 2, 1024, generator=torch.Generator().manual_seed(0))
+    example = torch.randn(formats.BATCH, 2, 4096, generator=torch.Generator().manual_seed(0))
     formats.write(PlainEncoder(encoder).eval(), example, path, how, ("embedding",), {"run_id": "1", "gwbench": "0"})
     loaded = formats.load(path, how)
     for size in (1, 4):
-        strain = torch.randn(size, 2, 1024, generator=torch.Generator().manual_seed(size))
+        strain = torch.randn(size, 2, 4096, generator=torch.Generator().manual_seed(size))
         with torch.no_grad():
             (found,) = loaded(strain)
         wanted = frozen_embedding(encoder, strain)
         np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=0, atol=1e-5 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize("how", ["torchscript", "torch-export"])
+def test_a_network_that_fixes_the_number_of_windows_is_refused(
+    how: formats.Format, record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`len` of a tensor is a number of Python's, which a graph holds as it was."""
+    right = PlainEncoder.forward
+    monkeypatch.setattr(PlainEncoder, "forward", lambda own, x: right(own, x) + torch.zeros(len(x), 1))
+    with pytest.raises(UserError, match=f"cannot be written as {how}: .* Try"):
+        gwbench.export(record, format=how, path=tmp_path / f"a{formats.SUFFIXES[how][0]}", progress=Progress())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_layers_of_torch_alone_are_left_and_give_the_same_numbers() -> None:

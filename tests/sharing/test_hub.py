@@ -28,11 +28,13 @@ from tests.sharing.local_hub import TOKEN, LocalHub, local_hub
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 PLUGIN = '''
+from pathlib import Path
+
 import torch
 from gwbench import register
 from gwbench.contracts import Encoder, InputShape
 
-open({trace!r}, "a").write("imported")
+Path({trace!r}).write_text("imported")
 
 
 @register("encoder", "mean-of-parts")
@@ -146,7 +148,7 @@ def test_a_folder_serves_as_a_hub_and_the_card_tells_the_record(
     done = push(str(record.folder), "./shared", license="cc-by-4.0")
     assert done.where == "shared"
     assert set(tried.files) == set(done.files)
-    card = ModelCard((tmp_path / "shared" / "README.md").read_text())
+    card: Any = ModelCard((tmp_path / "shared" / "README.md").read_text())
     assert card.data.library_name == "gwbench"
     assert card.data.license == "cc-by-4.0"
     (auc, *_) = card.data.eval_results or []

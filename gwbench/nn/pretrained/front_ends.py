@@ -133,10 +133,12 @@ class StrainImage(nn.Module):
         """[B, K, columns], from the lowest frequency up."""
         if self.cqt:
             parts: Tensor = self.bank(strain)
-            return parts.unflatten(1, (-1, 2)).square().sum(dim=2)
+            power: Tensor = parts.unflatten(1, (-1, 2)).square().sum(dim=2)
+            return power
         hop = max(1, self.fft // 8)
-        spectrum = torch.stft(strain, self.fft, hop, window=self.window, return_complex=True)
-        return spectrum[:, self.bins].abs().square()
+        spectrum: Tensor = torch.stft(strain, self.fft, hop, window=self.window, return_complex=True)
+        magnitude: Tensor = spectrum[:, self.bins].abs()
+        return magnitude.square()
 
 
 def resample(strain: Tensor, samples: int) -> Tensor:

@@ -29,7 +29,7 @@ def known_weights(name: str) -> Path:
     from timm.models import get_pretrained_cfg
 
     _require(name)
-    config = get_pretrained_cfg(name)
+    config: Any = get_pretrained_cfg(name)
     hub = getattr(config, "hf_hub_id", None)
     if not hub:
         raise UserError(f"timm has no weights for {name!r}. Name a file of them: baseline.weights=FILE.safetensors.")
@@ -84,7 +84,7 @@ def timm_network(name: str, channels: int, weights: Path | None, config: Mapping
             )
         else:
             model = timm.create_model(name, pretrained_cfg_overlay=overlay, num_classes=0, in_chans=channels)
-        own = model.pretrained_cfg
+        own: Any = model.pretrained_cfg
         return Network(
             model,
             licence=str(own.get("license") or ""),

@@ -198,7 +198,8 @@ def _reading(run: RecordEntry, draft: _Draft, metric: MetricSpec) -> Any:
 def _windows(runs: Sequence[RecordEntry]) -> float | None:
     """The mean of the windows that runs saw in pre-training; None where one of them had none."""
     seen: list[Any] = [run.readings.get("windows") for run in runs]
-    return sum(seen) / len(seen) if seen and all(seen) else None
+    known = [float(each) for each in seen if each]
+    return sum(known) / len(seen) if seen and len(known) == len(seen) else None
 
 
 def _share(draft: _Draft, drafts: Sequence[_Draft]) -> float | None:

@@ -63,7 +63,7 @@ def joined_json(board: Leaderboard | None, ranking: SearchRanking) -> str:
 def joined_csv(board: Leaderboard | None, ranking: SearchRanking) -> str:
     """One line a method, then one a search, which has columns of its own; empty where a line has no such figure."""
     runs = list(csv.DictReader(io.StringIO(as_csv(board)))) if board else []
-    searches = [_fields(table, row) for table in ranking.tables for row in table.rows]
+    searches = search_records(ranking)
     names = dict.fromkeys([*(runs[0] if runs else ()), *(searches[0] if searches else ())])
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=[*names], lineterminator="\n", restval="")
@@ -72,6 +72,11 @@ def joined_csv(board: Leaderboard | None, ranking: SearchRanking) -> str:
     for row in searches:
         writer.writerow({name: csv_text(x) if isinstance(x, str) else rounded(x) for name, x in row.items()})
     return stream.getvalue()
+
+
+def search_records(ranking: SearchRanking) -> list[dict[str, object]]:
+    """A dictionary for every search, with the columns of the CSV."""
+    return [_fields(table, row) for table in ranking.tables for row in table.rows]
 
 
 def _fields(table: SearchTable, row: SearchRow) -> dict[str, object]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+    from gwbench.reporting.notebook_figure import NotebookFigure
+
 INK = {"H1": "#d55e00", "L1": "#0072b2", "V1": "#7b3294", "K1": "#b8860b"}
 """Colours that people with any colour vision tell apart, near those the collaborations use."""
 
@@ -84,19 +86,18 @@ def render(strain_plot: StrainPlot, *, q: float = 8.0) -> bytes:
     return picture.getvalue()
 
 
-def draw(strain_plot: StrainPlot, *, q: float = 8.0) -> Figure:
+def draw(strain_plot: StrainPlot, *, q: float = 8.0) -> NotebookFigure:
     """The figure: a column for every detector; strain, whitened strain and Q-transform share the time axis."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import PowerNorm
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import MaxNLocator
 
+    from gwbench.reporting.notebook_figure import NotebookFigure
+
     channels = strain_plot.channels
     width = max(COLUMN * len(channels) + 0.8, LEAST_WIDTH)
-    figure = Figure(figsize=(width, sum(HEIGHTS) + 1.6), layout=ConstrainedLayoutEngine(h_pad=0.05, w_pad=0.05))
-    FigureCanvasAgg(figure)
+    figure = NotebookFigure(figsize=(width, sum(HEIGHTS) + 1.6), layout=ConstrainedLayoutEngine(h_pad=0.05, w_pad=0.05))
     axes = figure.subplots(4, len(channels), squeeze=False, gridspec_kw={"height_ratios": HEIGHTS})
     for column in axes.T:
         for upper in column[:2]:

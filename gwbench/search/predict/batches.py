@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,12 +29,12 @@ class ScoredBatch(NamedTuple):
     damaged: Mapping[str, str]
 
 
-def loaded(run: str | Path | RunScorer, plugins: Sequence[str]) -> RunScorer:
+def loaded(run: str | Path | RunScorer, plugins: str | Sequence[str], encoder: Any = None) -> RunScorer:
     """The run's scorer; raises as `load_scorer`."""
     if isinstance(run, (str, Path)):
         from gwbench.experiment.scorer import load_scorer
 
-        return load_scorer(run, plugins=plugins)
+        return load_scorer(run, plugins=plugins, encoder=encoder)
     return run
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from gwbench.search.predict import outputs
 from gwbench.search.predict.batches import loaded, refuse_if_all_damaged, score_batches, sources_of
 from gwbench.search.predict.prediction import Conditioned, Prediction
 from gwbench.search.predict.scoring import BatchScorer
+from gwbench.utils.list_text import names_of
 from gwbench.utils.progress import Progress
 from gwbench.utils.progress import default as default_progress
 
@@ -28,8 +29,9 @@ def predict(
     strain: Array | Tensor | str | Path | Sequence[str | Path],
     *,
     conditioning: Conditioned = "run",
-    splits: Sequence[str] = SPLITS,
-    plugins: Sequence[str] = (),
+    splits: str | Sequence[str] = SPLITS,
+    plugins: str | Sequence[str] = (),
+    encoder: Any = None,
     progress: Progress | None = None,
 ) -> Prediction:
     """Scores of windows by a finished run, in memory.
@@ -45,14 +47,15 @@ def predict(
             these windows, which then may have any margin, or none.
         splits: of a dataset of the store.
         plugins: files or modules that register the plugins the run used, if gwbench does not know them.
+        encoder: where the run was given an object as its encoder: its class, or an object of it.
         progress: where to report.
 
     Raises:
         UserError: there is no such run, the windows do not fit it, or none can be read.
     """
     progress = progress or default_progress()
-    scorer = loaded(run, plugins)
-    sources = sources_of(strain, splits, progress)
+    scorer = loaded(run, plugins, encoder)
+    sources = sources_of(strain, names_of(splits), progress)
     batches = BatchScorer(scorer, sources, conditioning, embedding=True)
     done = list(score_batches(batches, sources, progress))
     rows = np.concatenate([batch.rows for batch in done])
