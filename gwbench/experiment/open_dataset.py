@@ -39,7 +39,7 @@ def open_dataset(
 ) -> OpenDataset:
     """The splits of a dataset, made or taken from the store, as a run with the same settings has them.
 
-        data = gwbench.open_dataset("bbh", preset="quick")
+        data = gwbench.open_dataset(preset="quick")
         data.train.strain[:10]  # [10, D, T + 2 margin], float32
         data.conditioned().train[:10]  # whitened [10, D, T]
 

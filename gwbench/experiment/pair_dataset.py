@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 class PairDataset(TorchDataset["Pair"]):
     """Two views of every window of a split, under any `DataLoader`.
 
-        data = gwbench.open_dataset("bbh", preset="quick")
-        pairs = gwbench.PairDataset(data, pairing="any-pair", augmentations=["time-shift"])
+        pairs = gwbench.PairDataset(gwbench.open_dataset(preset="quick"), augmentations=[MyAugmentation])
         loader = torch.utils.data.DataLoader(pairs, batch_size=256, shuffle=True, drop_last=True)
         for (x0, x1), _, _ in loader:  # [B, C, T] each, as the loops of lightly take them
             ...
@@ -52,7 +51,7 @@ class PairDataset(TorchDataset["Pair"]):
         pairing: a plugin's name, class or object; by default the one tagged "default".
         augmentations: likewise, in the order in which they change a view.
         split: "train", "val" or "test".
-        settings: parameters by dotted name, such as {"pairing.slides": 2, "augmentation.time-shift.longest_ms": 5}.
+        settings: parameters by dotted name, such as "pairing.NAME" and "augmentation.PLUGIN.NAME".
         seed: of the views.
         plugins: files or modules that register further plugins.
 

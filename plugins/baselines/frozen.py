@@ -18,7 +18,7 @@ from gwbench.nn.encoder_scorer import EncoderScorer
 from gwbench.nn.linear_head import LinearHead
 from gwbench.nn.pretrained.encoder import ImportedEncoder, ImportedScorer, Pool
 from gwbench.nn.pretrained.front_ends import Fit, StrainImage, Waveform
-from gwbench.nn.pretrained.network import Network
+from gwbench.nn.pretrained.network import PretrainedNetwork
 from gwbench.nn.pretrained.source import Source
 from gwbench.registry import register
 
@@ -130,7 +130,7 @@ class Frozen(Baseline):
         return self.source.digest()
 
     def _encoder(
-        self, network: Network, sample_rate: float, window: int, detectors: tuple[str, ...]
+        self, network: PretrainedNetwork, sample_rate: float, window: int, detectors: tuple[str, ...]
     ) -> DetectorEncoder:
         show = self._shown(network, sample_rate, window)
         return DetectorEncoder(
@@ -140,12 +140,12 @@ class Frozen(Baseline):
             [list(range(len(detectors)))],
         )
 
-    def _front_end(self, network: Network) -> Literal["waveform", "spectrogram", "cqt"]:
+    def _front_end(self, network: PretrainedNetwork) -> Literal["waveform", "spectrogram", "cqt"]:
         if self.front_end == "auto":
             return "cqt" if network.takes == "image" else "waveform"
         return self.front_end
 
-    def _shown(self, network: Network, sample_rate: float, window: int) -> nn.Module:
+    def _shown(self, network: PretrainedNetwork, sample_rate: float, window: int) -> nn.Module:
         """The front end."""
         kind = self._front_end(network)
         if kind == "waveform":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gwbench.errors import UserError
-from gwbench.nn.pretrained.network import Network
+from gwbench.nn.pretrained.network import PretrainedNetwork
 
 SIZES = ("tiny", "full")
 
@@ -55,10 +55,10 @@ def crepe_weights(size: str) -> Path:
     return Path(found.origin).parent / "assets" / f"{size}.pth"
 
 
-def crepe_network(size: str, weights: Path | None) -> Network:
+def crepe_network(size: str, weights: Path | None) -> PretrainedNetwork:
     """CREPE with these weights; None for weights as the global generator gives them."""
     crepe_weights(size)
     module = CrepeEmbedding(size)
     if weights:
         module.crepe.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return Network(module, licence="MIT", takes="waveform", samples=FRAME, normalise="standard")
+    return PretrainedNetwork(module, licence="MIT", takes="waveform", samples=FRAME, normalise="standard")

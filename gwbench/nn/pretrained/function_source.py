@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from gwbench import seeds
 from gwbench.errors import UserError, in_words
-from gwbench.nn.pretrained.network import Function, Network, file_digest, state_digest
+from gwbench.nn.pretrained.network import Function, PretrainedNetwork, file_digest, state_digest
 
 
-def function_network(source: str) -> Network:
+def function_network(source: str) -> PretrainedNetwork:
     """The network that MODULE:NAME gives, or is.
 
     A `torch.nn.Module` is the network. A class, or a function that needs no argument, is called and gives it; another
@@ -34,9 +34,9 @@ def function_network(source: str) -> Network:
         except Exception as error:
             raise UserError(f"{source} fails: {in_words(error)}.") from error
     if isinstance(given, nn.Module):
-        return Network(given)
+        return PretrainedNetwork(given)
     if callable(given):
-        return Network(Function(given))
+        return PretrainedNetwork(Function(given))
     raise UserError(
         f"{source} is {type(given).__name__}: name a torch.nn.Module, a function that returns one, or a function of a "
         "tensor [B, ...] that returns one [B, F]."

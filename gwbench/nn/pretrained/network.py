@@ -20,7 +20,7 @@ LARGEST = 16 * 1024**3
 
 
 @dataclass(frozen=True)
-class Network:
+class PretrainedNetwork:
     """A network and what it expects.
 
     Attributes:

@@ -11,7 +11,7 @@ from gwbench.errors import UserError, in_words
 from gwbench.nn.pretrained.crepe import crepe_network, crepe_weights
 from gwbench.nn.pretrained.function_source import function_digest, function_network, reset
 from gwbench.nn.pretrained.hub_files import WEIGHTS, Repository
-from gwbench.nn.pretrained.network import Network, file_digest
+from gwbench.nn.pretrained.network import PretrainedNetwork, file_digest
 from gwbench.nn.pretrained.timm_source import known_weights, repository_config, timm_network
 
 KINDS = (
@@ -88,7 +88,7 @@ class Source:
             return "random"
         return file_digest(self._weights(name))
 
-    def network(self, channels: int | None, *, read: bool = True) -> Network:
+    def network(self, channels: int | None, *, read: bool = True) -> PretrainedNetwork:
         """The network.
 
         Args:
@@ -127,13 +127,13 @@ class Source:
         return Repository.parse(name).file(WEIGHTS) if self.kind == "hf" else crepe_weights(name)
 
 
-def _with_licence(network: Network, licence: str) -> Network:
+def _with_licence(network: PretrainedNetwork, licence: str) -> PretrainedNetwork:
     from dataclasses import replace
 
     return replace(network, licence=licence)
 
 
-def _script(path: Path) -> Network:
+def _script(path: Path) -> PretrainedNetwork:
     """A network in a TorchScript file. Its code is TorchScript's, which calls torch's operators and no Python."""
     import torch
 
@@ -151,6 +151,6 @@ def _script(path: Path) -> Network:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of TorchScript's own end
             warnings.simplefilter("ignore", DeprecationWarning)
-            return Network(torch.jit.load(str(path), map_location="cpu").eval())
+            return PretrainedNetwork(torch.jit.load(str(path), map_location="cpu").eval())
     except Exception as error:
         raise UserError(f"The TorchScript file {path} cannot be loaded: {in_words(error)}.") from error

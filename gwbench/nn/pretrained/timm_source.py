@@ -10,7 +10,7 @@ from safetensors.torch import load
 
 from gwbench.errors import UserError, did_you_mean, in_words
 from gwbench.nn.pretrained.hub_files import WEIGHTS, Repository
-from gwbench.nn.pretrained.network import LARGEST, Network
+from gwbench.nn.pretrained.network import LARGEST, PretrainedNetwork
 from gwbench.utils.untrusted_files import MIB, UnusableError, open_plain
 from gwbench.utils.untrusted_text import read_json
 
@@ -60,7 +60,9 @@ def repository_config(repository: Repository) -> tuple[str, dict[str, Any]]:
     return architecture, {name: said[name] for name in FIELDS if name in said}
 
 
-def timm_network(name: str, channels: int, weights: Path | None, config: Mapping[str, Any] | None = None) -> Network:
+def timm_network(
+    name: str, channels: int, weights: Path | None, config: Mapping[str, Any] | None = None
+) -> PretrainedNetwork:
     """A network of timm without its classifier.
 
     Args:
@@ -85,7 +87,7 @@ def timm_network(name: str, channels: int, weights: Path | None, config: Mapping
         else:
             model = timm.create_model(name, pretrained_cfg_overlay=overlay, num_classes=0, in_chans=channels)
         own: Any = model.pretrained_cfg
-        return Network(
+        return PretrainedNetwork(
             model,
             licence=str(own.get("license") or ""),
             takes="image",
