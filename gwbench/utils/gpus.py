@@ -34,6 +34,8 @@ def gpu_names() -> list[str]:
     """Names of the GPUs that torch sees, a slice's with its profile, such as "NVIDIA A100-SXM4-40GB MIG 1g.5gb"."""
     import torch
 
+    if not torch.cuda.is_available():
+        return []
     return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 

@@ -124,7 +124,7 @@ def _check(words: list[str], where: str) -> None:
         return
     rest = [word for word in rest if word not in ("...", "…")]
     context = command.make_context(path, rest)
-    of_another = context.params.get("config") or context.params.get("extend")
+    of_another = context.params.get("config") or context.params.get("extend") or context.params.get("encoder_from")
     if path == "gwbench run" and not of_another:
         own = inspect.signature(run_verb.callback or print).parameters  # the others are of the run itself
         options = {name: value for name, value in context.params.items() if name not in own}

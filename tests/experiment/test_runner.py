@@ -31,7 +31,7 @@ from tests.conftest import TINY, TINY_OBJECTIVE, Heard
 SETTINGS = TINY | TINY_OBJECTIVE
 FILES = {
     *(".lock", "conditioner.npz", "diagnostics.npz", "predictions.npz", "record.json"),
-    *("scorer.safetensors", "weights.safetensors"),
+    *("objective.safetensors", "scorer.safetensors", "weights.safetensors"),
 }
 
 
