@@ -76,6 +76,9 @@ def run(
 
         gwbench.run(encoder=MyNet(), objective=lightly.loss.NTXentLoss(), dataset=gwbench.ArrayDataset(...))
 
+    An object's own numbers are part of the run, a module's first weights too: `MyNet()` made anew, without a seed, is
+    another run. Give the class, `encoder=MyNet`, to have the weights drawn by the run's `seed`.
+
     Args:
         encoder, objective, pairing, augmentations, dataset: plugin names; by default the plugins tagged "default". Or a
             plugin's class, or an object of it. An encoder may be any `nn.Module` from strain [B, C, T] to embeddings
