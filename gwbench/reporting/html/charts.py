@@ -269,7 +269,9 @@ def _plain_text(figure: Figure) -> None:
                 low, high = axis.get_view_interval()
                 if low > 0 and high < 10 * low:  # too short for two powers of ten
                     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-                    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+                    axis.set_major_formatter(
+                        FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 10 else f"{value:.2g}")
+                    )
                 else:
                     axis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
                 axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
