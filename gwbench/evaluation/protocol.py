@@ -71,12 +71,8 @@ class Protocol:
             UserError: as `Task.fit_predict` raises it.
         """
         index = {"train": labelled, "val": np.arange(len(splits.val)), "test": np.arange(len(splits.test))}
-        embeddings: dict[str, Array] = {}
-        with progress.task("Embed", sum(map(len, index.values())), "windows") as step:
-            for name, rows in index.items():
-                embeddings[name] = _embed(encoder, strain[name], rows, device, step)
-        train = Embedded(embeddings["train"], self.task.targets(splits.train)[labelled])
-        val = Embedded(embeddings["val"], self.task.targets(splits.val))
+        embeddings = _embed_rows(encoder, strain, index, device, progress)
+        train, val = self._labelled(embeddings, splits, labelled)
         settings = ProbeSettings(self.seed, self.neighbours, device, progress)
         scores = self.task.fit_predict(train, val, embeddings["test"], settings)
         parameters = sum(parameter.numel() for parameter in encoder.parameters())
@@ -107,16 +103,32 @@ class Protocol:
             TypeError: the task's probe gives no scores of the validation windows.
         """
         index = {"train": labelled, "val": np.arange(len(splits.val))}
-        with progress.task("Embed", sum(map(len, index.values())), "windows") as step:
-            embedded = {name: _embed(encoder, strain[name], rows, device, step) for name, rows in index.items()}
-        train = Embedded(embedded["train"], self.task.targets(splits.train)[labelled])
-        val = Embedded(embedded["val"], self.task.targets(splits.val))
+        train, val = self._labelled(_embed_rows(encoder, strain, index, device, progress), splits, labelled)
         settings = ProbeSettings(self.seed, self.neighbours, device, progress)
-        scores = self.task.fit_predict(train, val, embedded["val"][:1], settings)  # no window of the test split
+        scores = self.task.fit_predict(train, val, val.embeddings[:1], settings)  # no window of the test split
         if scores.val is None:
             raise TypeError("the task's probe gives no scores of the validation windows")
         known = np.flatnonzero((val.targets == 0) | (val.targets == 1))
         return auc_interval(val.targets[known], scores.val[known])
+
+    def _labelled(
+        self, embeddings: Mapping[str, Array], splits: StrainSplits, labelled: Array
+    ) -> tuple[Embedded, Embedded]:
+        """The labelled training windows and the validation windows, with their targets."""
+        train = Embedded(embeddings["train"], self.task.targets(splits.train)[labelled])
+        return train, Embedded(embeddings["val"], self.task.targets(splits.val))
+
+
+def _embed_rows(
+    encoder: DetectorEncoder,
+    strain: Mapping[str, ConditionedStrain],
+    index: Mapping[str, Array],
+    device: str,
+    progress: Progress,
+) -> dict[str, Array]:
+    """Embeddings of some windows of each split that is named."""
+    with progress.task("Embed", sum(map(len, index.values())), "windows") as step:
+        return {name: _embed(encoder, strain[name], rows, device, step) for name, rows in index.items()}
 
 
 def _embed(encoder: DetectorEncoder, strain: ConditionedStrain, index: Array, device: str, task: Any) -> Array:
