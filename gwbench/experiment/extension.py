@@ -8,7 +8,6 @@ are those that a longer training would have drawn next, not those of the first e
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from gwbench.experiment.extended_run import ExtendedRun
 from gwbench.experiment.run_directory import is_of
 from gwbench.experiment.run_folders import named_run
 from gwbench.experiment.sections import read_section
-from gwbench.utils.untrusted_files import AbsentError, UnusableError, open_plain
+from gwbench.utils.untrusted_files import AbsentError, UnusableError, plain_digest
 
 if TYPE_CHECKING:
     from gwbench.experiment.data_cache import DataCache
@@ -197,8 +196,7 @@ def _digest(folder: Path, name: str) -> str | None:
     from gwbench.experiment.checkpoint import target
 
     try:
-        with open_plain(target(folder / name)) as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
+        return plain_digest(target(folder / name))
     except AbsentError:
         return None
     except UnusableError as error:

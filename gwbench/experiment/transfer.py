@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from gwbench.experiment.run_directory import BusyRunError
 from gwbench.experiment.run_folders import is_held, named_run, run_folder
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.printable import printable
-from gwbench.utils.untrusted_files import MIB, UnusableError, open_plain
+from gwbench.utils.untrusted_files import UnusableError, plain_digest
 
 if TYPE_CHECKING:
     from gwbench.experiment.data_shape import DataShape
@@ -77,20 +76,9 @@ def source_of(run: RunRecord, folder: Path, conditioner: Whose = "refit") -> Enc
     if spec.training is None or spec.baseline is not None:
         raise UserError(f"The run in {folder} pre-trained no encoder that it kept: it is {spec.title}.")
     own = load_conditioner(folder, run)
-    return EncoderSource(
-        run_id=run.run_id,
-        weights=_digest(folder),
-        conditioner=conditioner,
-        dataset=spec.dataset,
-        data_seed=spec.data_seed,
-        seed=spec.seed,
-        training=spec.training,
-        precision=spec.precision,
-        detectors=own.detectors,
-        sample_rate=own.sample_rate,
-        window=own.window,
-        folder=str(folder),
-    )
+    kept = {"weights": _digest(folder)}
+    heard = {"detectors": own.detectors, "sample_rate": own.sample_rate, "window": own.window}
+    return pending_source(spec, run.run_id, folder, conditioner).model_copy(update=kept | heard)
 
 
 def pending_source(spec: RunSpec, run_id: str, folder: Path, conditioner: Whose) -> EncoderSource:
@@ -216,11 +204,7 @@ def _digest(folder: Path) -> str:
     from gwbench.experiment.checkpoint import target
 
     try:
-        with open_plain(target(folder / record.WEIGHTS)) as stream:
-            digest = hashlib.sha256()
-            while part := stream.read(MIB):
-                digest.update(part)
-            return digest.hexdigest()
+        return plain_digest(target(folder / record.WEIGHTS))
     except UnusableError as error:
         raise UserError(f"The run in {folder} has no encoder: {record.WEIGHTS}: {printable(error)}.") from None
 

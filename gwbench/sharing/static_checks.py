@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gwbench import seeds
 from gwbench.errors import UserError
@@ -24,10 +24,10 @@ from gwbench.reporting.records.recompute import disagreements, is_rate
 from gwbench.sharing.check import ProofCheck
 from gwbench.sharing.entry_layout import hash_of_source, source_files
 from gwbench.utils.printable import printable
-from gwbench.utils.untrusted_files import AbsentError, UnusableError, open_plain
+from gwbench.utils.untrusted_files import AbsentError, UnusableError, plain_digest
 
 if TYPE_CHECKING:
-    from io import BufferedReader
+    pass
 
 SHOWN = 5
 """Disagreements that a check names."""
@@ -195,8 +195,7 @@ def hashes(record: RunRecord) -> Iterator[ProofCheck]:
 
 def _hash_of(name: str, path: Path, wanted: str) -> ProofCheck:
     try:
-        with open_plain(target(path)) as stream:
-            found = hashlib.file_digest(cast("BufferedReader", stream), "sha256").hexdigest()
+        found = plain_digest(target(path))
     except (AbsentError, UnusableError) as error:
         return ProofCheck(name=name, status="failed", detail=str(error))
     if found != wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -56,6 +57,19 @@ def open_plain(path: str | Path, limit: int | None = None) -> BinaryIO:
         os.close(handle)
         raise UnusableError(f"{status.st_size / MIB:,.0f} MiB, more than the {limit / MIB:,.0f} MiB that are read")
     return os.fdopen(handle, "rb")
+
+
+def plain_digest(path: str | Path, limit: int | None = None) -> str:
+    """SHA-256, in hexadecimal, of a plain file of at most `limit` bytes, read in pieces.
+
+    Raises:
+        AbsentError, UnusableError: as `open_plain`.
+    """
+    digest = hashlib.sha256()
+    with open_plain(path, limit) as stream:
+        while part := stream.read(MIB):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def file_size(path: Path, what: str) -> int:

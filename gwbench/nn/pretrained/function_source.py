@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gwbench import seeds
 from gwbench.errors import UserError, in_words
-from gwbench.nn.pretrained.network import Function, PretrainedNetwork, file_digest, state_digest
+from gwbench.nn.pretrained.network import Function, PretrainedNetwork, cached_digest, state_digest
 
 
 def function_network(source: str) -> PretrainedNetwork:
@@ -46,7 +46,7 @@ def function_network(source: str) -> PretrainedNetwork:
 def function_digest(source: str, *, random: bool) -> str:
     """What identifies such a network: the file that holds the code, and unless they are drawn anew its weights."""
     try:
-        code = file_digest(Path(inspect.getfile(inspect.unwrap(_code_of(_named(source)))))).encode()
+        code = cached_digest(Path(inspect.getfile(inspect.unwrap(_code_of(_named(source)))))).encode()
     except (TypeError, OSError):
         code = b""
     state: dict[str, Tensor] = {} if random else function_network(source).module.state_dict()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gwbench.errors import UserError, in_words
-from gwbench.utils.untrusted_files import MIB, UnusableError, open_plain
+from gwbench.utils.untrusted_files import UnusableError, plain_digest
 
 LARGEST = 16 * 1024**3
 """Bytes of a file of weights."""
@@ -57,8 +57,8 @@ class Function(nn.Module):
         return self._function[0](given)  # type: ignore[operator]
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file.
+def cached_digest(path: Path) -> str:
+    """SHA-256 of a file, which is read again when its size or its time has changed.
 
     Raises:
         UserError: it cannot be read, or is no plain file.
@@ -75,11 +75,7 @@ def file_digest(path: Path) -> str:
 @lru_cache(maxsize=32)
 def _digest(path: Path, size: int, changed: int) -> str:
     """The digest of a file of this size, last changed then."""
-    with open_plain(path.resolve(), LARGEST) as stream:
-        digest = hashlib.sha256()
-        while part := stream.read(MIB):
-            digest.update(part)
-        return digest.hexdigest()
+    return plain_digest(path.resolve(), LARGEST)
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:

@@ -11,7 +11,7 @@ from gwbench.errors import UserError, in_words
 from gwbench.nn.pretrained.crepe import crepe_network, crepe_weights
 from gwbench.nn.pretrained.function_source import function_digest, function_network, reset
 from gwbench.nn.pretrained.hub_files import WEIGHTS, Repository
-from gwbench.nn.pretrained.network import PretrainedNetwork, file_digest
+from gwbench.nn.pretrained.network import PretrainedNetwork, cached_digest
 from gwbench.nn.pretrained.timm_source import known_weights, repository_config, timm_network
 
 KINDS = (
@@ -83,10 +83,10 @@ class Source:
         if self.kind == "function":
             return function_digest(self.text, random=self.random)
         if self.kind == "script":
-            return file_digest(Path(self.text))
+            return cached_digest(Path(self.text))
         if self.random:
             return "random"
-        return file_digest(self._weights(name))
+        return cached_digest(self._weights(name))
 
     def network(self, channels: int | None, *, read: bool = True) -> PretrainedNetwork:
         """The network.
@@ -137,7 +137,7 @@ def _script(path: Path) -> PretrainedNetwork:
     """A network in a TorchScript file. Its code is TorchScript's, which calls torch's operators and no Python."""
     import torch
 
-    file_digest(path)  # says what is wrong with a file that is none
+    cached_digest(path)  # says what is wrong with a file that is none
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is no TorchScript file: make one with torch.jit.trace(model, example).save({path}).")
     with zipfile.ZipFile(path) as archive:
