@@ -31,12 +31,16 @@ def visible_entries() -> list[str] | None:
 
 
 def gpu_names() -> list[str]:
-    """Names of the GPUs that torch sees, a slice's with its profile, such as "NVIDIA A100-SXM4-40GB MIG 1g.5gb"."""
+    """Names of the GPUs that torch sees, a slice's with its profile, such as "NVIDIA A100-SXM4-40GB MIG 1g.5gb".
+
+    None where the driver does not tell them: what then needs a GPU says what is wrong.
+    """
     import torch
 
-    if not torch.cuda.is_available():
+    try:
+        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    except RuntimeError:
         return []
-    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 
 def sees_slice() -> bool:

@@ -187,6 +187,7 @@ PUBLISHED = 4 * 3 + 2
         # random-init, band-power, supervised, supervised-all, fine-tune, matched-filter, oracle
         ("quickstart", (4 + 1) * 3, 7 * 3),
         ("g2net-like", (PUBLISHED + 2) * 3, (2 + 6) * 3),
+        ("faint-signals", 2 * 3, 4 * 3),
         ("label-efficiency", (PUBLISHED + 1) * 4 * 3, ((2 + 3) * 4 + 3) * 3),
         ("glitches", 4 * 2 * 3, 5 * 3),
         ("real-noise", 4 * 3, 4 * 3),
