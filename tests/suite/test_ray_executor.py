@@ -62,7 +62,7 @@ class Disturbance(threading.Thread):
         while not self._over.wait(0.1):
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):  # it has just ended
-                    if process.cmdline() and process.cmdline()[0].startswith("ray::CellWorker"):
+                    if " ".join(process.cmdline()).startswith("ray::CellWorker"):
                         self._look(process)
 
     def _look(self, process: psutil.Process) -> None:
