@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-ROLES = ("data", "split", "init", "batch", "pairing", "noise", "probe", "diagnostics", "continuous")
+ROLES = ("data", "split", "init", "batch", "pairing", "noise", "probe", "diagnostics", "continuous", "sweep")
 """The roles in the order that numbers them; append only, or every old seed changes its meaning."""
 
 

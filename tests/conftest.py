@@ -29,6 +29,22 @@ TINY = {
 TINY_OBJECTIVE = {"objective.hidden_dim": 16, "objective.output_dim": 16}
 
 
+LONG = ("suite", "crash", "experiment", "docs", "conformance", "sharing", "cli")
+"""Folders of tests that start processes or train, whose files take longest."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have xdist keep the order of files; its own would put those of few tests last."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first, or in the end one process would work at one while the others have nothing to do."""
+    long = {Path(__file__).parent / folder for folder in LONG}
+    items.sort(key=lambda item: long.isdisjoint(item.path.parents))
+
+
 class Heard(Progress):
     """Keeps what is said."""
 
@@ -51,15 +67,25 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["GWBENCH_CACHE"] = before
 
 
+def _restored(patch: pytest.MonkeyPatch) -> Registry:
+    for plugin in Registry().list():
+        REGISTRY.get(plugin.kind, plugin.name)
+    for name in ("_loaded", "_sources", "_digests"):
+        patch.setattr(REGISTRY, name, dict(getattr(REGISTRY, name)))
+    return REGISTRY
+
+
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The process's registry, everything that ships imported; as it was again after the test."""
-    for plugin in Registry().list():
-        REGISTRY.get(plugin.kind, plugin.name)
-    monkeypatch.setattr(REGISTRY, "_loaded", dict(REGISTRY._loaded))
-    monkeypatch.setattr(REGISTRY, "_sources", dict(REGISTRY._sources))
-    monkeypatch.setattr(REGISTRY, "_digests", dict(REGISTRY._digests))
-    return REGISTRY
+    return _restored(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def module_registry() -> Iterator[Registry]:
+    """The same for what the tests of a file share; other files do not see its plugins."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield _restored(patch)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ VERBS = {
     "predict": "Score windows of strain by a finished run, as for the challenge's submission.",
     "scan": "Search continuous strain with a finished run: triggers and their false-alarm rates.",
     "suite": "Run a benchmark described in YAML: the runs that are missing.",
+    "sweep": "Search for the best settings of a method, on the validation split.",
     "runs": "List, show and remove runs.",
     "leaderboard": "Rank the methods of finished runs.",
     "report": "Write an HTML page about a run: its results and how they were made.",

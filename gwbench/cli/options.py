@@ -18,6 +18,16 @@ from gwbench.utils.paths import user_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FILE_SPELLINGS = {
+    "--epochs": "training.epochs",
+    "--batch-size": "training.batch_size",
+    "--lr": "training.lr",
+    "--label-fraction": "evaluation.label_fraction",
+    "--encoder-groups": "encoder_groups",
+    "--precision": "precision",
+}
+"""What a YAML file of runs has for options of `gwbench run`."""
+
 
 class UserPath(click.ParamType):  # type: ignore[type-arg] # not generic in older clicks
     """A path, which may begin with `~` or `~user`: after `--out=` the shell leaves that as it is."""

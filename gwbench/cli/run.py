@@ -59,7 +59,8 @@ OPTION_GROUPS = {
 @click.option(
     "--label-fraction",
     type=float,
-    help=f"Share of the training labels for the probe.  [default: {EVALUATION.label_fraction:g}]",
+    help="Share of the training labels for the probe; 0: no probe, but the objective's own score, where it has one.  "
+    f"[default: {EVALUATION.label_fraction:g}]",
 )
 @click.option("--encoder-groups", default="shared", show_default=True, type=one_of(GROUPS),
               help="shared: one encoder for all detectors; each: one per detector; 'H1,L1|V1': one per group; "

@@ -45,7 +45,7 @@ def _lines(plan: RunPlan) -> list[tuple[str, str]]:
     lines = [
         ("folder", f"{plan.folder} ({STATUS[plan.status]})"),
         ("windows", f"{windows}; {seconds:g} s of {', '.join(plan.detectors)} at {plan.sample_rate:g} Hz; {made}"),
-        ("labels", f"{plan.labels:,} at most for the probe"),
+        ("labels", f"{plan.labels:,} at most for the probe" if plan.labels else "none"),
     ]
     if plan.parameters:
         lines.append(("encoder", f"{plan.parameters:,} parameters, {plan.embed_dim} numbers per window for the probe"))

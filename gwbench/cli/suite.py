@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gwbench.cli.options import UserPath, parse_settings, plugin_option
+from gwbench.cli.options import FILE_SPELLINGS, UserPath, parse_settings, plugin_option
 from gwbench.cli.terminal import console, echo
 from gwbench.cli.verb import Verb
 from gwbench.utils.printable import printable
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from gwbench.suite.run import CellStatus, Plan, Result
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-SPELLINGS = {
-    "--epochs": "training.epochs",
-    "--batch-size": "training.batch_size",
-    "--lr": "training.lr",
-    "--label-fraction": "evaluation.label_fraction",
-    "--encoder-groups": "encoder_groups",
-    "--precision": "precision",
-}
-"""What the file of a suite has for options of `gwbench run`."""
 
 FAILED, BUDGET = 1, 3
 """Exit codes: some cells failed; none failed, but the budget ran out before some of them."""
@@ -63,7 +53,7 @@ def suite() -> None:
     """Run benchmarks described in YAML. Only missing runs are done."""
 
 
-@suite.command(cls=Verb, spellings=SPELLINGS)
+@suite.command(cls=Verb, spellings=FILE_SPELLINGS)
 @_common
 @click.option(
     "--executor",
@@ -145,7 +135,7 @@ def run(
     context.exit(FAILED if failed else BUDGET if result.left else 0)
 
 
-@suite.command(cls=Verb, spellings=SPELLINGS)
+@suite.command(cls=Verb, spellings=FILE_SPELLINGS)
 @_common
 def status(**options: Any) -> None:
     """Show which cells of FILE are done, failed, interrupted or missing."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gwbench.cli import terminal
 from gwbench.experiment.runner import DEFAULT_OUT
+from gwbench.experiment.sections import EvaluationSettings
 from gwbench.registry import FLOOR_TAG, NETWORK_TAG, REGISTRY
 from gwbench.registry.compatibility import parts_of, why_not
 from gwbench.reporting.leaderboard.metrics import DEFAULT_METRIC, METRICS, MetricSpec
@@ -95,7 +96,8 @@ def _show_metrics(record: RunRecord, metrics: Metrics, console: Console) -> None
         if text := _reading(metric, record):
             styles = ("bold", "bold green") if metric.name == DEFAULT_METRIC else ("", "")
             figures.add_row(Text(metric.title, styles[0]), Text(text, styles[1]), metric.note(record))
-    figures.add_row("probe", f"{record.data.labelled:,} labels; {metrics.n_test:,} test windows")
+    scored_by = "probe" if record.spec.uses_labels else "own score"
+    figures.add_row(scored_by, f"{record.data.labelled:,} labels; {metrics.n_test:,} test windows")
     console.print(figures)
 
     if metrics.per_snr_bin:
@@ -123,7 +125,10 @@ def _reading(metric: MetricSpec, record: RunRecord) -> str:
 
 def _next_step(record: RunRecord) -> str:
     """The command that gives this figure its meaning: the floor for a method, a method for a baseline."""
-    words = shlex.split(record.spec.model_copy(update={"extends": None, "encoder_from": None}).command())
+    plain: dict[str, Any] = {"extends": None, "encoder_from": None}
+    if not record.spec.uses_labels:  # what it is compared with has a probe
+        plain["evaluation"] = EvaluationSettings(neighbours=record.spec.evaluation.neighbours)
+    words = shlex.split(record.spec.model_copy(update=plain).command())
     out = str(Path(record.folder).parent) if record.folder else DEFAULT_OUT
     words += ["--out", out] if out != DEFAULT_OUT else []
     if record.spec.baseline:

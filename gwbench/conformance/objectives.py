@@ -97,6 +97,26 @@ def collapse(subject: Subject) -> str:
 
 
 @check("objective")
+def own_score(subject: Subject) -> str:
+    """Where it has a score of its own, every window has a finite one, whatever other windows are scored with it."""
+    if not subject.target.scores_windows():
+        return "it has none"
+    trial = Trial(subject)
+    trial.train(3)
+    objective = trial.objective.eval()
+    view = trial.pairs(BATCH)[0]
+    with torch.no_grad():
+        one = trial.encoder.eval()(view)
+        embedding = one if trial.network else torch.cat([one] * len(DETECTORS), dim=1)
+        scores, first = objective.log_odds(embedding), objective.log_odds(embedding[:1])
+    require(scores.shape == (BATCH,), f"its shape is {list(scores.shape)} for {BATCH} windows")
+    require(bool(torch.isfinite(scores).all()), "a score is NaN or infinite")
+    together, alone = scores[0].item(), first[0].item()
+    require(abs(together - alone) < 1e-4 * max(1.0, abs(alone)), f"{alone:.5g} alone, {together:.5g} among others")
+    return f"from {scores.min().item():.3g} to {scores.max().item():.3g}"
+
+
+@check("objective")
 def resumes(subject: Subject) -> str:
     """A state_dict holds all that a resumed training needs: a new instance with it has the same next losses."""
     trial, other = Trial(subject), Trial(subject, seed=1)

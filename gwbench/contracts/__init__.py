@@ -181,6 +181,23 @@ class Objective(nn.Module, PluginContract, ABC):
         """Called after every optimiser step."""
         return None
 
+    def log_odds(self, embedding: Tensor) -> Tensor:
+        """What the trained objective itself says of windows: log-odds [B], larger for "signal". Optional.
+
+        An objective that defines it scores windows without a label: a run with `evaluation.label_fraction=0` fits no
+        probe. It is called in evaluation mode, without gradients and outside autocast.
+
+        Args:
+            embedding: what a probe would see, float32: [B, embed_dim] of an encoder of the whole network, and otherwise
+                the detectors' embeddings side by side, [B, D * embed_dim].
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no score of its own")
+
+    @classmethod
+    def scores_windows(cls) -> bool:
+        """Whether it has a score of its own, `log_odds`."""
+        return cls.log_odds is not Objective.log_odds
+
 
 # --- tasks and baselines ------------------------------------------------------------------------------------
 

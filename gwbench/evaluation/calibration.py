@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gwbench.evaluation.labelled import known_rows
 from gwbench.utils.models import FrozenModel
 
 Array = NDArray[Any]
@@ -45,7 +46,8 @@ class Calibration(FrozenModel):
             label: [N] 1 signal, 0 noise; windows with another label, or without a finite score, are left out.
             score: [N], larger for "signal".
         """
-        known = ((label == 0) | (label == 1)) & np.isfinite(score)
+        known = known_rows(label)
+        known = known[np.isfinite(score[known])]
         is_signal, x = label[known] == 1, np.asarray(score[known], np.float64)
         signals, noise = int(is_signal.sum()), int((~is_signal).sum())
         target = np.where(is_signal, (signals + 1) / (signals + 2), 1 / (noise + 2))

@@ -40,6 +40,11 @@ def draw_labelled(label: Array, fraction: float, rng: np.random.Generator) -> ND
     return np.sort(np.concatenate(drawn))
 
 
+def known_rows(label: Array) -> NDArray[np.intp]:
+    """Ascending positions in `label` [N] of the windows that are labelled noise, 0, or signal, 1."""
+    return np.flatnonzero((label == 0) | (label == 1))
+
+
 def one_class(label: Array, split: str, missing: str) -> str:
     """What is said of a split that has no window of a class: "signal" or "noise"."""
     return (

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gwbench.errors import UserError
-from gwbench.evaluation.labelled import draw_labelled, one_class
+from gwbench.evaluation.labelled import draw_labelled, known_rows, one_class
 from gwbench.evaluation.statistics import auc
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def labelled_rows(x: Array, y: Array, split: str) -> NDArray[np.int64]:
         if not np.any(y == value):
             raise UserError(one_class(y, split, name))
     require_finite(x, split)
-    return np.flatnonzero((y == 0) | (y == 1))
+    return known_rows(y)
 
 
 def labelled_part(x: Array, y: Array, split: str) -> tuple[Array, NDArray[np.bool_]]:
@@ -230,7 +230,7 @@ def require_finite(x: Array, split: str) -> None:
     if bad:
         raise UserError(
             f"{bad} of {len(x)} {split} embeddings hold NaN or infinity: the encoder diverged. "
-            "Train it again with a smaller --lr or with --precision fp32."
+            "Train it again with a smaller learning rate (--lr, or training.lr in a file) or in precision fp32."
         )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from gwbench.errors import UserError
+from gwbench.evaluation.labelled import known_rows
 from gwbench.evaluation.statistics import (
     Interval,
     auc_interval,
@@ -127,7 +128,7 @@ def evaluate_scores(
     """
     if not label.shape == score.shape == snr.shape == (len(label),):
         raise ValueError(f"label {label.shape}, score {score.shape} and snr {snr.shape} are not all [N]")
-    labelled = (label == 0) | (label == 1)
+    labelled = known_rows(label)
     is_signal = label[labelled] == 1
     n_test, n_signal = len(is_signal), int(is_signal.sum())
     if n_signal in (0, n_test):

@@ -27,6 +27,21 @@ def holm(p: ArrayLike) -> Floats:
     return adjusted
 
 
+def bonferroni(p: ArrayLike, count: int) -> Floats:
+    """P-values [n] adjusted for `count` tests, of which these are all or some: each times their number, at most 1.
+
+    Unlike Holm's, they agree with intervals at the confidence 1 - (1 - level) / count: one is below 1 - level exactly
+    where its interval does not hold "no difference".
+
+    Raises:
+        ValueError: a p-value is no number between 0 and 1.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    if not np.all((values >= 0.0) & (values <= 1.0)):
+        raise ValueError("p-values are a list of numbers between 0 and 1")
+    return np.minimum(values * count, 1.0)
+
+
 def ranks(values: ArrayLike) -> list[int]:
     """1 for the largest value; equal values share the better rank, and the next one counts them all (1, 2, 2, 4)."""
     from scipy.stats import rankdata

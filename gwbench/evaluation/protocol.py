@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gwbench.contracts import Array, Embedded, ProbeSettings, Scores, StrainSplits, Task
+from gwbench.evaluation.labelled import known_rows
 from gwbench.evaluation.statistics import auc_interval
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.nn.detector_encoder import embed_in_chunks
@@ -71,7 +72,7 @@ class Protocol:
             UserError: as `Task.fit_predict` raises it.
         """
         index = {"train": labelled, "val": np.arange(len(splits.val)), "test": np.arange(len(splits.test))}
-        embeddings = _embed_rows(encoder, strain, index, device, progress)
+        embeddings = embed_rows(encoder, strain, index, device, progress)
         train, val = self._labelled(embeddings, splits, labelled)
         settings = ProbeSettings(self.seed, self.neighbours, device, progress)
         scores = self.task.fit_predict(train, val, embeddings["test"], settings)
@@ -103,12 +104,12 @@ class Protocol:
             TypeError: the task's probe gives no scores of the validation windows.
         """
         index = {"train": labelled, "val": np.arange(len(splits.val))}
-        train, val = self._labelled(_embed_rows(encoder, strain, index, device, progress), splits, labelled)
+        train, val = self._labelled(embed_rows(encoder, strain, index, device, progress), splits, labelled)
         settings = ProbeSettings(self.seed, self.neighbours, device, progress)
         scores = self.task.fit_predict(train, val, val.embeddings[:1], settings)  # no window of the test split
         if scores.val is None:
             raise TypeError("the task's probe gives no scores of the validation windows")
-        known = np.flatnonzero((val.targets == 0) | (val.targets == 1))
+        known = known_rows(val.targets)
         return auc_interval(val.targets[known], scores.val[known])
 
     def _labelled(
@@ -119,7 +120,7 @@ class Protocol:
         return train, Embedded(embeddings["val"], self.task.targets(splits.val))
 
 
-def _embed_rows(
+def embed_rows(
     encoder: DetectorEncoder,
     strain: Mapping[str, ConditionedStrain],
     index: Mapping[str, Array],

@@ -20,7 +20,7 @@ from gwbench.registry import REGISTRY
 from gwbench.utils.files import atomic
 from gwbench.utils.list_text import names_of
 from gwbench.utils.printable import printable
-from gwbench.utils.untrusted_files import UnusableError, open_plain
+from gwbench.utils.untrusted_files import UnusableError, link_target, open_plain
 
 if TYPE_CHECKING:
     from gwbench.experiment.record import RunRecord
@@ -195,7 +195,7 @@ def load_conditioner(folder: Path, run: RunRecord) -> Conditioner:
     """The conditioner in a run's folder."""
     assert run.data
     try:
-        return read_conditioner(target(folder / record.CONDITIONER), run.spec.conditioning, run.data)
+        return read_conditioner(link_target(folder / record.CONDITIONER), run.spec.conditioning, run.data)
     except UnusableError as error:
         raise _no_encoder(folder, f"{record.CONDITIONER}: {printable(error)}") from None
 
@@ -223,7 +223,7 @@ def restore_weights(path: Path, module: nn.Module) -> str:
     wanted = module.state_dict()
     expected = sum(value.numel() * value.element_size() for value in wanted.values())
     try:
-        with open_plain(target(path), expected + HEADER + 256 * len(wanted)) as stream:
+        with open_plain(link_target(path), expected + HEADER + 256 * len(wanted)) as stream:
             weights = load(stream.read())
     except UnusableError as error:
         return printable(error)
@@ -248,14 +248,6 @@ def put_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> str:
     except Exception as error:
         return f"its weights do not fit the network ({printable(error)})"
     return ""
-
-
-def target(path: Path) -> Path:
-    """What a file of the run's folder leads to: people keep large files elsewhere."""
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # links that go round in a circle
-        return path
 
 
 def _no_encoder(folder: Path, reason: str) -> UserError:

@@ -31,6 +31,14 @@ class Choice(FrozenModel):
         plugin = REGISTRY.get(kind, self.name)
         return construct(plugin, context, validate(plugin, self.parameters))
 
+    def told_from(self, other: Choice) -> str:
+        """The name, and the parameters that tell it from another of the same name."""
+        if self.name != other.name:
+            return self.name
+        stated = {name: value for name, value in self.parameters.items() if value is not None}
+        own = [f"{name}={value}" for name, value in stated.items() if value != other.parameters.get(name)]
+        return self.name + (f" ({', '.join(own)})" if own else "")
+
 
 def default_task() -> Choice:
     """The task that a run has where none is named, with its default parameters."""

@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from gwbench import seeds
-from gwbench.contracts import Array, Scores, StrainSplits
+from gwbench.contracts import Array, Objective, Scores, StrainSplits
 from gwbench.dataloading.conditioned_split import ConditionedStrain
+from gwbench.evaluation.label_free import label_free_validation
 from gwbench.evaluation.linear_probe import draw_labelled
 from gwbench.evaluation.protocol import Protocol
 from gwbench.experiment.blinding import hide_test
 from gwbench.experiment.checkpoint import build_encoder
 from gwbench.experiment.data_cache import ConditionedData
+from gwbench.experiment.objective_file import objective_scorer
 from gwbench.experiment.run_mode import ORDINARY, RunMode
 from gwbench.experiment.spec import RunSpec
 from gwbench.nn.detector_encoder import DetectorEncoder
@@ -65,9 +68,10 @@ class ExperimentContext:
         Raises:
             UserError: a class has no labelled window in the training split.
         """
-        labelled = draw_labelled(
-            data.splits.train.label, spec.evaluation.label_fraction, seeds.numpy_generator(spec.seed, "split")
-        )
+        label, rng = data.splits.train.label, seeds.numpy_generator(spec.seed, "split")
+        labelled: Array = np.empty(0, np.int64)
+        if spec.uses_labels:
+            labelled = draw_labelled(label, spec.evaluation.label_fraction, rng)
         hidden = hide_test(data.splits, spec)
         return cls(
             spec,
@@ -119,6 +123,11 @@ class ExperimentContext:
         return self._protocol.evaluate(
             encoder, self.splits, self.strain, self.labelled, device=self.device, progress=self.progress
         )
+
+    def score_on_validation(self, encoder: DetectorEncoder, objective: Objective, device: str) -> Interval:
+        """ROC-AUC on validation of the objective's own score, of an encoder that is under training, as it is now."""
+        scorer = objective_scorer(self.spec, encoder, objective)
+        return label_free_validation(scorer, self.splits, self.strain["val"], device=device, progress=Progress())
 
     def probe_on_validation(self, encoder: DetectorEncoder, device: str) -> Interval:
         """ROC-AUC on validation of the run's probe on an encoder that is under training, as it is now."""

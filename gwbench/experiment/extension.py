@@ -18,7 +18,7 @@ from gwbench.experiment.extended_run import ExtendedRun
 from gwbench.experiment.run_directory import is_of
 from gwbench.experiment.run_folders import named_run
 from gwbench.experiment.sections import read_section
-from gwbench.utils.untrusted_files import AbsentError, UnusableError, plain_digest
+from gwbench.utils.untrusted_files import AbsentError, UnusableError, link_target, plain_digest
 
 if TYPE_CHECKING:
     from gwbench.experiment.data_cache import DataCache
@@ -193,10 +193,8 @@ def _require_more(training: TrainingSettings, extends: ExtendedRun, folder: Path
 
 def _digest(folder: Path, name: str) -> str | None:
     """SHA-256 of a file; None where there is none."""
-    from gwbench.experiment.checkpoint import target
-
     try:
-        return plain_digest(target(folder / name))
+        return plain_digest(link_target(folder / name))
     except AbsentError:
         return None
     except UnusableError as error:

@@ -66,6 +66,7 @@ def check_run(spec: RunSpec, shape: DataShape) -> CheckedRun:
 
 
 def _check_run(spec: RunSpec, shape: DataShape) -> CheckedRun:
+    spec.require_labels()
     transfer.require_fit(spec, shape)
     require_fit(spec.conditioning, shape.sample_rate, shape.window, shape.margin)
     spec.build_task()

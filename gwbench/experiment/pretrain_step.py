@@ -18,7 +18,7 @@ from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.launch_external import train_with_launched
 from gwbench.experiment.launch_local import train_in_processes
 from gwbench.experiment.objective_file import copy_objective
-from gwbench.experiment.record import RunRecord
+from gwbench.experiment.record import OBJECTIVE, RunRecord
 from gwbench.experiment.train_encoder import train_encoder
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.training.distributed import ProcessGroup
@@ -58,8 +58,11 @@ def pretrained_encoder(
         UserError: training cannot begin, or diverged.
     """
     for earlier in reusable:
+        assert earlier.folder is not None
+        if not context.spec.uses_labels and not (Path(earlier.folder) / OBJECTIVE).exists():
+            context.progress.say(f"The run in {earlier.folder} kept no objective to score with; it is trained again.")
+            continue
         if encoder := _encoder_of(earlier, context):
-            assert earlier.folder is not None
             copy_objective(Path(earlier.folder), checkpoints.parent)
             return Pretrained(encoder, _training_of(earlier), reused_from=_pretrained_by(earlier))
     encoder = context.new_encoder()

@@ -144,7 +144,7 @@ def sweep(folder: Path) -> None:
 
 def _slug(spec: RunSpec) -> str:
     """The method, the data and the seed as the beginning of a folder's name; runs on these differ in what follows."""
-    words = f"{spec.title} {spec.dataset.name} s{spec.seed}"
+    words = f"{spec.short_title} {spec.dataset.name} s{spec.seed}"
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:100]
 
 

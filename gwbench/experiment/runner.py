@@ -184,6 +184,7 @@ def _execute(
     with progress.task("Load libraries", 1) as step:
         from gwbench.experiment.checkpoint import save_encoder
         from gwbench.experiment.context import ExperimentContext
+        from gwbench.experiment.judge_encoder import judged_scores
         from gwbench.experiment.keep_scorer import keep_scorer
         from gwbench.experiment.preflight import check_run
         from gwbench.experiment.pretrain_step import pretrained_encoder
@@ -215,7 +216,7 @@ def _execute(
         with recorder.phase("evaluate") as phase:
             phase.windows = judged
             assert context.encoder
-            scores = context.probe(context.encoder)
+            scores = judged_scores(context, folder)
         save_encoder(folder, context.encoder, context.conditioner)
     keep_scorer(folder, scores, context, recorder.run_id)
 

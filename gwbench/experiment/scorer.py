@@ -21,9 +21,9 @@ from gwbench.experiment.checkpoint import (
     pretrained_encoder,
     put_weights,
     require_windows,
-    target,
     untrained_encoder,
 )
+from gwbench.experiment.objective_file import objective_of_state, objective_scorer
 from gwbench.experiment.objects import encoder_given
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.scorer_file import ScorerHeader, read_scorer, split_state
@@ -33,7 +33,7 @@ from gwbench.preprocessing.whitened_variance import median_variance, variance_wa
 from gwbench.registry import REGISTRY
 from gwbench.utils.list_text import names_of
 from gwbench.utils.printable import printable
-from gwbench.utils.untrusted_files import AbsentError, UnusableError
+from gwbench.utils.untrusted_files import AbsentError, UnusableError, link_target
 
 if TYPE_CHECKING:
     from gwbench.contracts import Array
@@ -216,7 +216,7 @@ def scorer_of(folder: Path, encoder: DetectorEncoder | None = None) -> RunScorer
     if run.status != "ok" or run.data is None:
         raise UserError(f"The run in {folder} failed, so that it has nothing to score with: {run.reason}.")
     try:
-        header, state = read_scorer(target(folder / record.SCORER))
+        header, state = read_scorer(link_target(folder / record.SCORER))
         if header.run_id != run.run_id:
             raise UnusableError(f"it is that of another run, {printable(header.run_id)}")
         conditioner = load_conditioner(folder, run)
@@ -247,6 +247,11 @@ def _of_encoder(
 ) -> Scorer:
     """An encoder with its head; its weights are in the scorer's file or, of a pre-trained one, in one of their own."""
     weights, head_state = split_state(state)
+    if header.kind == "objective":
+        if weights or header.whole:
+            raise UnusableError("it holds an encoder, whose weights are in a file of their own")
+        encoder = encoder or pretrained_encoder(folder, run, conditioner)
+        return _of_objective(folder, run, encoder, head_state)
     try:
         head = LinearHead.of_state(head_state)
     except ValueError as error:
@@ -259,6 +264,19 @@ def _of_encoder(
         raise UnusableError(f"it has an unknown tensor {printable(min(weights))}")
     encoder = encoder or pretrained_encoder(folder, run, conditioner)
     return EncoderScorer(encoder, head)
+
+
+def _of_objective(folder: Path, run: RunRecord, encoder: DetectorEncoder, state: dict[str, Any]) -> Scorer:
+    """An encoder with the head of the objective that the run pre-trained with."""
+    if run.spec.objective is None:
+        raise UnusableError("it is that of an objective, and the run has none")
+    try:
+        own = {name.removeprefix("objective."): value for name, value in state.items()}
+        return objective_scorer(run.spec, encoder, objective_of_state(run.spec, encoder, own))
+    except UserError as error:
+        raise UserError(
+            f"The run in {folder}: {error} If its objective is yours, name the file: load_scorer(..., plugins=[...])."
+        ) from None
 
 
 def _of_baseline(folder: Path, run: RunRecord, state: dict[str, Any], conditioner: Conditioner) -> Scorer:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from gwbench.evaluation.calibration import Calibration
 from gwbench.experiment import record
-from gwbench.nn.encoder_scorer import EncoderScorer
+from gwbench.nn.head_scorer import HeadScorer
+from gwbench.nn.objective_scorer import ObjectiveScorer
 from gwbench.utils.files import atomic
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.printable import printable
@@ -29,6 +30,8 @@ LARGEST = 4096 * MIB
 LONGEST_HEADER = MIB
 """Bytes of the names, shapes and types of its tensors, with our own header among them."""
 
+ScorerKind = Literal["encoder", "objective", "baseline"]
+
 ENCODER = "encoder."
 """How the names of an encoder's tensors begin."""
 
@@ -38,7 +41,8 @@ class ScorerHeader(FrozenModel):
 
     Attributes:
         run_id: of the run that it belongs to.
-        kind: "encoder" for an encoder with a linear head; "baseline" where the baseline's plugin makes it anew.
+        kind: "encoder" for an encoder with a linear head, "objective" for one with the head of its objective;
+            "baseline" where the baseline's plugin makes it anew.
         calibration: fitted on the validation split.
         variance: of conditioned strain in each detector, the median over windows of the validation split.
         whole: whether the encoder's weights are in this file, rather than in the run's file of weights.
@@ -46,7 +50,7 @@ class ScorerHeader(FrozenModel):
 
     schema_version: Literal[1] = 1
     run_id: str
-    kind: Literal["encoder", "baseline"]
+    kind: ScorerKind
     calibration: Calibration
     variance: tuple[float, ...] = Field(min_length=1, max_length=64)
     whole: bool
@@ -61,9 +65,11 @@ def write_scorer(folder: Path, scorer: Scorer, header: ScorerHeader) -> None:
         temporary.write_bytes(save(state, {"gwbench": header.model_dump_json()}))
 
 
-def kind_of(scorer: Scorer) -> Literal["encoder", "baseline"]:
-    """Who makes a scorer anew: the core, or the baseline's plugin."""
-    return "encoder" if isinstance(scorer, EncoderScorer) else "baseline"
+def kind_of(scorer: Scorer) -> ScorerKind:
+    """Who makes a scorer anew: the core, with the objective's plugin or without, or the baseline's plugin."""
+    if not isinstance(scorer, HeadScorer):
+        return "baseline"
+    return "objective" if isinstance(scorer, ObjectiveScorer) else "encoder"
 
 
 def read_scorer(path: Path) -> tuple[ScorerHeader, dict[str, Tensor]]:

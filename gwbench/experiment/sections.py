@@ -22,11 +22,12 @@ class EvaluationSettings(FrozenModel):
     """How the frozen encoder is judged, whatever the task (protocol version 1).
 
     Attributes:
-        label_fraction: share of the training labels that the probe gets, stratified.
+        label_fraction: share of the training labels that the probe gets, stratified; 0 for no probe, but the score that
+            the objective gives by itself, where it has one.
         neighbours: k of the kNN score.
     """
 
-    label_fraction: Annotated[float, Field(gt=0, le=1)] = 0.25
+    label_fraction: Annotated[float, Field(ge=0, le=1)] = 0.25
     neighbours: Annotated[int, Field(ge=1)] = 20
 
 

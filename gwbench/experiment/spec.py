@@ -26,6 +26,7 @@ from gwbench.registry.compatibility import (
     refuse_combination,
     refuse_training,
     refuse_unused,
+    refuse_without_labels,
     resolve_groups,
 )
 from gwbench.training.settings import TrainingSettings
@@ -140,7 +141,9 @@ class RunSpec(FrozenModel):
             values[section] = read_section(section, given.pop(section, {}))
         if not pretrains:
             values["training"] = None
-        return validated(cls, values)
+        spec = validated(cls, values)
+        spec.require_labels()
+        return spec
 
     def canonical(self) -> str:
         """The spec as JSON with sorted keys: equal text for equal runs, wherever their files lie."""
@@ -281,6 +284,16 @@ class RunSpec(FrozenModel):
         """Whether a network is trained, with or without labels, so that the precision matters."""
         return self.training is not None or (self.baseline is not None and contract_of(self.baseline.name).trains)
 
+    @property
+    def uses_labels(self) -> bool:
+        """Whether any label of the training split may be used."""
+        return self.evaluation.label_fraction > 0
+
+    def require_labels(self) -> None:
+        """Raise `UserError` where the run uses no label, and can score no window without."""
+        if not self.uses_labels:
+            refuse_without_labels([(kind, choice.name) for kind, choice in self.choices()])
+
     def steps(self, batches: int) -> int:
         """Steps of pre-training with so many batches an epoch, at most where it may stop earlier; 0 without."""
         before = self.extends.epochs if self.extends else 0
@@ -299,10 +312,18 @@ class RunSpec(FrozenModel):
     @property
     def title(self) -> str:
         """The method in words: "encoder + pairing + objective", or "baseline (...)" with what it has of these."""
+        return self._titled(self.encoder_from.dataset.told_from(self.dataset) if self.encoder_from else "")
+
+    @property
+    def short_title(self) -> str:
+        """The same without what distinguishes an encoder's data from data of the same name; folders are named by it."""
+        return self._titled(self.encoder_from.dataset.name if self.encoder_from else "")
+
+    def _titled(self, source: str) -> str:
         parts = [self.encoder, self.pairing, *self.augmentations, self.objective]
         words = " + ".join(choice.name for choice in parts if choice)
         words += " of the network" if self.encoder_groups == "network" and not self.pairing else ""
-        words += f", from {self.encoder_from.dataset.name}" if self.encoder_from else ""
+        words += f", from {source}" if source else ""
         if self.baseline:
             return f"{self.baseline.name} ({words})" if words else self.baseline.name
         return words

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gwbench import seeds
-from gwbench.contracts import Array, StrainInfo, StrainSplits
+from gwbench.contracts import Array, Objective, StrainInfo, StrainSplits
 from gwbench.errors import in_words
 from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.extension import training_start
@@ -19,10 +20,14 @@ from gwbench.preprocessing.signal_source import simulated_signals_factory
 from gwbench.registry import REGISTRY
 from gwbench.training.diagnostics import GENERATIVE_TAG, diagnose
 from gwbench.training.distributed import ProcessGroup
+from gwbench.training.ema import MomentumObjective, slow_target
 from gwbench.training.method import SslMethod
 from gwbench.training.pretrain import Trained, monitored, pretrain
 from gwbench.training.validation_watch import Validation
 from gwbench.utils.progress import Progress
+
+if TYPE_CHECKING:
+    from gwbench.evaluation.statistics import Interval
 
 
 def train_encoder(
@@ -44,6 +49,8 @@ def train_encoder(
     device = process_group.device(context.device)
     start = training_start(context.spec, context.mode.extended_from, encoder)
     method = build_method(context, encoder)
+    if process_group.is_main and not context.mode.extended_from:
+        _warn_of_slow_target(context, method)
     trained = pretrain(
         method,
         context.strain["train"],
@@ -54,7 +61,7 @@ def train_encoder(
         folder=checkpoints,
         progress=context.progress,
         process_group=process_group,
-        validation=_validation(context, process_group, device),
+        validation=_validation(context, process_group, device, method.objective),
         start=start,
     )
     if not process_group.is_main:
@@ -99,17 +106,36 @@ def strain_info(conditioner: Conditioner, splits: StrainSplits, *, seed: int, pr
     )
 
 
-def _validation(context: ExperimentContext, process_group: ProcessGroup, device: str) -> Validation | None:
+def _validation(
+    context: ExperimentContext, process_group: ProcessGroup, device: str, objective: Objective
+) -> Validation | None:
     """What rank 0 looks at of the validation split while training goes on; None where nothing is asked for."""
     assert context.spec.training and context.spec.objective
     if not process_group.is_main or not (context.mode.probe_every or context.spec.training.stop != "none"):
         return None
+
+    def judge(encoder: DetectorEncoder) -> Interval:
+        if context.spec.uses_labels:
+            return context.probe_on_validation(encoder, device)
+        return context.score_on_validation(encoder, objective, device)
+
     return Validation(
         strain=context.strain["val"],
         paired=GENERATIVE_TAG not in REGISTRY.get("objective", context.spec.objective.name).tags,
-        probe=lambda encoder: context.probe_on_validation(encoder, device),
+        probe=judge,
         probe_every=context.mode.probe_every,
     )
+
+
+def _warn_of_slow_target(context: ExperimentContext, method: SslMethod) -> None:
+    """Say it where the objective's EMA target can hardly leave its random weights in so few steps."""
+    settings = context.spec.training
+    assert settings
+    if not isinstance(method.objective, MomentumObjective):
+        return
+    steps = settings.steps(len(context.strain["train"]) // settings.batch_size)
+    if steps and (said := slow_target(method.objective.first_momentum(steps), steps)):
+        context.progress.say(said)
 
 
 def _diagnostics(context: ExperimentContext, method: SslMethod, device: str) -> dict[str, Array]:

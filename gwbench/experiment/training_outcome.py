@@ -38,12 +38,13 @@ class StopReason(FrozenModel):
     """Why a training ended that may stop by itself.
 
     Attributes:
-        reason: "plateau" where no unlabelled signal improved any more, "cap" where its epochs were used up.
+        reason: "plateau" where no unlabelled signal improved any more, "overfit" where the loss improved on the
+            training windows alone, "cap" where its epochs were used up.
         epoch, step: of this training after which it ended.
         decay_from_step: the step at which the learning rate began to decay to zero.
     """
 
-    reason: Literal["plateau", "cap"]
+    reason: Literal["plateau", "overfit", "cap"]
     epoch: Count
     step: Count
     decay_from_step: Count

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gwbench.contracts import Encoder, View
 from gwbench.errors import UserError
+from gwbench.nn.gru import speed_up
 
 
 def parse_groups(text: str, detectors: Sequence[str]) -> list[list[int]]:
@@ -104,6 +105,7 @@ class DetectorEncoder(nn.Module):
         self.network = network
         self.groups = groups
         self.encoders = nn.ModuleList([build() for _ in groups])
+        speed_up(self.encoders)
         self.embed_dim = int(self.encoders[0].embed_dim)  # type: ignore[arg-type]
         group_of = {detector: number for number, group in enumerate(groups) for detector in group}
         self.register_buffer("_group_of", torch.tensor([group_of[d] for d in sorted(group_of)]), persistent=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gwbench.contracts import Scorer
 from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
+from gwbench.nn.head_scorer import HeadScorer
 from gwbench.nn.linear_head import LinearHead
 
 
-class EncoderScorer(Scorer):
+class EncoderScorer(HeadScorer):
     """Log-odds of "signal" from the detectors' embeddings side by side.
 
     Where every detector has embeddings of its own, the log-odds are a sum of single-detector terms (`parts`) and the
@@ -20,15 +20,10 @@ class EncoderScorer(Scorer):
         head: of the embeddings.
     """
 
-    def __init__(self, encoder: DetectorEncoder, head: LinearHead) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
+    head: LinearHead
 
-    def forward(self, strain: Tensor) -> Tensor:
-        """Log-odds [B] float64 of conditioned strain [B, D, T]."""
-        scores: Tensor = self.head(frozen_embedding(self.encoder, strain))
-        return scores
+    def __init__(self, encoder: DetectorEncoder, head: LinearHead) -> None:
+        super().__init__(encoder, head)
 
     @property
     def offset(self) -> float:

@@ -1,8 +1,8 @@
 """BatchNorm with SiLU, and generalised-mean pooling: what comes between convolutions, written for the memory it moves.
 
 Composed of torch's layers, these keep two to five tensors of the input's size until the gradient is asked for, and read
-each of them again then. Here the input alone is kept; the rest is made again from it, some windows at a time, so that
-it stays in the cache.
+each of them again then. Here one is kept: the input of BatchNorm, from which the rest is made again, or the derivative
+of the pooling. All is done some windows at a time, so that it stays in the cache.
 """
 
 from __future__ import annotations
@@ -48,14 +48,19 @@ def norm_silu(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
 
 def gem(x: Tensor, p: Tensor, kernel: int) -> Tensor:
     """avg_pool(max(x, 1e-6)^p)^(1/p) over `kernel` samples, [B, C, 1, T] -> [B, C, 1, T // kernel]."""
-    pooled: Tensor = _GeM.apply(x.squeeze(2).transpose(1, 2), p, kernel)
+    pooled: Tensor = _GeM.apply(x.squeeze(2).transpose(1, 2), p, kernel, torch.is_grad_enabled())
     return pooled.transpose(1, 2).unsqueeze(2)
 
 
-def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Tensors of the same length along the batch, some windows of each at a time where there is a cache to stay in."""
+def _parts(*tensors: Tensor, made: int = 1) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors of the same length along the batch, some windows of each at a time where there is a cache to stay in.
+
+    Args:
+        tensors: the first one is as large as any.
+        made: fp32 tensors of its size that are made of a part at a time.
+    """
     batch = len(tensors[0])
-    size = WORKING_SET * batch // max(1, 4 * tensors[0].numel()) if tensors[0].device.type == "cpu" else batch
+    size = WORKING_SET * batch // max(1, 4 * made * tensors[0].numel()) if tensors[0].device.type == "cpu" else batch
     return zip(*(tensor.split(max(1, size)) for tensor in tensors), strict=True)
 
 
@@ -108,49 +113,67 @@ class _NormSilu(torch.autograd.Function):
 
 
 class _GeM(torch.autograd.Function):
-    """On [B, T, C]; powers are taken in fp32 at least, as exp2(p log2 x), which is faster than a power."""
+    """On [B, T, C]; powers are taken in fp32 at least, as exp2(p log2 x), which is faster than a power.
+
+    The derivatives are cheap while the powers are at hand, and take as much memory as the input would: the forward pass
+    leaves them behind, and no logarithm is taken twice.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, p: Tensor, kernel: int) -> Tensor:
-        ctx.save_for_backward(x, p)
-        ctx.kernel = kernel
+    def forward(ctx: Any, x: Tensor, p: Tensor, kernel: int, keep: bool) -> Tensor:
         y = x.new_empty(len(x), x.shape[1] // kernel, x.shape[2])
-        for part, out in _parts(x, y):
-            _, power = _powers(part, p, kernel)
-            out.copy_(power.mean(2).log2_().div_(p).exp2_())
+        if not keep:
+            for part, out in _parts(x, y, made=4):
+                out.copy_(_powers(part, p, kernel)[2].mean(0).log2_().div_(p).exp2_())
+            return y
+        by_x, by_p = torch.empty_like(x), torch.empty_like(y)
+        for part, out, dx, dp in _parts(x, y, by_x, by_p, made=4):
+            _pool(part, p, kernel, out, _windows(dx, kernel), dp)
+        ctx.save_for_backward(by_x, by_p, p)
+        ctx.kernel = kernel
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Of y = m^(1/p), m = mean(x^p): dy/dx = y x^(p - 1) / (k m) and dy/dp = y (mean(x^p ln x) / m - ln y) / p."""
-        x, p = ctx.saved_tensors
-        kernel = ctx.kernel
-        dx = torch.empty_like(x)
-        if x.shape[1] % kernel:
-            dx[:, x.shape[1] // kernel * kernel :] = 0
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        by_x, by_p, p = ctx.saved_tensors
+        kernel, dx = ctx.kernel, torch.empty_like(by_x)
+        pooled = gradient.shape[1] * kernel
+        dx[:, pooled:] = 0
         dp = torch.zeros_like(p)
-        for part, given, out in _parts(x, gradient, dx):
-            logarithm, power = _powers(part, p, kernel)
-            mean = power.mean(2)
-            log_y = mean.log2().div_(p)
-            given = log_y.exp2().mul_(given)
-            dp -= log_y.mul_(given).sum()
-            power *= given.div_(mean).div_(kernel).unsqueeze(2)
-            dp += logarithm.mul_(power).sum()
-            windows = _windows(part, kernel)
-            power /= windows.clamp(min=SMALLEST)
-            _windows(out, kernel).copy_(torch.ops.aten.threshold_backward(power, windows.to(power.dtype), SMALLEST))
-        return dx, dp.mul_(math.log(2)).div_(p), None
+        for factor, given, out, for_p in _parts(by_x, gradient, dx, by_p):
+            each = torch.cat([given] * kernel, -1).view(len(given), pooled, -1)  # faster than to broadcast short rows
+            torch.mul(factor[:, :pooled], each, out=out[:, :pooled])
+            dp += torch.dot(for_p.flatten().to(p.dtype), given.flatten().to(p.dtype))
+        return dx, dp.mul(math.log(2)).div(p), None, None
+
+
+def _pool(x: Tensor, p: Tensor, kernel: int, y: Tensor, by_x: Tensor, by_p: Tensor) -> None:
+    """Fill in y = m^(1/p), m = mean(x^p), and its derivatives by x and by p, the latter in units of ln 2 / p.
+
+    They are dy/dx = y x^(p - 1) / (k m), and dy/dp = y (mean(x^p ln x) / m - ln y) / p.
+    """
+    clamped, logarithm, power = _powers(x, p, kernel)
+    mean = power.mean(0)
+    log_y = mean.log2().div_(p)
+    tilt = logarithm.mul_(power).mean(0).div_(mean).sub_(log_y)
+    pooled = log_y.exp2_()
+    y.copy_(pooled)
+    by_p.copy_(tilt.mul_(pooled))
+    power *= pooled.div_(mean).div_(kernel)
+    power /= clamped
+    torch.ops.aten.threshold_backward.grad_input(power, clamped, SMALLEST, grad_input=power)
+    by_x.copy_(power)
 
 
 def _windows(x: Tensor, kernel: int) -> Tensor:
-    """[B, T, C] -> [B, T // kernel, kernel, C]."""
+    """[B, T, C] -> [kernel, B, T // kernel, C]."""
     count = x.shape[1] // kernel
-    return x[:, : count * kernel].view(len(x), count, kernel, x.shape[2])
+    return x[:, : count * kernel].view(len(x), count, kernel, x.shape[2]).movedim(2, 0)
 
 
-def _powers(x: Tensor, p: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
-    """log2 x and x^p of a part, in windows."""
-    logarithm = _windows(x, kernel).to(p.dtype).clamp(min=SMALLEST).log2_()
-    return logarithm, (logarithm * p).exp2_()
+def _powers(x: Tensor, p: Tensor, kernel: int) -> tuple[Tensor, Tensor, Tensor]:
+    """max(x, 1e-6), its log2 and its power p in windows, of which those samples lie far apart that are added up."""
+    clamped = _windows(x, kernel).to(p.dtype, memory_format=torch.contiguous_format, copy=True).clamp_(min=SMALLEST)
+    logarithm = clamped.log2()
+    return clamped, logarithm, (logarithm * p).exp2_()

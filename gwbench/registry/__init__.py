@@ -5,6 +5,7 @@ from gwbench.registry import register
 
 from gwbench.registry.metadata import (
     ALL_LABELS_TAG,
+    COHERENCE_TAG,
     DEFAULT_TAG,
     FLOOR_TAG,
     KINDS,
@@ -21,6 +22,7 @@ from gwbench.registry.registry import ENVIRONMENT, REGISTRY, Registry, register
 
 __all__ = [
     "ALL_LABELS_TAG",
+    "COHERENCE_TAG",
     "DEFAULT_TAG",
     "ENVIRONMENT",
     "FLOOR_TAG",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from gwbench.errors import UserError
-from gwbench.registry.metadata import KINDS
+from gwbench.registry.metadata import KINDS, NO_LABELS_TAG
 from gwbench.registry.parameters import parameters
 from gwbench.registry.registry import REGISTRY
 
@@ -49,6 +50,42 @@ def refuse_combination(names: Sequence[tuple[str, str]]) -> None:
     if because := why_not(parts_of(names)):
         listing = ", ".join(f"{kind} {name!r}" for kind, name in names)
         raise UserError(f"{listing} cannot be combined: {because.rstrip('.')}.")
+
+
+def why_not_without_labels(names: Sequence[tuple[str, str]]) -> str:
+    """Why a run of (kind, name) pairs cannot do without any label; empty where it can."""
+    chosen = dict(names)
+    if baseline := chosen.get("baseline"):
+        free = NO_LABELS_TAG in REGISTRY.get("baseline", baseline).tags
+        return "" if free else f"the baseline {baseline!r} uses labels"
+    task: Any = REGISTRY.get("task", chosen["task"]).target if chosen.get("task") else None
+    if task and not task.ranks_signals:
+        return f"the task {chosen['task']!r} is learnt from labels"
+    objective: Any = REGISTRY.get("objective", chosen["objective"]).target
+    if objective.scores_windows():
+        return ""
+    return (
+        f"a probe needs some, and the objective {chosen['objective']!r} has no score of its own, as these have: "
+        f"{', '.join(_scoring_objectives())}"
+    )
+
+
+def _scoring_objectives() -> list[str]:
+    """The objectives that score windows by themselves, of those that can be imported."""
+    names = []
+    for plugin in REGISTRY.list("objective"):
+        with suppress(UserError):
+            target: Any = REGISTRY.get("objective", plugin.name).target
+            names += [plugin.name] if target.scores_windows() else []
+    return names
+
+
+def refuse_without_labels(names: Sequence[tuple[str, str]]) -> None:
+    """Raise `UserError` where a run of (kind, name) pairs cannot do without any label."""
+    if because := why_not_without_labels(names):
+        raise UserError(
+            f"evaluation.label_fraction=0 leaves no label: {because}. Choose another, or give a share above 0."
+        )
 
 
 def refuse_unused(baseline: str, needed: set[str], named: Mapping[str, str | None]) -> None:

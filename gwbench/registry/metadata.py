@@ -89,6 +89,9 @@ FLOOR_TAG = "floor"
 NETWORK_TAG = "network"
 """The tag of pairings whose views hold all detectors."""
 
+COHERENCE_TAG = "coherence"
+"""The tag of objectives whose own score is of coherent against incoherent strain, not of signals against noise."""
+
 ALL_LABELS_TAG = "all-labels"
 """The tag of a baseline that uses every label of the training split."""
 

@@ -27,10 +27,25 @@ def read_plugin(kind: str, name: str, module: str, attribute: str) -> Plugin:
         return Plugin(kind, name, origin=Origin(module), problem=f"there is no module {module}")
     file = str(Path(spec.origin).resolve())
     try:
-        tree = ast.parse(Path(file).read_bytes(), file)
-        missing = _missing_import(tree)
+        status = Path(file).stat()
+        key = (kind, name, module, attribute, file, status.st_mtime_ns, status.st_size)
+        if key not in _SOUND:
+            tree = ast.parse(Path(file).read_bytes(), file)
+            plugin = _of_tree(tree, kind, name, module, attribute, file)
+            if plugin.problem:  # which the user may mend elsewhere, such as by installing what it imports
+                return plugin
+            _SOUND[key] = plugin
     except Exception as error:  # such as RecursionError, where it is nested too deeply
         return Plugin(kind, name, origin=Origin(file), problem=in_words(error))
+    return _SOUND[key]
+
+
+_SOUND: dict[tuple[str, str, str, str, str, int, int], Plugin] = {}
+"""What was read of files in which nothing was wrong, by the time and size of the file: a spec asks for it each time."""
+
+
+def _of_tree(tree: ast.Module, kind: str, name: str, module: str, attribute: str, file: str) -> Plugin:
+    missing = _missing_import(tree)
     problem = f"it imports {missing!r}, which is not installed" if missing else None
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == attribute:

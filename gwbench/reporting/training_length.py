@@ -22,15 +22,17 @@ def length_notes(record: RunRecord) -> list[str]:
             )
     if training and training.stopped and record.spec.training:
         stopped, settings = training.stopped, record.spec.training
-        why = (
-            f"no unlabelled signal on validation had improved for {settings.patience} epochs"
-            if stopped.reason == "plateau"
-            else "its epochs were used up"
-        )
+        why = {
+            "plateau": f"no unlabelled signal on validation had improved for {settings.patience} epochs",
+            "overfit": f"for {settings.patience} epochs the loss had improved on the training windows alone",
+            "cap": "its epochs were used up",
+        }[stopped.reason]
         notes.append(
             f"Training ended after epoch {stopped.epoch} (step {stopped.step:,}): {why}. The learning rate fell to "
             f"zero from step {stopped.decay_from_step:,} on."
         )
+        if stopped.reason == "overfit":
+            notes.append("More windows help against that, or views that differ every time (--augment NAME).")
     return notes
 
 

@@ -16,6 +16,8 @@ from gwbench.experiment.record import RunRecord, read_record
 from gwbench.experiment.scorer import load_scorer
 from gwbench.nn.detector_encoder import DetectorEncoder, frozen_embedding
 from gwbench.nn.encoder_scorer import EncoderScorer
+from gwbench.nn.head_scorer import HeadScorer
+from gwbench.nn.objective_scorer import ObjectiveScorer, without_single_detectors
 from gwbench.sharing.plain_conditioning import plain_conditioning
 from gwbench.sharing.plain_layers import PlainEncoder, PlainHead
 
@@ -65,9 +67,9 @@ class RunParts:
         their mean: rounding grows by as much.
         """
         given = self.scorer.scorer if self.scorer else None
-        if not isinstance(given, EncoderScorer):
+        if not isinstance(given, HeadScorer):
             return 1.0
-        slopes = given.head.weight * given.head.inverse_std
+        slopes = _slopes(given, embedding)
         scale = given.head(embedding).square().mean().sqrt()
         return max(1.0, float(slopes.norm() * embedding.double().square().mean().sqrt() / scale)) if scale > 0 else 1.0
 
@@ -96,7 +98,7 @@ def parts_of(folder: Path, what: What, plugins: Sequence[str]) -> RunParts:
         frozen = load_encoder(folder, plugins)
         return RunParts(record, frozen.conditioner, frozen.encoder, None)
     scorer = load_scorer(folder, plugins)
-    encoder = scorer.scorer.encoder if isinstance(scorer.scorer, EncoderScorer) else None
+    encoder = scorer.scorer.encoder if isinstance(scorer.scorer, HeadScorer) else None
     if what == "encoder":
         if encoder is None:
             raise UserError(
@@ -121,23 +123,57 @@ class ExportModule(nn.Module):
         self.condition = plain_conditioning(parts.conditioner, power_of_two=power_of_two) if raw else nn.Identity()
         self.encoder = PlainEncoder(parts.encoder) if parts.encoder else None
         self.score: nn.Module | None = None
+        self.of_strain = parts.scorer is not None and isinstance(parts.scorer.scorer, ObjectiveScorer)
         if parts.scorer:
-            given = parts.scorer.scorer
-            self.score = PlainHead(given.head) if isinstance(given, EncoderScorer) else _OwnForward(given)
+            self.score = _score(parts.scorer.scorer, self.encoder)
             self.slope, self.level = parts.scorer.calibration.slope, parts.scorer.calibration.intercept
         self.eval().requires_grad_(False)
 
     def forward(self, strain: Tensor) -> Any:
         """[B, D, T], or [B, D, T + 2 margin] where strain is raw, to the embedding, or to all outputs in turn."""
-        given = self.condition(strain)
+        given = conditioned = self.condition(strain)
         outputs: tuple[Tensor, ...] = ()
         if self.encoder is not None:
             given = self.encoder(given)
             outputs = (given,)
         if self.score is None:
             return given
-        log_odds = self.score(given).to(torch.float32)
+        log_odds = self.score(conditioned if self.of_strain else given).to(torch.float32)
         return (*outputs, log_odds, (self.slope * log_odds + self.level).sigmoid())
+
+
+def _score(given: Scorer, encoder: nn.Module | None) -> nn.Module:
+    """What gives the log-odds: of embeddings where the scorer has a linear head, otherwise of conditioned strain."""
+    if isinstance(given, ObjectiveScorer):
+        assert encoder
+        return _PlainScore(encoder, given)
+    return PlainHead(given.head) if isinstance(given, EncoderScorer) else _OwnForward(given)
+
+
+def _slopes(given: HeadScorer, embedding: Tensor) -> Tensor:
+    """By how much the log-odds change with each feature [F]; of an objective's head at the mean embedding."""
+    if isinstance(given, EncoderScorer):
+        return given.head.weight * given.head.inverse_std
+    assert isinstance(given, ObjectiveScorer)
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        mean = embedding.mean(0, keepdim=True).float().clone().requires_grad_()
+        (slopes,) = torch.autograd.grad(given.head.objective.log_odds(mean).sum(), mean)
+    return slopes.squeeze(0).double()
+
+
+class _PlainScore(nn.Module):
+    """What an objective says of windows by itself, through an encoder of torch's own layers."""
+
+    def __init__(self, encoder: nn.Module, scorer: ObjectiveScorer) -> None:
+        super().__init__()
+        self.encoder, self.objective, self.coherence = encoder, scorer.head.objective, scorer.coherence
+
+    def forward(self, strain: Tensor) -> Tensor:
+        log_odds = self._log_odds(strain)
+        return without_single_detectors(self._log_odds, strain, log_odds) if self.coherence else log_odds
+
+    def _log_odds(self, strain: Tensor) -> Tensor:
+        return self.objective.log_odds(self.encoder(strain))
 
 
 class _OwnForward(nn.Module):

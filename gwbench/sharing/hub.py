@@ -11,7 +11,7 @@ from typing import Any
 
 from gwbench._version import __version__
 from gwbench.errors import UserError
-from gwbench.experiment.checkpoint import load_conditioner, target
+from gwbench.experiment.checkpoint import load_conditioner
 from gwbench.experiment.hub_folder import (
     CARD,
     CONFIG,
@@ -32,6 +32,7 @@ from gwbench.sharing.model_card import model_card
 from gwbench.utils.files import atomic
 from gwbench.utils.paths import user_path
 from gwbench.utils.sibling_modules import sibling_files
+from gwbench.utils.untrusted_files import link_target
 
 HEAVY = (WEIGHTS, CONDITIONER, SCORER)
 
@@ -143,7 +144,7 @@ def _files(folder: Path, name: str, license: str | None) -> dict[str, bytes]:
     record = read_record(folder)
     if record.status != "ok" or record.data is None:
         raise UserError(f"The run in {folder} failed, so that there is nothing to publish: {record.reason}.")
-    heavy = {each: target(folder / each).read_bytes() for each in HEAVY if (folder / each).exists()}
+    heavy = {each: link_target(folder / each).read_bytes() for each in HEAVY if (folder / each).exists()}
     if record.training is not None and not {WEIGHTS, CONDITIONER} <= heavy.keys():
         raise UserError(f"The run in {folder} has kept no encoder. Run it again with --rerun: {record.command} --rerun")
     if not heavy:

@@ -103,6 +103,11 @@ def _results(record: RunRecord) -> list[str]:
         f"linear probe is fitted on {record.data.labelled if record.data else 0:,} labelled windows, its strength is "
         f"chosen on validation, and the test split is scored once.{counted}"
     )
+    if not record.spec.uses_labels and record.spec.objective:
+        protocol = (
+            f"On the test split, which is scored once: the encoder is frozen, and the head of the objective "
+            f"{record.spec.objective.name} gives the score by itself. No label is used.{counted}"
+        )
     if record.spec.baseline:
         protocol = f"On the test split, by version {record.protocol} of gwbench's evaluation protocol.{counted}"
     return ["\n".join(rows), protocol]

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from gwbench.nn.detector_encoder import DetectorEncoder
 from gwbench.nn.fused import SMALLEST
+from gwbench.nn.gru import TrainedGRU
 from gwbench.nn.layers import Convolution, GeM, Layers
 from gwbench.nn.linear_head import FAR, LinearHead
 
@@ -28,6 +29,8 @@ def _swapped(module: nn.Module) -> nn.Module:
         setattr(module, name, _swapped(child))
     if type(module) is Convolution:
         return _convolution(module)
+    if type(module) is TrainedGRU:
+        module.__class__ = nn.GRU  # type: ignore[assignment]
     if type(module) is Layers:
         return nn.Sequential(*module)
     return PlainGeM(module) if type(module) is GeM else module

@@ -21,6 +21,7 @@ from gwbench.experiment import record as files
 from gwbench.experiment.checkpoint import load_encoder
 from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.data_cache import ConditionedData, DataCache
+from gwbench.experiment.judge_encoder import judged_scores
 from gwbench.experiment.record import RunRecord
 from gwbench.experiment.recorder import jsonable
 from gwbench.experiment.scorer import load_scorer
@@ -99,7 +100,8 @@ def _scores(record: RunRecord, context: ExperimentContext, data: ConditionedData
         if not (folder / files.WEIGHTS).exists():
             raise UserError(f"the encoder is not here ({files.WEIGHTS}), so that nothing can be embedded")
         encoder = load_encoder(folder).encoder
-        return "by a probe on the saved encoder", context.probe(encoder)
+        how = "by a probe on the saved encoder" if spec.uses_labels else "by the saved objective on the saved encoder"
+        return how, judged_scores(context.with_encoder(encoder), folder)
     baseline: Any = REGISTRY.get("baseline", spec.baseline.name).target
     if not (baseline.trains or baseline.pretrains):
         return "by the baseline, carried out again", spec.baseline.build("baseline").scores(context)

@@ -9,13 +9,11 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gwbench import seeds
 from gwbench.errors import UserError
 from gwbench.evaluation.version import PROTOCOL
 from gwbench.experiment import record as files
-from gwbench.experiment.checkpoint import target
 from gwbench.experiment.record import PluginUsed, RunRecord
 from gwbench.experiment.scorer_file import read_scorer
 from gwbench.registry import REGISTRY
@@ -24,10 +22,7 @@ from gwbench.reporting.records.recompute import disagreements, is_rate
 from gwbench.sharing.check import ProofCheck
 from gwbench.sharing.entry_layout import hash_of_source, source_files
 from gwbench.utils.printable import printable
-from gwbench.utils.untrusted_files import AbsentError, UnusableError, plain_digest
-
-if TYPE_CHECKING:
-    pass
+from gwbench.utils.untrusted_files import AbsentError, UnusableError, link_target, plain_digest
 
 SHOWN = 5
 """Disagreements that a check names."""
@@ -195,7 +190,7 @@ def hashes(record: RunRecord) -> Iterator[ProofCheck]:
 
 def _hash_of(name: str, path: Path, wanted: str) -> ProofCheck:
     try:
-        found = plain_digest(target(path))
+        found = plain_digest(link_target(path))
     except (AbsentError, UnusableError) as error:
         return ProofCheck(name=name, status="failed", detail=str(error))
     if found != wanted:
@@ -207,7 +202,7 @@ def _hash_of(name: str, path: Path, wanted: str) -> ProofCheck:
 def scorer(record: RunRecord) -> ProofCheck:
     """The scorer is that of this run."""
     try:
-        header, _ = read_scorer(target(_folder(record) / files.SCORER))
+        header, _ = read_scorer(link_target(_folder(record) / files.SCORER))
     except UnusableError as error:
         return ProofCheck(name="scorer", status="failed", detail=printable(error))
     if header.run_id != record.run_id:

@@ -12,7 +12,6 @@ from typing import Any
 
 from gwbench._version import __version__
 from gwbench.errors import UserError
-from gwbench.experiment.checkpoint import target
 from gwbench.experiment.record import CONDITIONER, PREDICTIONS, RECORD, SCORER, WEIGHTS, RunRecord, load_record
 from gwbench.registry import REGISTRY, Plugin
 from gwbench.registry.installed import package_of
@@ -23,7 +22,7 @@ from gwbench.sharing.entry_layout import MANIFEST, RUNS, SOURCES
 from gwbench.sharing.verify import finished_record, runs_below, verify
 from gwbench.utils.files import file_digest
 from gwbench.utils.sibling_modules import sibling_files
-from gwbench.utils.untrusted_files import AbsentError, UnusableError
+from gwbench.utils.untrusted_files import AbsentError, UnusableError, link_target
 from gwbench.utils.untrusted_text import read_json
 
 HEAVY = (WEIGHTS, SCORER, CONDITIONER)
@@ -76,7 +75,7 @@ def submit(runs: Iterable[str | Path], to: str | Path, *, name: str | None = Non
     for record in records:
         source = Path(str(record.folder))
         run = _run_folder(record)
-        heavy = {each: target(source / each) for each in HEAVY if (source / each).exists()}
+        heavy = {each: link_target(source / each) for each in HEAVY if (source / each).exists()}
         hashes = {each: file_digest(path) for each, path in heavy.items()}
         small = published_files(source, hashes)
         copied = {**small, **({each: path.read_bytes() for each, path in heavy.items()} if weights else {})}

@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 from gwbench.errors import UserError
 from gwbench.experiment.spec import RunSpec
 from gwbench.registry import REGISTRY
-from gwbench.registry.compatibility import parts_of, resolve_groups, why_not
+from gwbench.registry.compatibility import parts_of, resolve_groups, why_not, why_not_without_labels
 from gwbench.suite.combination import Combination, FrozenSettings
 from gwbench.suite.schema import MatrixEntry, Suite
-from gwbench.suite.transfers import source_combination, sources_of, transfer_spec_of, transfers_of
+from gwbench.suite.transfers import (
+    source_combination,
+    source_fraction,
+    sources_of,
+    transfer_spec_of,
+    transfers_of,
+)
 
 if TYPE_CHECKING:
     from gwbench.contracts import Baseline
@@ -138,7 +144,7 @@ def _combinations(suite: Suite) -> Iterator[Combination]:
     ):
         judged = (runs, tasks, file.label_fractions)
         if dataset in sources:
-            judged = ([None] if file.objectives else [], tasks[:1], file.label_fractions[:1])
+            judged = ([None] if file.objectives else [], tasks[:1], [source_fraction(file)])
         for encoder, groups, pairing, augmentations, objective, training in methods:
             for baseline, task, fraction in product(*judged):
                 parts = _parts(baseline, suite)
@@ -167,7 +173,9 @@ def _why_not(combination: Combination) -> str:
         resolve_groups(combination.encoder_groups, dict.fromkeys(("encoder", "pairing", "baseline")) | names)
     except UserError as error:
         return str(error)
-    return why_not(parts_of((kind, entry.name) for kind, entry in combination.named()))
+    named = [(kind, entry.name) for kind, entry in combination.named()]
+    without = why_not_without_labels(named) if combination.label_fraction == 0 else ""
+    return why_not(parts_of(named)) or without
 
 
 def _parts(baseline: MatrixEntry | None, suite: Suite) -> frozenset[str]:

@@ -51,7 +51,7 @@ def _one_or_several(value: Any) -> Any:
 
 Names = Annotated[list[str], BeforeValidator(_one_or_several)]
 Whole = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]
 
 
 class RunFile(FrozenModel):
@@ -107,6 +107,20 @@ def read_run_file(path: str | Path) -> RunDescription:
         file = RunFile.model_validate({} if document.data is None else document.data)
     except pydantic.ValidationError as error:
         raise document.error(*_complaint(error)) from None
+    return describe(file, document)
+
+
+def describe(file: RunFile, document: Document, at: YamlPosition = ()) -> RunDescription:
+    """A run from what a file says of it; its plugins' sources are loaded.
+
+    Args:
+        file: what it says.
+        document: the file, for errors.
+        at: where in it the run stands.
+
+    Raises:
+        UserError: a plugin or a setting that is not there, or a value that does not fit; the message has its line.
+    """
     for source in file.plugins or ():
         REGISTRY.load_source(source)
     options: dict[str, Any] = {}
@@ -121,13 +135,13 @@ def read_run_file(path: str | Path) -> RunDescription:
         elif KINDS[kind].several:
             options[name] = [entry.name for entry in value]
             for position, entry in enumerate(value):
-                settings |= _checked(f"{kind}.{entry.name}.", kind, entry, (name, position), document)
+                settings |= _checked(f"{kind}.{entry.name}.", kind, entry, (*at, name, position), document)
         else:
             options[name] = value.name
-            settings |= _checked(f"{kind}.", kind, value, (name,), document)
+            settings |= _checked(f"{kind}.", kind, value, (*at, name), document)
     for section in OWN_SECTIONS:
         given = getattr(file, section)
-        blamed(given, (section,), document, partial(read_section, section))
+        blamed(given, (*at, section), document, partial(read_section, section))
         settings |= {f"{section}.{key}": value for key, value in given.items()}
     return RunDescription(options, settings)
 

@@ -14,7 +14,7 @@
     tasks: [NAME, ...]                              # predicted from embeddings; by default the default task
     training: {epochs: 5}                           # or a list of such, to compare them
     conditioning: {low: 30}                         # or a list of such
-    label_fractions: [0.25]
+    label_fractions: [0.25]                         # 0: the objective's own score, of those that have one
     seeds: [0, 1, 2]
     data_seeds: [0]
     budget: equal                                   # or converged, or with a number: see `budget`
@@ -122,7 +122,7 @@ class SuiteFile(FrozenModel):
     tasks: list[MatrixEntry] = []
     training: Variants = [{}]
     conditioning: Variants = [{}]
-    label_fractions: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = [
+    label_fractions: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)] = [
         EvaluationSettings().label_fraction
     ]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]

@@ -46,6 +46,11 @@ def transfers_of(file: SuiteFile, combinations: Iterable[Combination]) -> Iterat
                 yield replace(each, encoder_from=source)
 
 
+def source_fraction(file: SuiteFile) -> float:
+    """The share of labels with which a run that pre-trains for others is judged: the first at which any can be."""
+    return next(filter(None, file.label_fractions), file.label_fractions[0])
+
+
 def source_combination(file: SuiteFile, combination: Combination) -> Combination:
     """The combination whose run pre-trains the encoder: with the file's first share of labels and task."""
     assert combination.encoder_from
@@ -53,7 +58,7 @@ def source_combination(file: SuiteFile, combination: Combination) -> Combination
         combination,
         dataset=combination.encoder_from,
         encoder_from=None,
-        label_fraction=file.label_fractions[0],
+        label_fraction=source_fraction(file),
         task=file.tasks[0] if file.tasks else None,
     )
 
@@ -97,4 +102,4 @@ def located(spec: RunSpec, source: RunSpec, data_cache: DataCache, out: str | Pa
     return spec.model_copy(update={"encoder_from": encoder_from})
 
 
-__all__ = ["located", "source_combination", "sources_of", "transfer_spec_of", "transfers_of"]
+__all__ = ["located", "source_combination", "source_fraction", "sources_of", "transfer_spec_of", "transfers_of"]

@@ -184,4 +184,7 @@ class MetricLogger(Callback):
 
 def diverged(what: str, step: int) -> UserError:
     """The error for numbers that are no longer finite."""
-    return UserError(f"{what} at step {step}: training diverged. Lower --lr, or use --precision fp32.")
+    return UserError(
+        f"{what} at step {step}: training diverged. Lower the learning rate (--lr, or training.lr in a file), or use "
+        "precision fp32."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import abstractmethod
 
 import torch
@@ -11,6 +12,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gwbench.contracts import Encode, Objective, View
+
+MOST_INITIAL = 0.1
+"""Share of its first weights that a target may keep without a word."""
+
+LEFT = 1e-3
+"""Share of its first weights that a target keeps with the momentum that fits its steps. BYOL in 155 steps learns more
+with a share of 0.0003 than of 0.01, and far more than of 0.73 (docs/explain/objectives.md)."""
+
+FITTING = (0.9, 0.996)
+"""Least and highest momentum that is chosen by the number of steps: the least that was measured, and the default of
+BYOL's paper (arXiv:2006.07733), which 3,450 steps reach."""
 
 
 def ema_copy(module: nn.Module) -> nn.Module:
@@ -40,6 +52,59 @@ def ema_update(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
             old.copy_(new)
 
 
+def initial_share(momentum: float, total_steps: int) -> float:
+    """The share of an EMA copy's weights that are still those of its start when training ends.
+
+    It is the product of the momenta of all steps, from 1, a copy that never moved, to 0, one that has forgotten its
+    start.
+    """
+    share = 1.0
+    for step in range(1, total_steps + 1):
+        share *= step_momentum(momentum, step, total_steps)
+        if share < 1e-9:  # long trainings get here early
+            return 0.0
+    return share
+
+
+def step_momentum(momentum: float, step: int, total_steps: int) -> float:
+    """The momentum after step 1, 2, ... of a training: it rises to 1 along a half cosine."""
+    return float(cosine_schedule(step - 1, total_steps, momentum, 1.0))
+
+
+def fitting_momentum(total_steps: int) -> float:
+    """The momentum with which an EMA copy keeps `LEFT` of its start in so many steps, within `FITTING`.
+
+    Over a half cosine, steps add up to half their number, so that exp(-(1 - momentum) * steps / 2) is left.
+    """
+    least, highest = FITTING
+    return min(highest, max(least, 1 - _forgetting(total_steps)))
+
+
+def _forgetting(total_steps: int) -> float:
+    return -2 * math.log(LEFT) / total_steps
+
+
+def slow_target(momentum: float, total_steps: int) -> str | None:
+    """What to tell the user of a target that stays near its random start through a whole training; None if it does not.
+
+    The momentum that is named would leave `LEFT`, as that of `fitting_momentum` does. Whether it helps is the
+    objective's matter: one whose loss falls when all outputs become alike may need a slow target.
+    """
+    share = initial_share(momentum, total_steps)
+    if share <= MOST_INITIAL:
+        return None
+    advice = "Train for more steps (--epochs, or a smaller --batch-size)"
+    step = _forgetting(total_steps)
+    digits = 1 - math.floor(math.log10(step))
+    better = 1 - math.ceil(step * 10**digits) / 10**digits
+    if better > 0:
+        advice += f", or try a lower momentum, --set objective.momentum={better:g}"
+    return (
+        f"The objective's target still consists of its random first weights by {share:.0%} when training ends: too few "
+        f"steps ({total_steps:,}) for a momentum of {momentum:g}. {advice}."
+    )
+
+
 class MomentumObjective(Objective):
     """An objective that compares one view's projection with that of the other view by an EMA copy of the network.
 
@@ -51,7 +116,7 @@ class MomentumObjective(Objective):
         projector: on the encoder; it has an EMA copy as well.
         predictor: on the projector of the learning network alone.
         momentum: of the EMA copy at the first step; it rises to 1 over the training, along a half cosine
-            (arXiv:2006.07733, section 3.3).
+            (arXiv:2006.07733, section 3.3). None chooses it by the number of steps: `fitting_momentum`.
 
     Attributes:
         projector, predictor: the heads that learn.
@@ -61,7 +126,7 @@ class MomentumObjective(Objective):
     target_encoder: nn.Module
 
     def __init__(
-        self, embed_dim: int, projector: nn.Module, predictor: nn.Module | None = None, *, momentum: float
+        self, embed_dim: int, projector: nn.Module, predictor: nn.Module | None = None, *, momentum: float | None
     ) -> None:
         super().__init__(embed_dim)
         self.projector = projector
@@ -93,9 +158,13 @@ class MomentumObjective(Objective):
         with torch.autocast(fast_a.device.type, enabled=False):
             return self._loss(fast_a.float(), fast_b.float(), slow_a.float(), slow_b.float())
 
+    def first_momentum(self, total_steps: int) -> float:
+        """The momentum at the first of so many steps."""
+        return fitting_momentum(total_steps) if self.momentum is None else self.momentum
+
     def after_step(self, step: int, total_steps: int) -> None:
         """Move the EMA copies; `step` counts the steps taken."""
-        momentum = cosine_schedule(step - 1, total_steps, self.momentum, 1.0)
+        momentum = step_momentum(self.first_momentum(total_steps), step, total_steps)
         ema_update(self.target_encoder, self._encoder[0], momentum)
         ema_update(self.target_projector, self.projector, momentum)
 

@@ -24,8 +24,9 @@ from gwbench.training.signals import BETTER
 if TYPE_CHECKING:
     from gwbench.training.settings import TrainingSettings
 
-PLATEAU, CAP = "plateau", "cap"
-"""Why a training ended: no signal improved any more, or its epochs were used up."""
+PLATEAU, OVERFIT, CAP = "plateau", "overfit", "cap"
+"""Why a training ended: no signal improved any more; the loss improved on the training windows alone; or its epochs
+were used up."""
 
 
 @dataclass
@@ -83,6 +84,22 @@ def on_plateau(history: Sequence[Mapping[str, float]], patience: int, tolerance:
     )
 
 
+def overfits(training: Sequence[float], held_out: Sequence[float], patience: int, tolerance: float) -> bool:
+    """Whether the loss has improved on the training windows and not on held-out ones for some epochs.
+
+    The training loss is below the held-out one then, and has improved since the held-out one last did. At the first
+    plateau of a loss, where nothing is learnt yet, neither of them improves.
+
+    Args:
+        training, held_out: the loss of every epoch so far.
+        patience: how many epochs.
+        tolerance: what counts as an improvement, as of `on_plateau`.
+    """
+    since = last_improvement([-loss for loss in held_out], tolerance)
+    learnt = training[since] - training[-1] > tolerance * (max(training) - min(training))
+    return len(held_out) - 1 - since >= patience and learnt and training[-1] < held_out[-1]
+
+
 def last_improvement(values: Sequence[float], tolerance: float) -> int:
     """Where a signal, of which more is better, was last better than ever before by more than the tolerance."""
     last, best = 0, values[0]
@@ -102,7 +119,7 @@ class PlateauStopper(Callback):
         batches: of an epoch.
         schedule: of the learning rate.
         measure: gives the signals.
-        history: counts the seconds that measuring takes.
+        history: has the loss of every epoch, and counts the seconds that measuring takes.
 
     Attributes:
         signals: of every epoch.
@@ -159,16 +176,20 @@ class PlateauStopper(Callback):
         """Measure, and decide; runs before the checkpoint is written."""
         begun = time.perf_counter()
         # Rank 0 looks for all processes, which also decide alike.
-        measured: Any = trainer.strategy.broadcast(self._measure() if trainer.is_global_zero else None)
-        figures: dict[str, float] = measured
+        own = (self._measure(), self._history.loss) if trainer.is_global_zero else None
+        agreed: Any = trainer.strategy.broadcast(own)
+        figures, losses = agreed
         self._history.diagnostics_seconds += time.perf_counter() - begun
         if not all(math.isfinite(value) for value in figures.values()):
             raise diverged("The signals on validation are not finite", trainer.global_step)
         self.signals.append(figures)
         epoch, settings = trainer.current_epoch + 1, self._settings
         if not self.reason:
+            held_out = [each["ssl_loss"] for each in self.signals]
             if on_plateau(self.signals, settings.patience, settings.tolerance):
                 self._decay(epoch, PLATEAU)
+            elif overfits(losses, held_out, settings.patience, settings.tolerance):
+                self._decay(epoch, OVERFIT)
             elif not has_room(epoch, settings):
                 self._decay(epoch, CAP)
         self._stop_at_end(trainer, epoch)
@@ -196,6 +217,6 @@ def check_stopper(state: Mapping[str, Any], epochs: int, done: int) -> str:
     if len(signals) != done or not all(isinstance(value, float) and math.isfinite(value) for value in numbers):
         return "its signals are not those of its epochs"
     begins = type(begun) is int and 0 < begun <= min(done, epochs - 1)
-    if reason not in ("", PLATEAU, CAP) or (reason and not begins):
+    if reason not in ("", PLATEAU, OVERFIT, CAP) or (reason and not begins):
         return "it does not say where its learning rate decays"
     return ""

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from gwbench import seeds
 from gwbench.contracts import Array, RunContext, Scores, View
 from gwbench.dataloading.prefetch import ahead
+from gwbench.evaluation.labelled import known_rows
 from gwbench.evaluation.linear_probe import Standardiser, labelled_rows, linear_probe
 from gwbench.evaluation.statistics import auc
 from gwbench.nn.detector_encoder import DetectorEncoder, embed_in_chunks
@@ -115,7 +116,7 @@ def train_on_labels(
     if probe_first:
         _probe_head(context, classifier, positions)
 
-    best = BestEpoch(context, classifier, np.flatnonzero((validation == 0) | (validation == 1)), settings.patience)
+    best = BestEpoch(context, classifier, known_rows(validation), settings.patience)
     best.measure()
     labels = torch.from_numpy(context.splits.train.label[positions].astype(np.float32))
     batches = LabelledBatches(context, positions, labels, settings)

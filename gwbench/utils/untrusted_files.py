@@ -59,6 +59,14 @@ def open_plain(path: str | Path, limit: int | None = None) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
+def link_target(path: Path) -> Path:
+    """What a file of a run's folder leads to: people keep large files elsewhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # links that go round in a circle
+        return path
+
+
 def plain_digest(path: str | Path, limit: int | None = None) -> str:
     """SHA-256, in hexadecimal, of a plain file of at most `limit` bytes, read in pieces.
 

@@ -28,7 +28,8 @@ class Byol(MomentumObjective):
     Behaviour on collapse: the loss is at its minimum, -1; only the effective rank shows it.
 
     Args:
-        momentum: of the target at the first step; it rises to 1.
+        momentum: of the target at the first step; it rises to 1. None chooses it by the number of steps N, so that a
+            thousandth of the target stays random: 1 - 13.8 / N, between 0.9 and 0.996.
         hidden_dim: width of the hidden layers of projector and predictor.
         output_dim: width of the projections.
     """
@@ -37,7 +38,7 @@ class Byol(MomentumObjective):
         self,
         embed_dim: int,
         *,
-        momentum: Annotated[float, Field(ge=0, le=1)] = 0.996,
+        momentum: Annotated[float | None, Field(ge=0, le=1)] = None,
         hidden_dim: Annotated[int, Field(ge=1)] = 512,
         output_dim: Annotated[int, Field(ge=2)] = 128,
     ) -> None:

@@ -23,7 +23,7 @@ from gwbench.registry import REGISTRY, register
         "Time slides, foreground removal: Usman et al. (PyCBC), arXiv:1508.02357; coherence: Klimenko et al., "
         "arXiv:0802.3232; true against recombined: van den Oord et al. (CPC), arXiv:1807.03748"
     ),
-    tags=("generative", "coincidence"),
+    tags=("generative", "coincidence", "coherence"),
 )
 class Coincidence(Objective):
     """Binary cross-entropy of a small network that tells coincident windows from slid ones by their embeddings.

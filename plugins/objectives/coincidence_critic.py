@@ -20,7 +20,7 @@ from gwbench.registry import register
         "Time slides: Usman et al. (PyCBC), arXiv:1508.02357; critic of pairs: Hjelm et al. (Deep InfoMax), "
         "arXiv:1808.06670, eq. 4, and van den Oord et al. (CPC), arXiv:1807.03748"
     ),
-    tags=("contrastive",),
+    tags=("contrastive", "coherence"),
 )
 class CoincidenceCritic(Objective):
     """Binary cross-entropy of a critic that tells two detectors of one window from two detectors of different windows.
@@ -67,11 +67,23 @@ class CoincidenceCritic(Objective):
         a, b = self.norm(torch.cat([a, b])).tensor_split([len(a)])
         offsets = torch.arange(1, min(self.slides, len(a) - 1) + 1, device=a.device)
         rows = (torch.arange(len(a), device=a.device) + offsets.unsqueeze(1)) % len(a)  # [slides, B]
-        coincident = self.log_odds(a, b)
-        slid = self.log_odds(a.expand(len(offsets), *a.shape), b[rows])
+        coincident = self.pair_log_odds(a, b)
+        slid = self.pair_log_odds(a.expand(len(offsets), *a.shape), b[rows])
         return (F.softplus(-coincident).mean() + F.softplus(slid).mean()) / 2
 
-    def log_odds(self, a: Tensor, b: Tensor) -> Tensor:
+    def pair_log_odds(self, a: Tensor, b: Tensor) -> Tensor:
         """[...] log-odds of coincident against slid, of normalised embeddings [..., embed_dim]."""
         logits: Tensor = self.critic(torch.cat([a, b, a * b], dim=-1))
         return logits.squeeze(-1)
+
+    def log_odds(self, embedding: Tensor) -> Tensor:
+        """[B] log-odds of coincident against slid, of the detectors' embeddings side by side, [B, D * embed_dim].
+
+        The sum over pairs of detectors, of each the mean of both orders: pairs are taken to be independent of each
+        other, which they are not.
+        """
+        detectors = embedding.shape[1] // self.embed_dim
+        normalised = self.norm(embedding.reshape(-1, self.embed_dim)).reshape(-1, detectors, self.embed_dim)
+        first, second = torch.triu_indices(detectors, detectors, 1, device=embedding.device)
+        one, other = normalised[:, first], normalised[:, second]
+        return (self.pair_log_odds(one, other) + self.pair_log_odds(other, one)).sum(dim=1) / 2

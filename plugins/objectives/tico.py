@@ -31,7 +31,8 @@ class TiCo(MomentumObjective):
     Args:
         rho: weight of the covariance term; 8 in lightly, 8 to 20 in the paper.
         beta: of the moving average C.
-        momentum: of the target at the first step; it rises to 1.
+        momentum: of the target at the first step; it rises to 1. None chooses it by the number of steps N, so that a
+            thousandth of the target stays random: 1 - 13.8 / N, between 0.9 and 0.996.
         hidden_dim: width of the projector's hidden layer.
         output_dim: width of the projections.
     """
@@ -42,7 +43,7 @@ class TiCo(MomentumObjective):
         *,
         rho: Annotated[float, Field(ge=0)] = 8.0,
         beta: Annotated[float, Field(ge=0, lt=1)] = 0.9,
-        momentum: Annotated[float, Field(ge=0, le=1)] = 0.99,
+        momentum: Annotated[float | None, Field(ge=0, le=1)] = None,
         hidden_dim: Annotated[int, Field(ge=1)] = 512,
         output_dim: Annotated[int, Field(ge=2)] = 128,
     ) -> None:

@@ -13,9 +13,11 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import publish
 from gwbench.experiment.record import RunRecord, load_record, write_arrays
+from gwbench.experiment.spec import RunSpec
 from gwbench.suite.cell_run import RunOptions
 from gwbench.suite.matrix import Cell
-from gwbench.suite.run import CellStatus, Plan
+from gwbench.suite.run import CellStatus, Plan, plan
+from gwbench.suite.schema import read_suite
 from tests.reporting.synthetic_runs import LABEL, SNR, scores_of, write_run
 
 ROOT = Path(__file__).parents[2]
@@ -67,15 +69,20 @@ def test_scores_and_records_belong_together_and_no_weights_are_kept(name: str) -
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_every_method_has_all_its_seeds_on_the_same_data(name: str) -> None:
+def test_every_run_that_a_suite_asks_for_is_there_on_the_same_data(name: str, tmp_path: Path) -> None:
     records = records_of(name)
     assert {record.status for record in records} == {"ok"}
-    assert len({record.data.content_hash for record in records if record.data}) == 1
-    seeds: dict[str, set[int]] = {}
-    for record in records:
-        cell = f"{record.spec.title} {record.spec.evaluation.label_fraction}"
-        seeds.setdefault(cell, set()).add(record.spec.seed)
-    assert {cell for cell, found in seeds.items() if found != SEEDS} == set()
+    hashes = {(record.spec.dataset.model_dump_json(), record.data.content_hash) for record in records if record.data}
+    assert len(hashes) == len({record.spec.dataset.model_dump_json() for record in records})
+    suite = ROOT / "benchmarks" / f"{name}.yaml"
+    assert set(read_suite(suite).file.seeds) >= SEEDS
+    asked = [status.cell.spec for status in plan(suite, out=tmp_path).cell_statuses]
+    assert sorted(map(_stated, asked)) == sorted(_stated(record.spec) for record in records)
+
+
+def _stated(spec: RunSpec) -> str:
+    """What a suite says of a run: not the precision, which the machine chooses, and not whose weights are probed."""
+    return spec.model_dump_json(exclude={"precision", "encoder_from"})
 
 
 def _methods(name: str) -> set[tuple[Any, ...]]:

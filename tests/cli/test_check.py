@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from gwbench.cli.main import main
 from gwbench.conformance import checks
 from gwbench.registry import Registry
+from tests.forked import run_forked
 
 PLUGIN = '''
 """An encoder, and an augmentation under the same name."""
@@ -181,8 +181,7 @@ class Chatty(Augmentation):
 def test_a_warning_is_told_to_its_end(tmp_path: Path) -> None:
     source = tmp_path / "chatty.py"
     source.write_text(CHATTY)
-    words = [sys.executable, "-m", "gwbench", "check", str(source), "--json"]  # pytest keeps warnings to itself
-    done = subprocess.run(words, capture_output=True, text=True, timeout=200)
+    done = run_forked(["check", source, "--json"])  # pytest keeps warnings to itself
     assert done.returncode == 1
     checks = json.loads(done.stdout)[0]["checks"]
     (found,) = (one["found"] for one in checks if one["found"].startswith("it prints "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,30 +16,36 @@ from gwbench.data.store.cache import CacheDir
 from gwbench.errors import UserError
 from gwbench.registry import Registry
 from gwbench.utils.paths import user_path
+from tests.forked import run_forked
 from tests.registry.plugin_files import ENCODER
 
 
 def gwbench(
-    *words: str | Path, cwd: Path, drop: tuple[str, ...] = (), **variables: str
+    *words: str | Path, cwd: Path, start: tuple[str, ...] = ("-m", "gwbench"), **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """`python -m gwbench WORDS` in another environment."""
     path = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
     environment = {**os.environ, "PYTHONPATH": path, "GWBENCH_CACHE": str(cwd / "cache"), **variables}
-    for name in drop:
-        environment.pop(name, None)
-    command = [sys.executable, "-m", "gwbench", *map(str, words)]
+    command = [sys.executable, *start, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=300)
 
 
 SIZES = ("--set", "dataset.train=8", "--set", "dataset.val=8", "--set", "dataset.test=8")
 
 
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "module://no.such", "nonsense"])
-def test_a_notebooks_backend_does_not_matter(backend: str, tmp_path: Path) -> None:
-    made = gwbench("data", "make", "bbh", *SIZES, cwd=tmp_path)
-    (dataset,) = (tmp_path / "cache").glob("bbh-*.h5")
-    assert made.returncode == 0
-    said = gwbench("data", "plot", dataset, "--out", "p.png", cwd=tmp_path, MPLBACKEND=backend)
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of a few windows."""
+    folder = tmp_path_factory.mktemp("made")
+    done = run_forked(["data", "make", "bbh", *SIZES, "--cache-dir", folder])
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("bbh-*.h5")
+    return path
+
+
+def test_a_notebooks_backend_does_not_matter(dataset: Path, tmp_path: Path) -> None:
+    """A verb sees none of them; the next test has every kind."""
+    said = gwbench("data", "plot", dataset, "--out", "p.png", cwd=tmp_path, MPLBACKEND="module://no.such")
     assert said.returncode == 0, said.stderr
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
@@ -47,7 +54,8 @@ def test_matplotlib_is_imported_whatever_the_backend_and_leaves_the_variable(tmp
     code = "from gwbench.utils.matplotlib_import import import_matplotlib as i; import os, sys; mpl = i()\n"
     code += "print(os.environ['MPLBACKEND'], mpl.rcParams._get('backend') if hasattr(mpl.rcParams, '_get') else '')\n"
     code += "assert 'matplotlib.pyplot' not in sys.modules"
-    for backend, chosen in {"nonsense": "", "svg": "svg"}.items():
+    of_notebooks = {"module://matplotlib_inline.backend_inline": "", "module://no.such": ""}
+    for backend, chosen in {"nonsense": "", "svg": "svg", **of_notebooks}.items():
         path = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
         environment = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": path}
         done = subprocess.run(
@@ -130,20 +138,41 @@ def test_a_path_of_an_unknown_user_is_one_message(
     assert list(tmp_path.iterdir()) == []
 
 
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, sys
+from gwbench.cli.main import main
+ends = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["gwbench", *words]
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        try:
+            main()
+        except SystemExit as stop:
+            ends.append((stop.code, said.getvalue()))
+print(json.dumps(ends))
+"""
+"""Several commands in one process, which imports everything once; the exit code of each, and what it said."""
+
+
 def test_docstrings_and_asserts_may_be_stripped(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(ENCODER.format(name="mine"))
-    said = gwbench("show", "encoder", "cnn1d", cwd=tmp_path, PYTHONOPTIMIZE="2")
-    assert said.returncode == 0, said.stderr
-    assert "GeM" in said.stdout  # read from the source
-    said = gwbench("list", "encoder", "--plugin", "mine.py", cwd=tmp_path, PYTHONOPTIMIZE="2")
-    assert "A toy." in said.stdout
-    said = gwbench("check", "mine.py", cwd=tmp_path, PYTHONOPTIMIZE="2")
-    assert said.returncode == 0, said.stdout
-    words = ["run", "--baseline", "random-init", "--plugin", "mine.py", "--encoder", "mine", "--quiet"]
+    run = ["run", "--baseline", "random-init", "--plugin", "mine.py", "--encoder", "mine", "--quiet"]
     for name in ("train", "val", "test"):
-        words += ["--set", f"dataset.{name}=64"]
-    said = gwbench(*words, cwd=tmp_path, PYTHONOPTIMIZE="2")
+        run += ["--set", f"dataset.{name}=64"]
+    commands = [
+        ["show", "encoder", "cnn1d"],
+        ["list", "encoder", "--plugin", "mine.py"],
+        ["check", "mine.py"],
+        run,
+    ]
+    said = gwbench(
+        json.dumps(commands), cwd=tmp_path, start=("-c", ONE_AFTER_THE_OTHER), PYTHONOPTIMIZE="2",
+    )  # fmt: skip
     assert said.returncode == 0, said.stderr
+    ends = json.loads(said.stdout.splitlines()[-1])
+    assert [code for code, _ in ends] == [0, 0, 0, 0], said.stderr + said.stdout
+    assert "GeM" in ends[0][1]  # read from the source
+    assert "A toy." in ends[1][1]
 
 
 def test_a_code_identity_does_not_depend_on_optimisation(tmp_path: Path, registry: Registry) -> None:

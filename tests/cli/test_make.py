@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from gwbench.cli.main import main
 from gwbench.contracts import Array
+from tests.forked import run_forked
 
 TINY = ("dataset.train=64", "dataset.val=32", "dataset.test=32")
 METHOD = ("encoder.width=4", "encoder.embed_dim=8", "encoder.stride=8", "training.epochs=1", "training.batch_size=16",
@@ -184,9 +184,7 @@ gwbench()
 def test_an_import_that_was_killed_goes_on(gwbench: CommandLine, folder: Path) -> None:
     words = ["data", "import", "g2net", str(folder), *settings(*FRACTIONS)]
     whole = gwbench.json(*words, "--cache-dir", "whole")
-    killed = subprocess.run(
-        [sys.executable, "-c", DIE, *words, "--workers", "1"], capture_output=True, text=True, timeout=120
-    )
+    killed = run_forked([*words, "--workers", "1"], code=DIE)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not gwbench.entries()
     read: list[tuple[str, int]] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forked import run_forked
 from tests.registry.plugin_files import ENCODER
 
 LOUD = """
@@ -55,18 +56,20 @@ def test_a_dataset_that_prints_leaves_the_json_of_data_make_alone(tmp_path: Path
     words = ["--set", "dataset.train=2", "--set", "dataset.val=2", "--set", "dataset.test=2", "--json"]
     source = tmp_path / "chatty.py"
     source.write_text("print('hello')\n")
-    said = gwbench("data", "make", "bbh", *words, "--plugin", source, cwd=tmp_path)
+    own = {**os.environ, "GWBENCH_CACHE": str(tmp_path / "cache")}
+    said = run_forked(["data", "make", "bbh", *words, "--plugin", source], folder=tmp_path, environment=own)
     assert json.loads(said.stdout)["sizes"] == {"train": 2, "val": 2, "test": 2}
-    assert json.loads(gwbench("data", "list", "--json", cwd=tmp_path).stdout)[0]["header"]["sizes"]["train"] == 2
+    listed = run_forked(["data", "list", "--json"], folder=tmp_path, environment=own)
+    assert json.loads(listed.stdout)[0]["header"]["sizes"]["train"] == 2
 
 
 def test_a_record_stands_alone(loud: Path, tmp_path: Path) -> None:
     words = ["run", "--baseline", "random-init", "--encoder", "loud", "--plugin", str(loud), "--json", "--quiet"]
     for name, size in {"train": 64, "val": 32, "test": 32}.items():
         words += ["--set", f"dataset.{name}={size}"]
-    said = gwbench(*words, cwd=tmp_path)
+    said = run_forked(words, folder=tmp_path)
     assert json.loads(said.stdout)["status"] == "ok", said.stderr
-    board = gwbench("leaderboard", "runs", "--format", "csv", "--plugin", loud, cwd=tmp_path)
+    board = run_forked(["leaderboard", "runs", "--format", "csv", "--plugin", loud], folder=tmp_path)
     (row,) = csv.DictReader(io.StringIO(board.stdout))
     assert "random-init" in row["method"]
 

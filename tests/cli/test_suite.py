@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from gwbench.cli.main import main
 from gwbench.experiment.record import read_record
 from gwbench.suite import executors
 from gwbench.suite.cell_run import Outcome
+from tests.forked import ForkedCommand
 from tests.suite.tiny import write_suite
 
 
@@ -95,12 +93,7 @@ def test_ctrl_c_ends_all_processes_and_the_same_command_goes_on(
     suite = write_suite(tmp_path, label_fractions=[0.25], training={"epochs": 12, "batch_size": 32})
     out = tmp_path / "runs"
     options = [str(suite), "--out", str(out), "--device", "cpu"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gwbench", "suite", "run", *options, "--jobs", "2"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = ForkedCommand(["suite", "run", *options, "--jobs", "2"])
     while not list(out.glob("*/checkpoints/last.ckpt")):  # in the middle of a pre-training
         assert process.poll() is None
         time.sleep(0.05)

@@ -355,6 +355,7 @@ OBJECTIVES: dict[str, type] = {
     "gradients": objective(lambda self, a, b: good(self, a.detach(), b.detach())),
     "aligned": objective(lambda self, a, b: self.projector(a).square().mean() + self.projector(b).square().mean()),
     "collapse": objective(good, __doc__="Says nothing of what happens when all embeddings are the same."),
+    "own_score": objective(good, log_odds=lambda self, embedding: (embedding - embedding.mean(0)).sum(1)),
     "resumes": Forgetful,
     "input_kept": Erasing,
     "global_random_state": objective(numpy_loss),

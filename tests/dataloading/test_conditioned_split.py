@@ -24,6 +24,7 @@ from gwbench.preprocessing import conditioning
 from gwbench.preprocessing.conditioning import Conditioner, Conditioning, fit_conditioner
 from gwbench.utils.progress import Progress
 from tests.conftest import Heard
+from tests.forked import ForkedCommand
 
 WINDOWS, RATE, SAMPLES, MARGIN = 150, 512, 768, 128
 Array = NDArray[Any]
@@ -163,9 +164,8 @@ for start in range(0, WINDOWS, 10):
 """
 
 
-def filling(folder: Path, seed: int, *killed: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "GWBENCH_MEMORY": "0"}
-    return subprocess.Popen([sys.executable, "-c", FILL, str(folder), str(seed), *killed], env=environment)
+def filling(folder: Path, seed: int, *killed: str) -> ForkedCommand:
+    return ForkedCommand([folder, str(seed), *killed], code=FILL, environment={**os.environ, "GWBENCH_MEMORY": "0"})
 
 
 @pytest.mark.usefixtures("no_memory")

@@ -3,8 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from gwbench.dataloading import row_cache
 from gwbench.dataloading.row_cache import RowFile, file_size, in_use
+from tests.forked import run_forked
 
 ROWS, WIDTH = 100, 7
 Array = NDArray[Any]
@@ -114,7 +113,7 @@ file.write(np.arange(30, 60), rows[30:60])
 
 def test_what_a_killed_process_left_is_right(tmp_path: Path) -> None:
     path = tmp_path / "rows"
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=60)
+    ended = run_forked([path], code=KILLED)
     assert ended.returncode == -signal.SIGKILL
     file = opened(path)
     assert file.fills

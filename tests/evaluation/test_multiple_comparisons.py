@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
-from gwbench.evaluation.multiple_comparisons import holm, ranks, significance_groups
+from gwbench.evaluation.multiple_comparisons import bonferroni, holm, ranks, significance_groups
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 60])
@@ -15,6 +15,14 @@ def test_holm_agrees_with_statsmodels(n: int, seed: int) -> None:
     p = np.random.default_rng(seed).random(n) ** 3
     p[: n // 3] = p[0]  # ties
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-12)
+
+
+def test_bonferroni_agrees_with_statsmodels_also_where_some_tests_are_not_listed() -> None:
+    p = np.random.default_rng(0).random(9) ** 4
+    np.testing.assert_allclose(bonferroni(p, 9), multipletests(p, method="bonferroni")[1], rtol=1e-12)
+    np.testing.assert_allclose(bonferroni(p[:3], 9), multipletests(p, method="bonferroni")[1][:3], rtol=1e-12)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        bonferroni([1.5], 2)
 
 
 def test_holm_by_hand_and_at_the_ends() -> None:

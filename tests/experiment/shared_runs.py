@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def same(found: RunRecord, wanted: RunRecord) -> None:
 
 
 def command(out: Path, settings: dict[str, Any] = SETTINGS) -> list[str]:
-    words = [sys.executable, "-m", "gwbench", "run", "--loss", "simclr", "--out", str(out)]
+    words = ["run", "--loss", "simclr", "--out", str(out)]
     words += ["--device", "cpu", "--devices", "2", "--precision", "fp32"]
     for key, value in settings.items():
         words += ["--set", f"{key}={','.join(map(str, value)) if isinstance(value, tuple) else value}"]

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from gwbench.experiment.record import RunRecord, read_record
 from tests.experiment.shared_runs import command, run, same
+from tests.forked import ForkedCommand
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,9 @@ def launch(words: list[str], launcher: str) -> list[subprocess.CompletedProcess[
             "SLURM": {"SLURM_STEP_NUM_TASKS": 2, "SLURM_NTASKS": 2, "SLURM_NTASKS_PER_NODE": 2, "SLURM_NNODES": 1,
                       "SLURM_JOB_ID": 1, "SLURM_PROCID": rank, "SLURM_LOCALID": rank, "SLURM_NODEID": 0},
         }[launcher]  # fmt: skip
-        numbers |= {"MASTER_PORT": port, "OMP_NUM_THREADS": 1}
+        numbers |= {"MASTER_PORT": port}
         environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", **{name: str(each) for name, each in numbers.items()}}
-        processes.append(
-            subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
+        processes.append(ForkedCommand(words, environment=environment))
     try:
         ends = [process.communicate(timeout=200) for process in processes]
     finally:
@@ -47,7 +46,7 @@ def launch(words: list[str], launcher: str) -> list[subprocess.CompletedProcess[
             process.kill()
             process.wait()
     return [
-        subprocess.CompletedProcess(words, process.returncode, *end)
+        subprocess.CompletedProcess(words, process.wait() or 0, *end)
         for process, end in zip(processes, ends, strict=True)
     ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from gwbench.registry import Registry
 from gwbench.utils.progress import Progress, ProgressTask
 from tests.conftest import Heard
 from tests.experiment.shared_runs import SETTINGS, command, run, same
+from tests.forked import ForkedCommand
 
 DYING = '''
 import os, signal
@@ -106,7 +106,7 @@ def test_a_process_that_dies_ends_the_run_and_another_number_of_devices_resumes_
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_no_process_is_left_behind_one_that_is_stopped(stop: signal.Signals, tmp_path: Path) -> None:
     words = command(tmp_path, SETTINGS | {"training.epochs": 5000})
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = ForkedCommand(words)
     try:
         while not list(tmp_path.glob("*/checkpoints/last.ckpt")):
             assert process.poll() is None, process.communicate()

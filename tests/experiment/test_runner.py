@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from gwbench.experiment.spec import RunSpec
 from gwbench.registry import REGISTRY, Registry
 from gwbench.utils.progress import Progress
 from tests.conftest import TINY, TINY_OBJECTIVE, Heard
+from tests.forked import run_forked
 
 SETTINGS = TINY | TINY_OBJECTIVE
 FILES = {
@@ -464,14 +463,14 @@ def command(tmp_path: Path, out: str) -> list[str]:
     source = tmp_path / "stopping.py"
     source.write_text(STOPPING)
     settings = TINY | {"training.epochs": 4, "dataset.snr": "12,20"}
-    words = [sys.executable, "-m", "gwbench", "run", "--plugin", str(source), "--loss", "stopping", "--out"]
+    words = ["run", "--plugin", str(source), "--loss", "stopping", "--out"]
     words += [str(tmp_path / out), "--precision", "fp32", "--device", "cpu"]
     return words + [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
-def call(words: list[str], stop: int | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | ({"STOP_WITH": str(stop)} if stop else {})
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300, **options)
+def call(words: list[str], stop: int | None = None, file_size: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | ({"STOP_WITH": str(stop)} if stop else {})
+    return run_forked(words, environment=environment, file_size=file_size)
 
 
 def only_record(folder: Path) -> RunRecord:
@@ -479,8 +478,19 @@ def only_record(folder: Path) -> RunRecord:
     return read_record(path.parent)
 
 
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """What the command comes to when nothing stops it."""
+    folder = tmp_path_factory.mktemp("left")
+    alone = call(command(folder, "alone"))
+    assert alone.returncode == 0, alone.stderr
+    return only_record(folder / "alone")
+
+
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_a_stopped_run_resumes_to_the_numbers_of_one_left_alone(tmp_path: Path, stop: int, code: int) -> None:
+def test_a_stopped_run_resumes_to_the_numbers_of_one_left_alone(
+    left_alone: RunRecord, tmp_path: Path, stop: int, code: int
+) -> None:
     stopped = call(command(tmp_path, "stopped"), stop=stop)
     assert stopped.returncode == code
     assert "Traceback" not in stopped.stderr
@@ -488,9 +498,7 @@ def test_a_stopped_run_resumes_to_the_numbers_of_one_left_alone(tmp_path: Path, 
     resumed = call(command(tmp_path, "stopped"))
     assert resumed.returncode == 0
     assert "Resuming after epoch 1" in resumed.stderr
-    alone = call(command(tmp_path, "alone"))
-    assert alone.returncode == 0
-    first, second = only_record(tmp_path / "stopped"), only_record(tmp_path / "alone")
+    first, second = only_record(tmp_path / "stopped"), left_alone
     assert first.training is not None
     assert second.training is not None
     assert first.training.resumed_from == 1
@@ -500,13 +508,9 @@ def test_a_stopped_run_resumes_to_the_numbers_of_one_left_alone(tmp_path: Path, 
     np.testing.assert_allclose(predictions(first)["embedding"], predictions(second)["embedding"], atol=1e-7)
 
 
-def test_a_full_disk_is_one_message_and_leaves_nothing_to_trust(tmp_path: Path) -> None:
-    def small_files_only() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    warm = call(command(tmp_path, "warm"))  # so that the dataset is in the cache, and only the run is limited
-    assert warm.returncode == 0
-    full = call(command(tmp_path, "full"), preexec_fn=small_files_only)
+def test_a_full_disk_is_one_message_and_leaves_nothing_to_trust(left_alone: RunRecord, tmp_path: Path) -> None:
+    # The dataset of the run left alone is in the cache: only the run is limited.
+    full = call(command(tmp_path, "full"), file_size=20_000)
     assert full.returncode == 2
     assert full.stdout == ""
     assert full.stderr.count("Error: ") == 1
@@ -516,7 +520,7 @@ def test_a_full_disk_is_one_message_and_leaves_nothing_to_trust(tmp_path: Path) 
         assert read_record(path.parent).status == "failed"
     again = call(command(tmp_path, "full"))
     assert again.returncode == 0
-    assert only_record(tmp_path / "full").auc == pytest.approx(only_record(tmp_path / "warm").auc, abs=1e-6)
+    assert only_record(tmp_path / "full").auc == pytest.approx(left_alone.auc, abs=1e-6)
 
 
 def test_a_plugin_from_the_environment_is_in_the_command(

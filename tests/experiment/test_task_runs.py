@@ -16,7 +16,7 @@ from gwbench.errors import UserError
 from gwbench.experiment.loggers.metrics import metrics_of
 from gwbench.experiment.record import RunRecord, read_record
 from gwbench.experiment.spec import RunSpec
-from gwbench.registry import REGISTRY, Registry
+from gwbench.registry import Registry
 from gwbench.reporting.records.entry import load_scored
 from gwbench.utils.untrusted_files import UnusableError
 from tests.conftest import TINY, TINY_OBJECTIVE
@@ -25,14 +25,14 @@ CHIRP_MASS = str(Path(__file__).parents[1] / "plugins" / "tasks" / "chirp_mass.p
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunRecord]:
+def runs(tmp_path_factory: pytest.TempPathFactory, module_registry: Registry) -> dict[str, RunRecord]:
     """The same method on the default task, on a regression, and its floor on the regression."""
     out = tmp_path_factory.mktemp("runs")
     tiny: dict[str, Any] = {"settings": {**TINY, **TINY_OBJECTIVE}, "out": out, "precision": "fp32"}
     floor = {key: value for key, value in TINY.items() if not key.startswith("training.")}
     return {
         "default": gwbench.run(**tiny),
-        "named": gwbench.run(**tiny, task=REGISTRY.default("task")),
+        "named": gwbench.run(**tiny, task=module_registry.default("task")),
         "regression": gwbench.run(**tiny, task="chirp-mass", plugins=[CHIRP_MASS]),
         "floor": gwbench.run(baseline="random-init", task="chirp-mass", settings=floor, out=out),
     }

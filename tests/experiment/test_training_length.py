@@ -21,6 +21,7 @@ from gwbench.cli.main import gwbench as cli
 from gwbench.errors import UserError
 from gwbench.experiment.record import RunRecord, read_record
 from gwbench.experiment.spec import RunSpec
+from gwbench.reporting.training_length import length_notes
 from gwbench.training.callbacks import CheckpointSaver
 from tests.conftest import TINY, Heard
 
@@ -170,6 +171,23 @@ def test_a_training_that_stops_says_why_and_is_finished(stopped: RunRecord) -> N
     assert set(training.signals[0]) == {"ssl_loss", "effective_rank", "alignment", "uniformity"}
     assert stopped.budget == (epochs * BATCHES, epochs * 192)
     assert stopped.learning_curve and [point.epoch for point in stopped.learning_curve] == [0, epochs]
+
+
+def test_a_training_that_learns_its_windows_by_heart_is_ended_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = iter(enumerate([6.0, 5.0, 5.5, 5.6, 5.6, 5.7, 5.8]))  # the held-out loss turns; the rank rises on
+
+    def signals(*_: Any, **__: Any) -> dict[str, float]:
+        epoch, loss = next(after)
+        return {"ssl_loss": loss, "effective_rank": float(epoch)}
+
+    monkeypatch.setattr("gwbench.training.validation_watch.unlabelled_signals", signals)
+    record = run(tmp_path, {"training.stop": "plateau", "training.epochs": 8, "training.patience": 2})
+    assert record.training and record.training.stopped
+    assert record.training.stopped.reason == "overfit"
+    assert record.training.stopped.decay_from_step == 4 * BATCHES
+    assert any("the loss had improved on the training windows alone" in note for note in length_notes(record))
 
 
 def test_a_training_that_stops_is_resumed_at_any_moment(stopped: RunRecord, tmp_path: Path) -> None:

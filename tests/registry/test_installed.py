@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -109,3 +110,17 @@ def test_metadata_of_the_wrong_type_are_named(registry: Registry, site: Path, tm
     (plugin,) = Registry().list("encoder", "odd")
     assert str(plugin.problem).startswith(f"{name}={value}")
     assert "is not valid: expected" in str(plugin.problem)
+
+
+def test_a_package_that_comes_changes_or_goes_meanwhile_is_noticed(site: Path) -> None:
+    def names() -> set[str]:
+        return {entry.name for entry in installed("gwbench.encoders")} & {"one", "two", "three"}
+
+    package(site, "first", "one = first:Toy")
+    assert names() == {"one"}
+    package(site, "second", "two = second:Toy")
+    assert names() == {"one", "two"}
+    (site / "first-1.0.dist-info" / "entry_points.txt").write_text("[gwbench.encoders]\nthree = first:Toy\n")
+    assert names() == {"two", "three"}
+    shutil.rmtree(site / "second-1.0.dist-info")
+    assert names() == {"three"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from gwbench.registry import Registry
 from gwbench.utils.sibling_modules import sibling_files
+from tests.forked import run_forked
 
 PLUGIN = '''
 import torch
@@ -112,15 +111,7 @@ def test_a_run_from_another_folder_finds_them(plugin: Path, tmp_path: Path) -> N
     words += ["--set", "dataset.train=64", "--set", "dataset.val=32", "--set", "dataset.test=32"]
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "toy_helpers.py").write_text("WIDTH = 'of the current folder'\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "gwbench", *words],
-        cwd=tmp_path / "elsewhere",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = run_forked(words, folder=tmp_path / "elsewhere")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["spec"]["encoder"]["parameters"] == {"width": 4}

@@ -413,7 +413,7 @@ def test_a_population_cannot_be_changed() -> None:
     [
         "a = " + "[" * 100_000,
         "[p]\nx = " + "[" * 200 + "]" * 200,
-        "[p]\n" + ".".join("a" * 30_000) + " = 1",
+        "[p]\n" + ".".join("a" * 6_000) + " = 1",
         "[p]\nmasses = " + "9" * 5000,
         "[p]\nmasses = 1e400",
         "[p]\nmasses = inf",

@@ -185,12 +185,15 @@ PUBLISHED = 4 * 3 + 2
     ("name", "ordinary", "others"),
     [
         # random-init, band-power, supervised, supervised-all, fine-tune, matched-filter, oracle
-        ("quickstart", (4 + 1) * 3, 7 * 3),
+        ("quickstart", (4 + 2) * 3, 7 * 3),
+        ("longer-training", 2 * 3, 4 * 3),
         ("g2net-like", (PUBLISHED + 2) * 3, (2 + 6) * 3),
-        ("faint-signals", 2 * 3, 4 * 3),
+        ("faint-signals", 3 * 3, 5 * 3),
+        # none, 100 and 5,000 labels; two untrained encoders with two fractions, supervised, one matched filter
+        ("faint-signals-20000", 3 * 3, (2 * 2 + 1) * 3 + 1),
         ("label-efficiency", (PUBLISHED + 1) * 4 * 3, ((2 + 3) * 4 + 3) * 3),
-        ("glitches", 4 * 2 * 3, 5 * 3),
-        ("real-noise", 4 * 3, 4 * 3),
+        ("glitches", (1 + 1 + 2) * 3, 5 * 3),
+        ("real-noise", (2 + 2) * 3, 5 * 3),
         ("g2net", 4 * 3, 4 * 3),
         ("seed-recipe", 3, 3),
         # two fractions: three methods and two; and what labels alone, templates and no training at all give
@@ -240,3 +243,19 @@ def test_the_seed_recipe_is_that_of_the_blog() -> None:
     assert [(each.name, each.parameters["probability"]) for each in spec.augmentations] == [("noise-injection", 0.5)]
     assert spec.evaluation.label_fraction == 0.25
     assert spec.dataset.parameters["train"] == 1000
+
+
+def test_without_labels_only_what_has_a_score_of_its_own_is_run(tmp_path: Path) -> None:
+    found = cells(
+        tmp_path,
+        pairings=["any-pair"],
+        objectives=["simclr", "coincidence-critic"],
+        baselines=["random-init", "oracle"],
+        label_fractions=[0, 0.25],
+    )
+    free = {cell.spec.title for cell in found.cells if not cell.spec.uses_labels}
+    assert free == {"cnn1d + any-pair + coincidence-critic", "oracle"}
+    reasons = dict(found.skipped)
+    assert len(reasons) == 2
+    assert any("'simclr' has no score of its own" in reason for reason in reasons.values())
+    assert "the baseline 'random-init' uses labels" in reasons.values()

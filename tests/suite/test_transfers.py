@@ -47,7 +47,7 @@ def test_the_source_is_made_first_and_all_is_found_again(done: tuple[Path, Path]
         Path(str(probed.folder)) / "weights.safetensors"
     ).read_bytes()
     assert probed.training is None
-    assert probed.spec.title.endswith("from bbh")
+    assert probed.spec.title.endswith(", from bbh (preset=quick)")
     alone = plan(suite, out=out / "elsewhere", only=["from bbh"])
     assert len(alone.cell_statuses) == 2  # with the cell that pre-trains the encoder
 
@@ -66,7 +66,7 @@ def test_the_same_run_by_itself_is_the_same_run(done: tuple[Path, Path]) -> None
     )
     assert own.run_id != probed.run_id
     titles = [row.title for table in build([out], Options()).tables for row in table.rows]
-    assert sum(title.endswith(", from bbh") for title in titles) == 2
+    assert sum(title.endswith(", from bbh (preset=quick)") for title in titles) == 2
 
 
 @pytest.mark.parametrize(

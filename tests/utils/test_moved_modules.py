@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gwbench.utils.moved_modules import present_module
+from tests.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 BEFORE = "b52cbd44aee9604eac901b17316aaa030b2e653f"
@@ -39,6 +40,9 @@ PLUGINS = [
     "objectives/masked_strain",
     "objectives/moco",
 ]
+
+CHANGED = [("byol", "momentum: float (at least 0, at most 1) = 0.996")]
+"""Parameters that take what they took, and have another default since: this one is chosen by the number of steps."""
 
 
 def committed(path: str) -> str:
@@ -109,11 +113,11 @@ for file, kind, name in {names!r}:
     REGISTRY.load_source(file)
     assert not REGISTRY.broken, REGISTRY.broken
     old, new = REGISTRY.get(kind, "old-" + name), REGISTRY.get(kind, name)
-    before = list(map(str, parameters(old)))
+    before = [text for text in map(str, parameters(old)) if (name, text) not in {CHANGED!r}]
     assert before == [text for text in map(str, parameters(new)) if text in before]
     print(old.summary)
 """
-    done = python(code)
+    done = run_forked([], code=code)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(PLUGINS)
 
@@ -130,5 +134,5 @@ old = gwbench.run(baseline="old-band-power", plugins=[{str(tmp_path / "old_power
 new = gwbench.run(baseline="band-power", settings=few, out=out)
 assert old.metrics == new.metrics
 """
-    done = python(code)
+    done = run_forked([], code=code)
     assert done.returncode == 0, done.stderr

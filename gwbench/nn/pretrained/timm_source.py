@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load
+from torch import nn
 
 from gwbench.errors import UserError, did_you_mean, in_words
 from gwbench.nn.pretrained.hub_files import WEIGHTS, Repository
@@ -29,7 +31,12 @@ def known_weights(name: str) -> Path:
     from timm.models import get_pretrained_cfg
 
     _require(name)
-    config: Any = get_pretrained_cfg(name)
+    try:
+        config: Any = get_pretrained_cfg(name)
+    except RuntimeError as error:  # the network is known, and the tag behind its name is not
+        raise UserError(
+            f"timm has no weights of the name {name!r}: {str(error).rstrip('.')}. timm.list_pretrained() lists them."
+        ) from None
     hub = getattr(config, "hf_hub_id", None)
     if not hub:
         raise UserError(f"timm has no weights for {name!r}. Name a file of them: baseline.weights=FILE.safetensors.")
@@ -80,10 +87,17 @@ def timm_network(
     overlay = dict(config or {})
     try:
         if weights:
-            overlay["state_dict"] = read_weights(weights)
-            model = timm.create_model(
-                name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, in_chans=channels
-            )
+            tensors = read_weights(weights)
+
+            def loaded() -> nn.Module:
+                own = overlay | {"state_dict": dict(tensors)}  # timm takes out what it has no use for
+                made: nn.Module = timm.create_model(
+                    name, pretrained=True, pretrained_cfg_overlay=own, num_classes=0, in_chans=channels
+                )
+                return made
+
+            model: Any = loaded()
+            _require_loaded(model, loaded, f"{weights} does not hold the weights of timm's {name}")
         else:
             model = timm.create_model(name, pretrained_cfg_overlay=overlay, num_classes=0, in_chans=channels)
         own: Any = model.pretrained_cfg
@@ -101,6 +115,19 @@ def timm_network(
     except Exception as error:  # whatever timm makes of weights, or of a configuration, that are not its own
         where = f" with {weights}" if weights else ""
         raise UserError(f"timm's {name} cannot be made{where}: {in_words(error)}.") from error
+
+
+def _require_loaded(model: nn.Module, loaded: Callable[[], nn.Module], what: str) -> None:
+    """Raise `UserError` where weights were drawn that should have been read: timm leaves out what a file has not.
+
+    Names cannot be compared, since timm renames those of many files. What another making gives other values was drawn.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.rand(1)
+        again = loaded().state_dict()
+    drawn = [name for name, value in model.state_dict().items() if not torch.equal(value, again[name])]
+    if drawn:
+        raise UserError(f"{what}: {len(drawn)} of the network's tensors are missing, such as {drawn[0]}.")
 
 
 def read_weights(path: Path) -> dict[str, Any]:

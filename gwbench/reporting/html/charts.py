@@ -112,6 +112,13 @@ class Series:
         return {"color": self.color, "alpha": 0.13, "linewidth": 0}
 
 
+def places_from_zero(values: Iterable[float]) -> dict[float, float]:
+    """Where numbers from 0 on stand on a logarithmic axis: 0 a third of a decade left of the smallest of the others."""
+    known = set(values)
+    positive = known - {0}
+    return {value: value or min(positive, default=1.0) / 10 ** (1 / 3) for value in sorted(known)}
+
+
 def series(number: int) -> Series:
     """The look of a line: neighbours differ in colour, dash and marker, and the first 280 in one of them."""
     color = number % len(SERIES)

@@ -11,7 +11,7 @@ import numpy as np
 
 from gwbench.reporting.html.budget_chart import budget_chart
 from gwbench.reporting.html.chart_values import LineValues, ValuePoint
-from gwbench.reporting.html.charts import Chart, Series, chart, key, series
+from gwbench.reporting.html.charts import Chart, Series, chart, key, places_from_zero, series
 from gwbench.reporting.html.curves import Curve, curve_values, efficiency, roc
 from gwbench.reporting.html.leaderboard_methods import BOUND, bound_rows, by_mean, estimate_text, method_label
 from gwbench.reporting.html.ranking_charts import critical_differences, ranking_chart
@@ -82,16 +82,24 @@ def _fractions(table: LeaderboardTable, board: Leaderboard) -> Chart | None:
     if not lines:
         return None
     shares = sorted({fraction for _, _, line in lines for fraction, _ in line})
+    place = places_from_zero([100 * share for share in shares])
+
+    def value(share: float, estimate: Estimate) -> ValuePoint:
+        text = f"{100 * share:g} % of the labels, {estimate_text(estimate)}"
+        return ValuePoint(place[100 * share], estimate.mean, text)
 
     def draw(axes: Axes) -> None:
         for _, look, line in lines:
-            x = [100 * fraction for fraction, _ in line]
-            axes.plot(x, [estimate.mean for _, estimate in line], **look.points)
-            low = [estimate.mean if estimate.low is None else estimate.low for _, estimate in line]
-            high = [estimate.mean if estimate.high is None else estimate.high for _, estimate in line]
-            axes.fill_between(x, low, high, **look.band)
+            for part in filter(None, ([each for each in line if not each[0]], [each for each in line if each[0]])):
+                x = [place[100 * fraction] for fraction, _ in part]
+                low = [estimate.mean if estimate.low is None else estimate.low for _, estimate in part]
+                high = [estimate.mean if estimate.high is None else estimate.high for _, estimate in part]
+                axes.plot(x, [estimate.mean for _, estimate in part], **look.points)
+                if not part[0][0]:  # where a band would have no width
+                    axes.vlines(x, low, high, color=look.color)
+                axes.fill_between(x, low, high, **look.band)
         axes.set_xscale("log")
-        axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
+        axes.set_xticks([place[100 * share] for share in shares], [f"{100 * share:g}" for share in shares])
         axes.set_xticks([], minor=True)
         axes.set(xlabel="labels, % of the training split", ylabel=METRICS[board.metric].title)
 
@@ -101,12 +109,16 @@ def _fractions(table: LeaderboardTable, board: Leaderboard) -> Chart | None:
         values=[
             LineValues(
                 method_name(row),
-                [ValuePoint(100 * f, e.mean, f"{100 * f:g} % of the labels, {estimate_text(e)}") for f, e in line],
+                [
+                    ValuePoint(place[100 * f], e.mean, f"{100 * f:g} % of the labels, {estimate_text(e)}")
+                    for f, e in line
+                ],
             )
             for row, _, line in lines
         ],
         description=f"{_which(len(methods), ' with several shares of labels')}{METRICS[board.metric].title} against "
-        f"the share of labels: mean over seeds, with its {100 * board.level:g} % interval.",
+        f"the share of labels: mean over seeds, with its {100 * board.level:g} % interval."
+        f"{' At 0, left of the axis: the score of the objective itself, without a probe.' if 0 in shares else ''}",
         key=key(((method_label(row), look) for row, look, _ in lines), markers=True),
     )
 
@@ -173,7 +185,8 @@ def _scores(table: LeaderboardTable, selected: Iterable[tuple[Row, Series]]) -> 
     drawn: list[_Drawn] = []
     problems = []
     for row, look in selected:
-        paths = [run.path for run in row.runs if run.label_fraction == table.label_fraction and run.failed is None]
+        own = row.cell.label_fraction
+        paths = [run.path for run in row.runs if run.label_fraction == own and run.failed is None]
         try:
             runs = [_usable(Path(path).parent, table.sizes["test"]) for path in paths]
             same = [each.label for method in drawn[:1] for each in method.runs] + [run.label for run in runs]

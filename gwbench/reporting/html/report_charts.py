@@ -9,7 +9,7 @@ import numpy as np
 
 from gwbench.evaluation.metrics import Metrics
 from gwbench.reporting.html.chart_values import LineValues, ValuePoint, bin_points, spread_evenly
-from gwbench.reporting.html.charts import Chart, chart, key, series
+from gwbench.reporting.html.charts import Chart, chart, key, places_from_zero, series
 from gwbench.reporting.html.curves import Curve, curve_values
 from gwbench.reporting.html.formatting import interval_text
 from gwbench.reporting.html.interval_rows import named_lines
@@ -144,33 +144,40 @@ def score_chart(histogram: Histogram, thresholds: Mapping[float, float]) -> Char
 
 def label_efficiency(points: Sequence[LabelPoint]) -> Chart:
     """AUC against labels."""
+    place = places_from_zero([point.labelled for point in points])
 
     def draw(axes: Axes) -> None:
         from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-        labelled = [point.labelled for point in points]
-        values = np.array([[point.auc.value, point.auc.low, point.auc.high] for point in points]).T
         axes.set(xscale="log", xlabel="labelled windows", ylabel="ROC-AUC")
-        axes.fill_between(labelled, values[1], values[2], **NOISE.band)
-        axes.plot(labelled, values[0], **NOISE.points)
+        free, probed = ([point for point in points if bool(point.labelled) is known] for known in (False, True))
+        for part in filter(None, (free, probed)):
+            x = [place[point.labelled] for point in part]
+            low, high = [point.auc.low for point in part], [point.auc.high for point in part]
+            axes.fill_between(x, low, high, **NOISE.band)
+            if part is free:  # where a band would have no width
+                axes.vlines(x, low, high, color=NOISE.color)
+            axes.plot(x, [point.auc.value for point in part], **NOISE.points)
         itself = next(point for point in points if point.itself)
-        axes.plot([itself.labelled], [itself.auc.value], "o", color=SIGNAL.color, markersize=9, markerfacecolor="none",
-                  markeredgewidth=1.8)  # fmt: skip
-        axes.xaxis.set_major_locator(FixedLocator(sorted(set(labelled))))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.plot([place[itself.labelled]], [itself.auc.value], "o", color=SIGNAL.color, markersize=9,
+                  markerfacecolor="none", markeredgewidth=1.8)  # fmt: skip
+        axes.xaxis.set_major_locator(FixedLocator(sorted(place.values())))
+        named = {value: f"{labelled:,}" for labelled, value in place.items()}
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: named.get(value, f"{value:,.0f}")))
         axes.xaxis.set_minor_locator(NullLocator())
 
     return chart(
         draw,
         title="What labels are worth",
         description="ROC-AUC of this run (circle) and of those beside it that share its method, data and seed and "
-        "differ in the share of labels alone, with DeLong's 95 % intervals.",
+        "differ in the share of labels alone, with DeLong's 95 % intervals."
+        f"{' At 0, left of the axis: the score of the objective itself.' if 0 in place else ''}",
         values=[
             LineValues(
                 "",
                 [
                     ValuePoint(
-                        point.labelled,
+                        place[point.labelled],
                         point.auc.value,
                         f"{point.labelled:,} labelled windows: ROC-AUC {interval_text(point.auc, 4)}",
                     )

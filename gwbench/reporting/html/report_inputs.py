@@ -13,6 +13,7 @@ import numpy as np
 
 from gwbench import seeds
 from gwbench.errors import UserError
+from gwbench.evaluation.labelled import known_rows
 from gwbench.evaluation.metrics import Array
 from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord, load_record
@@ -149,7 +150,7 @@ def _embedded(record: RunRecord, folder: Path) -> EmbeddingSample | None:
         if "embedding.npy" not in archive.namelist():
             return None
         label, snr = read_array(archive, "label", 16 * n), read_array(archive, "snr", 16 * n)
-        rows = np.flatnonzero((label == 0) | (label == 1))
+        rows = known_rows(label)
         of = len(rows)
         if of > POINTS:
             rows = np.sort(seeds.numpy_generator(0, "diagnostics").choice(rows, POINTS, replace=False))

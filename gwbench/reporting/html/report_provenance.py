@@ -45,6 +45,11 @@ def method(record: RunRecord) -> ReportSection:
             f"The baseline {spec.baseline.name} gave the scores{start}. {data.labelled:,} labelled training windows "
             "were open to it."
         )
+    elif not spec.uses_labels and spec.objective:
+        evaluated = (
+            f"The encoder was {frozen}, and no label was used: the score is the log-odds that the head of the "
+            f"objective {spec.objective.name} gives by itself."
+        )
     else:
         evaluated = (
             f"The encoder was {frozen}. A linear probe on its embeddings learnt from {data.labelled:,} labelled "

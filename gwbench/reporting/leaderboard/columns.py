@@ -99,6 +99,8 @@ def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
             "difference, adjusted by Holm's method for these comparisons: below 0.05 a method is not the best."
         )
         lines.append("Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table.")
+    if any(row.cell.label_fraction == 0 for row in table.rows):
+        lines.append("0 labels: windows are scored by the head of the objective itself; no probe is fitted.")
     if any(row.share is not None for row in table.rows):
         lines.append("Floor to ceiling: share of the way from the floor of the same encoder to the ceiling.")
     lines += overlap_note(table.rows)

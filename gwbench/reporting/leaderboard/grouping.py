@@ -67,7 +67,8 @@ class Group:
     def main_fraction(self, asked: float | None) -> float:
         """The share of labels to rank at: the one asked for, or else the one with the most runs that went well.
 
-        Of several with as many, it is the default of a run, or the largest.
+        Of several with as many, it is the default of a run, or the largest. Runs without labels have rows of their own
+        at any share, so that 0 is taken only where there is no other.
         """
         fractions = self.fractions
         if asked in fractions:
@@ -78,7 +79,7 @@ class Group:
             cells = [each.get(fraction, {}).values() for each in self.methods.values()]
             return sum(run.good for cell in cells for run in cell)
 
-        return max(fractions, key=lambda fraction: (runs(fraction), fraction == usual, fraction))
+        return max(fractions, key=lambda share: (share > 0, runs(share), share == usual, share))
 
 
 def split(entries: Iterable[RecordEntry]) -> list[Group]:

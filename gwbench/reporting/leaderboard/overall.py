@@ -31,7 +31,7 @@ from gwbench.experiment.record import load_record
 from gwbench.reporting.leaderboard.columns import VALUE
 from gwbench.reporting.leaderboard.overall_schema import OverallDataset, OverallRanking, OverallRow
 from gwbench.reporting.leaderboard.schema import Leaderboard, LeaderboardTable, Row, Tag
-from gwbench.reporting.records.method import Method, differing, method_of
+from gwbench.reporting.records.method import Method, differing, method_of, without_labels
 from gwbench.utils.untrusted_files import UnusableError
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def _candidates(tables: Sequence[LeaderboardTable]) -> list[_Candidate]:
                 method = method_of(load_record(row.runs[0].path).record)
             except (UnusableError, IndexError):
                 continue  # it has gone since the table was made
+            if row.title == (free := without_labels(method)).title:
+                method = free
             found.setdefault(method.key, _Candidate(method)).rows[number] = row
     return list(found.values())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from gwbench.reporting.leaderboard.significance import Scored, ScoreReader, judg
 from gwbench.reporting.leaderboard.sorting import sort
 from gwbench.reporting.leaderboard.tags import Tagger
 from gwbench.reporting.records.entry import RecordEntry
-from gwbench.reporting.records.method import Method, differing
+from gwbench.reporting.records.method import Method, differing, without_labels
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class _Draft:
     Attributes:
         method: whose it is.
         runs: its records by share of labels and seed.
-        cell: at the table's share of labels.
+        main: the share of labels of its row: the table's, or 0 of a method that scores without labels.
+        cell: at that share.
         tags: of the method.
         larger_is_better: the direction of the metric.
         scored: its test scores, where they can be read and are needed.
@@ -63,6 +64,7 @@ class _Draft:
 
     method: Method
     runs: dict[float, dict[int, RecordEntry]]
+    main: float
     cell: LabelCell
     tags: tuple[Tag, ...]
     larger_is_better: bool = True
@@ -70,9 +72,10 @@ class _Draft:
     versus: Versus | None = None
     groups: tuple[int, ...] = ()
 
-    def good(self, fraction: float) -> list[RecordEntry]:
-        """The runs at a share of labels that went well, by seed."""
-        return [run for _, run in sorted(self.runs.get(fraction, {}).items()) if run.good]
+    @property
+    def good(self) -> list[RecordEntry]:
+        """The runs at its share of labels that went well, by seed."""
+        return [run for _, run in sorted(self.runs.get(self.main, {}).items()) if run.good]
 
     @property
     def ranked(self) -> bool:
@@ -101,21 +104,21 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, t
     main = group.main_fraction(options.label_fraction)
     expected = {fraction: len(group.seeds(fraction)) for fraction in group.fractions}
     drafts = []
-    for method, runs in group.methods.items():
-        cell = _cell(runs, main, expected[main], metric)
-        drafts.append(_Draft(method, runs, cell, tagger.of(method), metric.larger_is_better))
+    for method, fraction, runs in _rows_of(group, main):
+        cell = _cell(runs, fraction, expected[fraction], metric)
+        drafts.append(_Draft(method, runs, fraction, cell, tagger.of(method), metric.larger_is_better))
     drafts.sort(key=lambda draft: (-draft.mean, draft.method.title, draft.method.key))
     reader = ScoreReader()
-    best = _compare(drafts, reader, main, metric) if metric.paired else None
+    best = _compare(drafts, reader, metric) if metric.paired else None
     ranked = [draft for draft in drafts if draft.ranked]
     places = dict(zip(map(id, ranked), ranks([draft.mean for draft in ranked]), strict=True))
     shown = differing((draft.method.names, draft.method.parameters) for draft in drafts)
     columns = columns_among([*(each.name for each in COLUMNS), *options.columns])
     rows = []
     for draft, parameters in zip(drafts, shown, strict=True):
-        good = draft.good(main)
-        cells = {fraction: _cell(draft.runs, fraction, n, metric) for fraction, n in expected.items()} | {
-            main: draft.cell
+        good, asked = draft.good, expected if draft.main == main else {**dict.fromkeys(expected, 0), 0.0: expected[0.0]}
+        cells = {fraction: _cell(draft.runs, fraction, n, metric) for fraction, n in asked.items()} | {
+            draft.main: draft.cell
         }
         row = Row(
             rank=places.get(id(draft)),
@@ -147,12 +150,25 @@ def make_table(group: Group, differing_data: dict[str, str], options: Options, t
         seeds=tuple(sorted(group.seeds(main))),
         best=best,
         rows=tuple(sort(rows, options.sort, larger_is_better=metric.larger_is_better)),
-        notes=tuple(_notes(group, drafts, reader, tagger, main)),
+        notes=tuple(_notes(group, drafts, reader, tagger)),
         data_notes=group.notes,
         made_with=_made_with(drafts),
         task=task.name if task else None,
         figure=task.figure if task else None,
     )
+
+
+def _rows_of(group: Group, main: float) -> Iterator[tuple[Method, float, dict[float, dict[int, RecordEntry]]]]:
+    """Every method with the share of labels and the runs of its row.
+
+    One that also scored without labels has a row of its own for that: no share of labels would make it another.
+    """
+    for method, runs in group.methods.items():
+        free = {} if main == 0 or "baseline" in method.names else runs.get(0.0, {})
+        if not free or len(runs) > 1:
+            yield method, main, runs
+        if free:
+            yield without_labels(method), 0.0, {0.0: free}
 
 
 def _cell(
@@ -173,12 +189,12 @@ def _cell(
     )
 
 
-def _compare(drafts: Sequence[_Draft], reader: ScoreReader, main: float, metric: MetricSpec) -> str | None:
+def _compare(drafts: Sequence[_Draft], reader: ScoreReader, metric: MetricSpec) -> str | None:
     """Read the test scores, sharpen the intervals by them, and test the methods; the title of the best."""
     for draft in drafts:  # best first
-        draft.scored = reader.read(draft.good(main)) if draft.cell.estimate else None
+        draft.scored = reader.read(draft.good) if draft.cell.estimate else None
         if draft.scored:
-            draft.cell = _cell(draft.runs, main, draft.cell.expected, metric, draft.scored.replicates.shared)
+            draft.cell = _cell(draft.runs, draft.main, draft.cell.expected, metric, draft.scored.replicates.shared)
     tested = [draft for draft in drafts if draft.scored]
     best = next((position for position, draft in enumerate(tested) if draft.ranked), None)
     if best is None or len(tested) < 2:
@@ -237,7 +253,7 @@ def _made_with(drafts: Iterable[_Draft]) -> dict[str, dict[str, int]]:
     return {name: dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))) for name, values in counts.items()}
 
 
-def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, tagger: Tagger, main: float) -> Iterable[str]:
+def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, tagger: Tagger) -> Iterable[str]:
     if group.content_hash is None:
         yield "Every run failed, so that the data are not known."
     if group.superseded:
@@ -266,6 +282,6 @@ def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, tagger: 
             f"Not installed here: {', '.join(unknown)}. Whether they are a floor, a ceiling or have seen simulated "
             "signals is not known; load them with --plugin."
         )
-    hardware = sorted({run.hardware for draft in drafts for run in draft.good(main)})
+    hardware = sorted({run.hardware for draft in drafts for run in draft.good})
     if len(hardware) > 1:
         yield f"Times were taken on different machines: {'; '.join(hardware)}."

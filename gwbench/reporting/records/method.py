@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gwbench.experiment.record import RunRecord
@@ -85,6 +85,11 @@ def method_of(record: RunRecord) -> Method:
             if used.tags is not None
         },
     )
+
+
+def without_labels(method: Method) -> Method:
+    """The method where it scores windows without a label: no probe is a part of it, so that it has a row of its own."""
+    return replace(method, key=f"{method.key} without labels", title=f"{method.title}, 0 labels")
 
 
 def differing(settings: Iterable[tuple[Mapping[str, str], Mapping[str, Any]]]) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gwbench.evaluation.labelled import known_rows
 from gwbench.evaluation.metrics import Array
 from gwbench.experiment.record import PREDICTIONS
 from gwbench.utils.untrusted_arrays import HEADER, open_archive, parse_header
@@ -34,7 +35,7 @@ def read_predictions(folder: str | Path, n: int) -> Predictions:
     """
     with open_archive(Path(folder) / PREDICTIONS) as archive:
         label, score, snr = (_array(archive, name, n) for name in ("label", "score", "snr"))
-    labelled = (label == 0) | (label == 1)
+    labelled = known_rows(label)
     return Predictions(label[labelled], score[labelled], snr[labelled])
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from gwbench.errors import UserError
-from gwbench.nn.detector_encoder import frozen_embedding
-from gwbench.nn.encoder_scorer import EncoderScorer
+from gwbench.nn.head_scorer import HeadScorer
 from gwbench.preprocessing.conditioning import fit_to_strain
 from gwbench.preprocessing.whitened_variance import median_variance, variance_warning, window_variance
 from gwbench.search.predict.cutting import InputWindow, WindowCut, cut_for, margin_of
@@ -56,7 +55,7 @@ class BatchScorer:
         self._conditioner, self._scorer = _conditioner_for(run, sources, conditioning)
         self._shape = _shape_of(self._conditioner)
         self._cuts = {id(source): cut_for(source, self._shape) for source in sources if source.shape[0]}
-        encoder = self._scorer.encoder if isinstance(self._scorer, EncoderScorer) else None
+        encoder = self._scorer.encoder if isinstance(self._scorer, HeadScorer) else None
         self._encoder = encoder if embedding else None
         views = 1 if encoder is None or encoder.network else len(self.detectors)
         self.width = views * encoder.embed_dim if encoder is not None and embedding else 0
@@ -74,9 +73,8 @@ class BatchScorer:
             return rows
         conditioned = self._conditioner(self._cuts[id(source)](strain))
         if self._encoder is not None:
-            assert isinstance(self._scorer, EncoderScorer)
-            embedding = frozen_embedding(self._encoder, conditioned)
-            scores = self._scorer.head(embedding)
+            assert isinstance(self._scorer, HeadScorer)
+            embedding, scores = self._scorer.embedded(conditioned)
             rows["embedding"] = embedding.cpu().numpy()
         else:
             with torch.no_grad():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +24,7 @@ from gwbench.experiment.data_cache import recipes_of
 from gwbench.utils.progress import Progress
 from gwbench.utils.subprocesses import usable_cores
 from tests.data.store.toy_windows import ToyWindows, asked
+from tests.forked import ForkedCommand
 
 LAYOUT = Layout(("H1", "L1"), 128.0, window=64, margin=8, sizes={"train": 12, "val": 4, "test": 4})
 
@@ -230,9 +229,9 @@ except KeyboardInterrupt:
 """
 
 
-def start(root: Path, log: Path, gate: Path) -> subprocess.Popen[bytes]:
+def start(root: Path, log: Path, gate: Path) -> ForkedCommand:
     """A process that makes 15 blocks, two at once and the others when `gate` exists."""
-    return subprocess.Popen([sys.executable, "-c", SLOW, str(root), str(log), str(gate)])
+    return ForkedCommand([root, log, gate], code=SLOW)
 
 
 def wait_for(ready: Callable[[], bool]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from gwbench.data.store.workers import BlockWorker, UnfitError
 from gwbench.errors import UserError
 from gwbench.registry.importing import import_source
 from tests.data.store.toy_windows import ToyWindows, asked
+from tests.forked import ForkedCommand
 
 SIZES = {"test": 300, "train": 1300, "val": 0}
 PLACES = [*(("train", start, 256) for start in range(0, 1280, 256)), ("train", 1280, 20)]
@@ -152,9 +152,8 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_ends_all_processes_without_a_trace(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    command = [sys.executable, "-c", SCRIPT, str(log)]
     # A terminal's Ctrl-C goes to the whole process group.
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
+    process = ForkedCommand([log], code=SCRIPT, session=True)
     limit = time.monotonic() + 60
     while len(asked(log)) < 12:
         assert time.monotonic() < limit

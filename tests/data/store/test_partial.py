@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from gwbench.data.store.journal import Journal
 from gwbench.data.store.reader import open_store, read_header, verify_store, write_store
 from gwbench.errors import UserError
 from gwbench.utils.progress import Progress
+from tests.forked import run_forked
 
 SIZES = {"train": 37, "val": 8, "test": 11}
 LAYOUT = Layout(("H1", "L1"), 128.0, window=64, margin=8, sizes=SIZES, notes=("Made for a test.",))
@@ -359,8 +358,7 @@ write()
 @pytest.mark.parametrize(("limit", "kept"), [(0, 0), (3_000, 0), (1_000_000, None), (2_050_000, None)])
 def test_disk_that_fills_up_while_writing(tmp_path: Path, limit: int, kept: int | None) -> None:
     """A limit on the size of files stands for the disk; what is there already serves once there is room."""
-    command = [sys.executable, "-c", FULL_DISK, str(tmp_path), str(limit)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = run_forked([str(tmp_path), str(limit)], code=FULL_DISK)
     assert done.stderr.startswith("UserError: Cannot write"), done.stderr
     assert "File too large" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -83,6 +83,18 @@ def test_timm_with_a_file_of_weights(tmp_path: Path) -> None:
         source.network(3)
 
 
+def test_weights_of_another_network_or_of_no_name_are_refused(tmp_path: Path) -> None:
+    import timm
+
+    own = timm.create_model("test_resnet").state_dict()
+    for kept in ({"a": torch.zeros(2)}, {name: value for name, value in own.items() if name != "conv1.0.weight"}):
+        save_file(kept, tmp_path / "w.safetensors")
+        with pytest.raises(UserError, match=r"does not hold the weights of timm's test_resnet: .* conv1.0.weight"):
+            Source("timm:test_resnet", str(tmp_path / "w.safetensors")).network(3)
+    with pytest.raises(UserError, match=r"no weights of the name 'resnet18\.nope'"):
+        Source("timm:resnet18.nope").digest()
+
+
 def test_a_hub_repository_in_timms_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import timm
 

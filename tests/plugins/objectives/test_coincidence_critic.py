@@ -45,11 +45,11 @@ def test_a_slid_pair_is_never_of_one_window() -> None:
     judge = critic(slides=3)
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def log_odds(a: Tensor, b: Tensor) -> Tensor:
+    def pair_log_odds(a: Tensor, b: Tensor) -> Tensor:
         seen.append((a, b))
         return torch.zeros(a.shape[:-1])
 
-    judge.log_odds = log_odds
+    judge.pair_log_odds = pair_log_odds
     a = embeddings(1)
     assert judge.loss(a, a).item() == pytest.approx(math.log(2), rel=1e-6)
     (same, other), (repeated, slid) = seen[-2:]
@@ -100,3 +100,22 @@ def test_a_run_ends_with_a_score(groups: str, tmp_path: Path) -> None:
     assert done.training is not None
     assert np.isfinite(done.training.loss).all()
     assert 0 <= done.auc <= 1
+
+
+def test_its_own_score_is_the_sum_over_pairs_of_detectors_in_both_orders() -> None:
+    judge = critic().eval()
+    judge.norm.running_mean.copy_(torch.linspace(-1, 1, EMBED))
+    judge.norm.running_var.copy_(torch.linspace(0.5, 2, EMBED))
+    views = torch.stack([embeddings(seed, 5) for seed in (1, 2, 3)], dim=1)  # [B, D, EMBED]
+    mean, deviation = numbers(judge.norm.running_mean), np.sqrt(numbers(judge.norm.running_var) + judge.norm.eps)
+    (w1, b1), (w2, b2) = ((numbers(each.weight), numbers(each.bias)) for each in judge.critic if hasattr(each, "bias"))
+    wanted = np.zeros(5)
+    for window, detectors in enumerate((numbers(views) - mean) / deviation):
+        for i in range(3):
+            for j in range(3):
+                if i != j:
+                    pair = np.concatenate([detectors[i], detectors[j], detectors[i] * detectors[j]])
+                    hidden = w1 @ pair + b1
+                    wanted[window] += (w2 @ (hidden / (1 + np.exp(-hidden))) + b2)[0] / 2
+    with torch.no_grad():
+        np.testing.assert_allclose(numbers(judge.log_odds(views.flatten(1))), wanted, rtol=1e-4)

@@ -14,10 +14,11 @@ import pytest
 import gwbench
 from gwbench.experiment.record import RunRecord
 from gwbench.utils.progress import Progress, ProgressTask
-from tests.conftest import TINY
+from tests.conftest import TINY, Heard
 
 OBJECTIVES: dict[str, dict[str, int]] = {
     "byol": {"hidden_dim": 16, "output_dim": 16},
+    "data2vec": {"hidden_dim": 16},
     "dcl": {"hidden_dim": 16, "output_dim": 16},
     "dino": {"hidden_dim": 16, "output_dim": 16},
     "masked-strain": {"hidden_dim": 16},
@@ -61,7 +62,7 @@ def test_a_run_ends_with_finite_losses_and_a_score(name: str, groups: str, out: 
     assert 0 <= done.auc <= 1
 
 
-class Interrupting(Progress):
+class Interrupting(Heard):
     """Stops the run as a person would, in its second epoch."""
 
     @contextmanager
@@ -75,8 +76,10 @@ class Interrupting(Progress):
 
 @pytest.mark.parametrize("name", ["byol", "moco"])
 def test_a_stopped_run_resumes_to_the_numbers_of_one_left_alone(name: str, out: Path, tmp_path: Path) -> None:
+    interrupting = Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, name, progress=Interrupting())
+        run(tmp_path, name, progress=interrupting)
+    [said] = [each for each in interrupting.lines if "random first weights" in each]  # the steps are few for its target
     resumed, alone = run(tmp_path, name), run(out, name)
     assert resumed.training is not None
     assert alone.training is not None
@@ -85,3 +88,5 @@ def test_a_stopped_run_resumes_to_the_numbers_of_one_left_alone(name: str, out: 
     assert resumed.training.loss == pytest.approx(alone.training.loss, abs=1e-9)
     assert resumed.training.collapse == alone.training.collapse
     assert resumed.auc == pytest.approx(alone.auc, abs=1e-6)
+    assert resumed.budget
+    assert f"({resumed.budget[0]})" in said

@@ -37,6 +37,7 @@ SMALL = {
     "queue": 30,  # no multiple of a batch, and full in the second step
     "bottleneck_dim": 4,
     "patch": 8,
+    "span": 8,
     "downsample": 4,
 }
 

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import torch
 from gwbench.contracts import View
 from gwbench.registry import REGISTRY
 from gwbench.training.distributed.global_batch import GlobalBatchView
+from tests.forked import ForkedCommand
 from tests.training.distributed.global_batch_job import STEPS
 
 SHIPPED = sorted(
@@ -25,12 +23,8 @@ GROUPED = ["byol by groups", "vicreg by groups"]
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What both processes found."""
     store = tmp_path_factory.mktemp("store") / "store"
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
-    words = [sys.executable, "-m", "tests.training.distributed.global_batch_job"]
-    processes = [
-        subprocess.Popen([*words, str(rank), str(store)], stdout=subprocess.PIPE, text=True, env=environment)
-        for rank in range(2)
-    ]
+    code = "import runpy; runpy.run_module('tests.training.distributed.global_batch_job', run_name='__main__')"
+    processes = [ForkedCommand([str(rank), store], code=code) for rank in range(2)]
     try:
         lines = [process.communicate(timeout=200)[0].splitlines() for process in processes]
     finally:
