@@ -3,6 +3,7 @@
 
     python benchmarks/speed/train.py
     python benchmarks/speed/train.py --threads 1
+    python benchmarks/speed/train.py --compile --default
 
 Both networks start from the same weights, see the same batches of noise and go through gwbench's own pre-training
 step: Lightning's fit, pairing, projector, Barlow Twins loss, clipping, AdamW. The plain one is `nn.Conv1d`,
@@ -12,6 +13,9 @@ views.
 
 The share of the peak counts the multiplications of the plain network for all three, and a large matrix multiplication
 measures the peak: gwbench may exceed 100 %, since convolution by FFT needs fewer multiplications.
+
+With --compile, the plain network takes part in bf16 and through torch.compile, too, which wants a C++ compiler and a
+minute or two.
 
 The first, smaller comparison is the default encoder of `gwbench run`, the second the seed network. The last lines say
 how many times as fast gwbench is as the plain network in fp32: "default" of the default encoder, the others of the seed
@@ -60,6 +64,8 @@ SHAPE = InputShape(1, SAMPLES, RATE)
 SCHEDULE = 625  # steps: 5 epochs of 8,000 windows; the learning rate rises over the first tenth
 WAYS = {"plain, fp32": "fp32", "gwbench, fp32": "fp32", "gwbench, bf16": "bf16"}
 PLAIN, OURS, OURS_BF16 = WAYS
+COMPILED = {"plain, compiled": "bf16"}
+"""What --compile adds to `WAYS`."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,10 @@ class PlainGeM(nn.Module):
         return F.avg_pool1d(x.clamp(min=1e-6).pow(self.p), self.kernel).pow(1.0 / self.p)
 
 
+class PlainGru(nn.GRU):
+    """torch's own, which `DetectorEncoder` leaves as it is."""
+
+
 class PlainCnn1d(Encoder):
     """The seed network with torch's one-dimensional layers."""
 
@@ -108,7 +118,7 @@ class PlainCnn1d(Encoder):
         first = nn.Sequential(nn.Conv1d(1, width, 64, stride), nn.BatchNorm1d(width), nn.SiLU())
         before = [block(1, 1, 32, 2), block(1, 1, 32), block(1, 1, 32, 4), block(1, 2, 32), block(2, 2, 16, 6)]
         self.before = nn.Sequential(first, *before, block(2, 4, 16, active=False))
-        self.gru = nn.GRU(4 * width, 2 * width, batch_first=True, bidirectional=True)
+        self.gru = PlainGru(4 * width, 2 * width, batch_first=True, bidirectional=True)
         self.after = nn.Sequential(block(4, 4, 16, 4), block(4, 4, 1))
         with torch.no_grad():
             features = self._features(torch.zeros(2, 1, SAMPLES)).shape[1]
@@ -142,10 +152,10 @@ class Clock(Callback):
 
 
 class Contest:
-    """The three ways to train, from the same weights."""
+    """The ways to train, from the same weights."""
 
-    def __init__(self, size: Size, batch: int) -> None:
-        self.size, self.batch = size, batch
+    def __init__(self, size: Size, batch: int, ways: dict[str, str]) -> None:
+        self.size, self.batch, self.ways = size, batch, ways
         with torch.random.fork_rng():
             torch.manual_seed(0)
             parameters = {"width": size.width, "embed_dim": size.embed_dim, "stride": size.stride}
@@ -155,6 +165,11 @@ class Contest:
             weights = zip(taken.state_dict().items(), given.state_dict().values(), strict=True)
             taken.load_state_dict({name: theirs.reshape(own.shape) for (name, own), theirs in weights})
         self.methods = {PLAIN: plain, OURS: ours, OURS_BF16: copy.deepcopy(ours)}
+        for way in ways.keys() - self.methods.keys():
+            self.methods[way] = copy.deepcopy(plain)
+            for module in self.methods[way].encoder.modules():
+                if isinstance(module, PlainCnn1d):
+                    module.compile()
 
     def _method(self, build: Callable[[], Encoder]) -> SslMethod:
         projector = {"hidden_dim": self.size.projector, "output_dim": self.size.projector}
@@ -187,7 +202,7 @@ class Contest:
                 DataLoader(self.strain(steps), batch_size=None),  # type: ignore[arg-type]
                 epochs=1,
                 device="cpu",
-                precision=WAYS[way],
+                precision=self.ways[way],
                 clip=settings.clip,
                 callbacks=[clock],
                 folder=Path(folder),
@@ -231,19 +246,22 @@ def peak(dtype: torch.dtype, size: int) -> float:
 def compare(name: str, size: Size, arguments: argparse.Namespace, peaks: dict[str, float]) -> dict[str, float]:
     """Seconds of a step by way; prints the losses and the table."""
     write = sys.stdout.write
-    contest = Contest(size, arguments.batch)
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    ways = WAYS | (COMPILED if arguments.compile else {})
+    contest = Contest(size, arguments.batch, ways)
+    for way in ways.keys() - WAYS.keys():
+        contest.train(way, 1)  # compiles
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     embedded: dict[str, list[float]] = {PLAIN: [], OURS: []}
     losses: dict[str, list[float]] = {}
     for _ in range(arguments.rounds):
-        for way in WAYS:
+        for way in ways:
             clock = contest.train(way, arguments.steps + 1)
             seconds[way] += clock.seconds[1:]
             losses.setdefault(way, clock.losses)
         for way, rates in embedded.items():
             rates.append(contest.embed(way))
     write(f"{name}: {size}\n")
-    for way in WAYS:
+    for way in ways:
         write(f"  losses, {way:<14} {' '.join(f'{loss:.6g}' for loss in losses[way])}\n")
     pairs = zip(losses[PLAIN], losses[OURS], strict=True)
     write(f"  largest relative difference in fp32: {max(abs(a - b) / abs(a) for a, b in pairs):.1e}\n")
@@ -251,7 +269,7 @@ def compare(name: str, size: Size, arguments: argparse.Namespace, peaks: dict[st
     operations = contest.arithmetic()
     write(f"  {'training':<16}{'s/step':>9}{'windows/s':>11}{'views/s':>9}{'ratio':>7}{'share of the peak':>19}\n")
     for way, taken in step.items():
-        rate, share = arguments.batch / taken, operations / taken / peaks[WAYS[way]]
+        rate, share = arguments.batch / taken, operations / taken / peaks[ways[way]]
         write(f"  {way:<16}{taken:>9.3f}{rate:>11.1f}{2 * rate:>9.1f}{step[PLAIN] / taken:>7.2f}{share:>19.0%}\n")
     plain, ours = (median(embedded[way]) for way in (PLAIN, OURS))
     write(f"  inference in fp32, windows/s: plain {plain:.1f}, gwbench {ours:.1f}, ratio {ours / plain:.2f}\n")
@@ -293,6 +311,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64, help="windows per step")
     parser.add_argument("--steps", type=int, default=2, help="steps per fit that are timed, after a first one")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compile", action="store_true", help="the plain network through torch.compile, too")
+    parser.add_argument("--default", action="store_true", help="the default encoder alone")
     parser.add_argument("--tiny", action="store_true", help="a network of no interest, to see that all runs")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -306,11 +326,12 @@ def main() -> None:
         small = step = compare("tiny encoder", TINY, arguments, peaks)
     else:
         small = compare("default encoder", DEFAULT, arguments, peaks)
-        step = compare("seed encoder", SEED, arguments, peaks)
+        step = {} if arguments.default else compare("seed encoder", SEED, arguments, peaks)
     write(f"default fp32 ratio: {small[PLAIN] / small[OURS]:.2f}\n")
     write(f"default ratio: {small[PLAIN] / small[OURS_BF16]:.2f}\n")
-    write(f"fp32 ratio: {step[PLAIN] / step[OURS]:.2f}\n")
-    write(f"ratio: {step[PLAIN] / step[OURS_BF16]:.2f}\n")
+    if step:
+        write(f"fp32 ratio: {step[PLAIN] / step[OURS]:.2f}\n")
+        write(f"ratio: {step[PLAIN] / step[OURS_BF16]:.2f}\n")
 
 
 if __name__ == "__main__":
