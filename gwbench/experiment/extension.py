@@ -18,7 +18,7 @@ from gwbench.experiment.extended_run import ExtendedRun
 from gwbench.experiment.run_directory import is_of
 from gwbench.experiment.run_folders import named_run
 from gwbench.experiment.sections import read_section
-from gwbench.utils.untrusted_files import AbsentError, UnusableError, link_target, plain_digest
+from gwbench.utils.untrusted_files import AbsentError, UnusableError, linked_digest
 
 if TYPE_CHECKING:
     from gwbench.experiment.data_cache import DataCache
@@ -194,7 +194,7 @@ def _require_more(training: TrainingSettings, extends: ExtendedRun, folder: Path
 def _digest(folder: Path, name: str) -> str | None:
     """SHA-256 of a file; None where there is none."""
     try:
-        return plain_digest(link_target(folder / name))
+        return linked_digest(folder / name)
     except AbsentError:
         return None
     except UnusableError as error:

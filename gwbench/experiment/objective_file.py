@@ -18,7 +18,7 @@ from gwbench.nn.objective_head import ObjectiveHead
 from gwbench.nn.objective_scorer import ObjectiveScorer
 from gwbench.registry import COHERENCE_TAG, REGISTRY
 from gwbench.utils.files import atomic
-from gwbench.utils.untrusted_files import UnusableError, link_target, open_plain, plain_digest
+from gwbench.utils.untrusted_files import UnusableError, link_target, linked_digest, open_plain
 
 if TYPE_CHECKING:
     from gwbench.experiment.spec import RunSpec
@@ -50,7 +50,7 @@ def require_recorded(folder: Path) -> None:
     if wanted is None:
         return
     try:
-        problem = "" if plain_digest(link_target(folder / record.OBJECTIVE)) == wanted else "it has changed since"
+        problem = "" if linked_digest(folder / record.OBJECTIVE) == wanted else "it has changed since"
     except UnusableError as error:
         problem = str(error)
     if problem:

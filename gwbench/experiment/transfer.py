@@ -13,7 +13,7 @@ from gwbench.experiment.run_directory import BusyRunError
 from gwbench.experiment.run_folders import is_held, named_run, run_folder
 from gwbench.experiment.spec import RunSpec
 from gwbench.utils.printable import printable
-from gwbench.utils.untrusted_files import UnusableError, link_target, plain_digest
+from gwbench.utils.untrusted_files import UnusableError, linked_digest
 
 if TYPE_CHECKING:
     from gwbench.experiment.data_shape import DataShape
@@ -202,7 +202,7 @@ def _require_same(source: EncoderSource, folder: Path) -> None:
 def _digest(folder: Path) -> str:
     """SHA-256 of a run's file of weights."""
     try:
-        return plain_digest(link_target(folder / record.WEIGHTS))
+        return linked_digest(folder / record.WEIGHTS)
     except UnusableError as error:
         raise UserError(f"The run in {folder} has no encoder: {record.WEIGHTS}: {printable(error)}.") from None
 

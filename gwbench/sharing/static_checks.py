@@ -22,7 +22,7 @@ from gwbench.reporting.records.recompute import disagreements, is_rate
 from gwbench.sharing.check import ProofCheck
 from gwbench.sharing.entry_layout import hash_of_source, source_files
 from gwbench.utils.printable import printable
-from gwbench.utils.untrusted_files import AbsentError, UnusableError, link_target, plain_digest
+from gwbench.utils.untrusted_files import AbsentError, UnusableError, link_target, linked_digest
 
 SHOWN = 5
 """Disagreements that a check names."""
@@ -190,7 +190,7 @@ def hashes(record: RunRecord) -> Iterator[ProofCheck]:
 
 def _hash_of(name: str, path: Path, wanted: str) -> ProofCheck:
     try:
-        found = plain_digest(link_target(path))
+        found = linked_digest(path)
     except (AbsentError, UnusableError) as error:
         return ProofCheck(name=name, status="failed", detail=str(error))
     if found != wanted:

@@ -37,12 +37,10 @@ from gwbench.experiment.choice import Choice
 from gwbench.experiment.sections import OWN_SECTIONS, read_section
 from gwbench.experiment.spec import PLUGIN_FIELDS
 from gwbench.registry import KINDS, REGISTRY
-from gwbench.suite.schema import MatrixEntry, blamed
+from gwbench.suite.schema import MatrixEntry, Seed, blamed
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.validation_errors import reason
-
-LARGEST_SEED = 2**63 - 1
 
 
 def _one_or_several(value: Any) -> Any:
@@ -50,7 +48,6 @@ def _one_or_several(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(_one_or_several)]
-Whole = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 
 
@@ -69,8 +66,8 @@ class RunFile(FrozenModel):
     training: dict[str, Any] = Field(default_factory=dict)
     evaluation: dict[str, Any] = Field(default_factory=dict)
     precision: str | None = None
-    seed: Whole | None = None
-    data_seed: Whole | None = None
+    seed: Seed | None = None
+    data_seed: Seed | None = None
     limit: Annotated[int, Field(ge=2)] | None = None
     plugins: Names | None = None
     device: str | None = None

@@ -67,6 +67,9 @@ CONDITIONS = (
 )
 """What a condition may ask about."""
 
+LARGEST_SEED = 2**63 - 1
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED, strict=True)]
+
 
 class MatrixEntry(FrozenModel):
     """A plugin by name, and the parameters that the suite gives it."""
@@ -125,8 +128,8 @@ class SuiteFile(FrozenModel):
     label_fractions: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)] = [
         EvaluationSettings().label_fraction
     ]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
-    data_seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
+    data_seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     budget: TrainingBudget | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     overrides: list[Override] = []

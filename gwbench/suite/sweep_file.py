@@ -38,7 +38,8 @@ from pydantic import BeforeValidator, Field
 from gwbench.errors import UserError, did_you_mean
 from gwbench.experiment import environment
 from gwbench.experiment.run_mode import RunMode
-from gwbench.suite.run_file import Count, RunFile, Whole, describe
+from gwbench.suite.run_file import Count, RunFile, describe
+from gwbench.suite.schema import Seed
 from gwbench.suite.sweep_space import SweepRange, SweepSpace, read_dimension
 from gwbench.suite.sweep_specs import PARTS, SweepBase, SweepTrial, check_name, value_in
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
@@ -85,8 +86,8 @@ class SweepFile(FrozenModel):
     points: list[dict[str, Any]] = []
     sampler: Literal["grid", "random", "tpe"] | None = None
     trials: Count | None = None
-    seeds: Annotated[list[Whole], BeforeValidator(_counted), Field(min_length=1)] = [0]
-    seed: Whole = 0
+    seeds: Annotated[list[Seed], BeforeValidator(_counted), Field(min_length=1)] = [0]
+    seed: Seed = 0
     probe_every: Count | None = None
     pruner: Literal["median"] | None = None
 

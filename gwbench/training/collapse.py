@@ -34,6 +34,6 @@ def warning(last: dict[str, float]) -> str | None:
         return None
     return (
         f"The representation hardly tells windows apart: spread {last['spread']:.3f} of 1, effective rank "
-        f"{last['effective_rank']:.1f}. Train for more --epochs; if that does not help, it has collapsed: lower --lr "
-        "or raise --batch-size."
+        f"{last['effective_rank']:.1f}. Train for more --epochs; if that does not help, it has collapsed: lower the "
+        "learning rate (--lr, or training.lr in a file) or raise the batch size (--batch-size, or training.batch_size)."
     )

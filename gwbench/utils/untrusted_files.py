@@ -80,6 +80,11 @@ def plain_digest(path: str | Path, limit: int | None = None) -> str:
     return digest.hexdigest()
 
 
+def linked_digest(path: Path) -> str:
+    """`plain_digest` of what a file of a run's folder leads to."""
+    return plain_digest(link_target(path))
+
+
 def file_size(path: Path, what: str) -> int:
     """Bytes of a file that a user named; links are followed.
 
