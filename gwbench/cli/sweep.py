@@ -17,8 +17,8 @@ from gwbench.utils.progress import Progress, TerminalProgress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gwbench.suite.sweep_file import Sweep
-    from gwbench.suite.sweep_results import TrialResult
+    from gwbench.suite.sweep.results import TrialResult
+    from gwbench.suite.sweep.schema import Sweep
 
 FAILED = 1
 """Exit code: some trials failed."""
@@ -80,8 +80,8 @@ def sweep(
     """  # noqa: D301 - click reads the control character
     if table and dry_run:
         raise UserError("--table and --dry-run each show something else. Give one of them.")
-    from gwbench.suite.sweep_file import read_sweep
-    from gwbench.suite.sweep_run import carry_out, recorded, results_path, state
+    from gwbench.suite.sweep.run import carry_out, recorded, results_path, state
+    from gwbench.suite.sweep.schema import read_sweep
 
     asked = read_sweep(file, device=device, settings=parse_settings(pairs), trials=trials, cache=cache_dir)
     path = results_path(asked, out)
@@ -111,8 +111,8 @@ def sweep(
             ),
             err=True,
         )
-    from gwbench.suite.sweep_comparison import compare
-    from gwbench.suite.sweep_text import as_json_text, as_text
+    from gwbench.suite.sweep.comparison import compare
+    from gwbench.suite.sweep.text import as_json_text, as_text
 
     compared = compare(found.done, asked.reference, larger_is_better=asked.larger_is_better)
     echo(printable_json(as_json_text(asked, compared)) if as_json else as_text(asked, compared))
@@ -121,8 +121,8 @@ def sweep(
 
 def _show_dry(asked: Sweep, done: Sequence[TrialResult]) -> None:
     """Say what is there and what is left."""
-    from gwbench.suite.sweep_run import left
-    from gwbench.suite.sweep_text import words
+    from gwbench.suite.sweep.run import left
+    from gwbench.suite.sweep.text import words
 
     for result in done:
         figure = f": {result.value:.4f}" if result.value is not None else ""

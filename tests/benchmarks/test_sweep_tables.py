@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gwbench.suite.sweep_comparison import compare
-from gwbench.suite.sweep_file import read_sweep
-from gwbench.suite.sweep_run import recorded
-from gwbench.suite.sweep_text import as_text
+from gwbench.suite.sweep.comparison import compare
+from gwbench.suite.sweep.run import recorded
+from gwbench.suite.sweep.schema import read_sweep
+from gwbench.suite.sweep.text import as_text
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from gwbench.cli.main import main
-from gwbench.suite.sweep_results import SeedScore, TrialResult
+from gwbench.suite.sweep.results import SeedScore, TrialResult
 
 FILE = {
     "title": "How wide",

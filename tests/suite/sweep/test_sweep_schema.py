@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from gwbench.errors import UserError
-from gwbench.suite.sweep_file import Sweep, read_sweep
-from gwbench.suite.sweep_space import SweepChoices, SweepRange
-from gwbench.suite.sweep_text import budget
+from gwbench.suite.sweep.schema import Sweep, read_sweep
+from gwbench.suite.sweep.space import SweepChoices, SweepRange
+from gwbench.suite.sweep.text import budget
 
 SAID: dict[str, Any] = {
     "base": {
@@ -144,7 +144,7 @@ def test_settings_of_the_command_line_go_into_the_base_unless_they_are_searched(
 
 
 def test_the_published_sweeps_can_be_read() -> None:
-    files = sorted((Path(__file__).parents[2] / "benchmarks" / "sweeps").glob("*.yaml"))
+    files = sorted((Path(__file__).parents[3] / "benchmarks" / "sweeps").glob("*.yaml"))
     assert files
     for path in files:
         sweep = read_sweep(path, device="cpu")

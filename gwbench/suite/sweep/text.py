@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gwbench.experiment.settings import as_argument
-from gwbench.suite.sweep_comparison import LEVEL, ComparedTrial, SweepComparison
-from gwbench.suite.sweep_specs import figure_name
+from gwbench.suite.sweep.comparison import LEVEL, ComparedTrial, SweepComparison
+from gwbench.suite.sweep.specs import figure_name
 
 if TYPE_CHECKING:
     from gwbench.experiment.spec import RunSpec
-    from gwbench.suite.sweep_file import Sweep
-    from gwbench.suite.sweep_results import TrialResult
+    from gwbench.suite.sweep.results import TrialResult
+    from gwbench.suite.sweep.schema import Sweep
 
 
 def as_text(sweep: Sweep, compared: SweepComparison) -> str:

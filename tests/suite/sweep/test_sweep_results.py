@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 from gwbench.errors import UserError
-from gwbench.suite.sweep_comparison import compare
-from gwbench.suite.sweep_results import (
+from gwbench.suite.sweep.comparison import compare
+from gwbench.suite.sweep.results import (
     SeedScore,
     SweepResults,
     TrialResult,

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from gwbench._version import __version__
 from gwbench.errors import UserError, in_words
 from gwbench.experiment.data_cache import DataCache
-from gwbench.suite.sweep_file import Sweep
-from gwbench.suite.sweep_results import SweepResults, TrialResult, open_results, settings_key
-from gwbench.suite.sweep_samplers import below_median, next_settings, require_optuna
-from gwbench.suite.sweep_specs import figure_name
-from gwbench.suite.sweep_text import words
+from gwbench.suite.sweep.results import SweepResults, TrialResult, open_results, settings_key
+from gwbench.suite.sweep.samplers import below_median, next_settings, require_optuna
+from gwbench.suite.sweep.schema import Sweep
+from gwbench.suite.sweep.specs import figure_name
+from gwbench.suite.sweep.text import words
 
 if TYPE_CHECKING:
     from gwbench.experiment.data_shape import DataShape
     from gwbench.experiment.spec import RunSpec
-    from gwbench.suite.sweep_specs import SweepTrial
+    from gwbench.suite.sweep.specs import SweepTrial
     from gwbench.utils.progress import Progress
 
 
@@ -90,7 +90,7 @@ def carry_out(sweep: Sweep, path: Path, progress: Progress, *, retry_failed: boo
         UserError: settings do not fit the data, or the results cannot be written.
         KeyboardInterrupt: Ctrl-C.
     """
-    from gwbench.suite.sweep_trial import SweepData
+    from gwbench.suite.sweep.trial import SweepData
 
     if sweep.sampler == "tpe":
         require_optuna()
@@ -184,7 +184,7 @@ def _trial(
 ) -> TrialResult:
     """One trial: each of its runs, unless another trial had the same."""
     from gwbench.experiment.preflight import check_run
-    from gwbench.suite.sweep_trial import RunPrunedError, score_run
+    from gwbench.suite.sweep.trial import RunPrunedError, score_run
 
     runs = trial.runs(data_cache)
     fields: dict[str, Any] = {"status": "ok", "scores": [], "labels": None, "windows": 0}

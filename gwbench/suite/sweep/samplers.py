@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from gwbench import seeds
 from gwbench.errors import UserError
-from gwbench.suite.sweep_results import TrialResult, settings_key
-from gwbench.suite.sweep_space import SweepChoices, SweepRange, SweepSpace
+from gwbench.suite.sweep.results import TrialResult, settings_key
+from gwbench.suite.sweep.space import SweepChoices, SweepRange, SweepSpace
 
 if TYPE_CHECKING:
     import optuna
 
-    from gwbench.suite.sweep_file import Sweep
+    from gwbench.suite.sweep.schema import Sweep
 
 REPEATS = 1000
 """Draws in a row that were tried before, after which a space counts as exhausted."""

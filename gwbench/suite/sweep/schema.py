@@ -40,8 +40,8 @@ from gwbench.experiment import environment
 from gwbench.experiment.run_mode import RunMode
 from gwbench.suite.run_file import Count, RunFile, describe
 from gwbench.suite.schema import Seed
-from gwbench.suite.sweep_space import SweepRange, SweepSpace, read_dimension
-from gwbench.suite.sweep_specs import PARTS, SweepBase, SweepTrial, check_name, value_in
+from gwbench.suite.sweep.space import SweepRange, SweepSpace, read_dimension
+from gwbench.suite.sweep.specs import PARTS, SweepBase, SweepTrial, check_name, value_in
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
 from gwbench.utils.validation_errors import reason

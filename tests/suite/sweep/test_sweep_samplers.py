@@ -11,10 +11,10 @@ import yaml
 
 from gwbench import seeds
 from gwbench.errors import UserError
-from gwbench.suite.sweep_file import Sweep, read_sweep
-from gwbench.suite.sweep_results import SeedScore, TrialPoint, TrialResult, settings_key
-from gwbench.suite.sweep_samplers import STARTUP, below_median, next_settings
-from gwbench.suite.sweep_space import SweepChoices, SweepRange, SweepSpace
+from gwbench.suite.sweep.results import SeedScore, TrialPoint, TrialResult, settings_key
+from gwbench.suite.sweep.samplers import STARTUP, below_median, next_settings
+from gwbench.suite.sweep.schema import Sweep, read_sweep
+from gwbench.suite.sweep.space import SweepChoices, SweepRange, SweepSpace
 
 RANGE = {"low": 0.05, "high": 1.0, "log": True}
 

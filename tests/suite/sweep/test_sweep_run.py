@@ -15,11 +15,11 @@ from gwbench.errors import UserError
 from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.context import ExperimentContext
 from gwbench.experiment.data_cache import ConditionedData, DataCache
-from gwbench.suite import sweep_trial
-from gwbench.suite.sweep_file import Sweep, read_sweep
-from gwbench.suite.sweep_results import SeedScore, SweepResults, TrialPoint
-from gwbench.suite.sweep_run import carry_out, left, recorded, results_path, state
-from gwbench.suite.sweep_trial import RunPrunedError, ScoredRun, SweepContext
+from gwbench.suite.sweep import trial
+from gwbench.suite.sweep.results import SeedScore, SweepResults, TrialPoint
+from gwbench.suite.sweep.run import carry_out, left, recorded, results_path, state
+from gwbench.suite.sweep.schema import Sweep, read_sweep
+from gwbench.suite.sweep.trial import RunPrunedError, ScoredRun, SweepContext
 from tests.conftest import TINY, Heard
 
 BASE: dict[str, Any] = {
@@ -111,8 +111,8 @@ def carried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
             raise UserError("The loss is no longer finite.")
         return ScoredRun(SeedScore(seed=spec.seed, run_id=run_id, value=0.9 - temperature / 10), None, 96)
 
-    monkeypatch.setattr(sweep_trial, "score_run", score)
-    monkeypatch.setattr(sweep_trial.SweepData, "of", lambda *_: None)
+    monkeypatch.setattr(trial, "score_run", score)
+    monkeypatch.setattr(trial.SweepData, "of", lambda *_: None)
     return found
 
 
@@ -124,19 +124,19 @@ def test_a_sweep_that_was_interrupted_goes_on_and_does_no_trial_twice(
     tmp_path: Path, carried: list[tuple[float, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep, path = sweep_of(tmp_path), tmp_path / "sweep.jsonl"
-    really = sweep_trial.score_run
+    really = trial.score_run
 
     def interrupted(spec: Any, *arguments: Any, **named: Any) -> ScoredRun:
         if spec.objective.parameters["temperature"] == 0.1:
             raise KeyboardInterrupt
         return really(spec, *arguments, **named)
 
-    monkeypatch.setattr(sweep_trial, "score_run", interrupted)
+    monkeypatch.setattr(trial, "score_run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         carry_out(sweep, path, Heard())
     assert temperatures(path) == [0.5]
     assert [point["objective.temperature"] for point in left(sweep, state(sweep, path).done)[0]] == [0.1, 0.2]
-    monkeypatch.setattr(sweep_trial, "score_run", really)
+    monkeypatch.setattr(trial, "score_run", really)
     assert carry_out(sweep, path, Heard()).now == 2
     assert carry_out(sweep, path, Heard()).now == 0
     assert carried == [(0.5, 0), (0.1, 0), (0.2, 0)]
@@ -190,8 +190,8 @@ def test_a_pruned_trial_is_recorded_with_its_curve(tmp_path: Path, monkeypatch: 
         asked.append((prune.keywords["ended"], probe_every))
         raise RunPrunedError([TrialPoint(epoch=1, value=0.6)])
 
-    monkeypatch.setattr(sweep_trial, "score_run", score)
-    monkeypatch.setattr(sweep_trial.SweepData, "of", lambda *_: None)
+    monkeypatch.setattr(trial, "score_run", score)
+    monkeypatch.setattr(trial.SweepData, "of", lambda *_: None)
     found = carry_out(sweep, path, Heard())
     assert [result.status for result in SweepResults.read(path).results] == ["pruned"] * 3
     assert found.done[0].curve == [TrialPoint(epoch=1, value=0.6)]
@@ -214,7 +214,7 @@ def test_settings_that_do_not_fit_the_data_are_refused_before_any_training(
     def never(*_: Any, **__: Any) -> ScoredRun:
         raise AssertionError("something was trained")
 
-    monkeypatch.setattr(sweep_trial, "score_run", never)
+    monkeypatch.setattr(trial, "score_run", never)
     sweep, path = sweep_of(tmp_path, search={"training.batch_size": [32, 4096]}), tmp_path / "sweep.jsonl"
     with pytest.raises(UserError, match=r"sweep.yaml: with training.batch_size=4096: .*192"):
         carry_out(sweep, path, Heard())

@@ -18,7 +18,7 @@ from gwbench.errors import UserError
 from gwbench.evaluation.multiple_comparisons import bonferroni
 from gwbench.evaluation.seed_inference import Replicates, mean_interval, pairwise
 from gwbench.evaluation.statistics import Interval
-from gwbench.suite.sweep_results import TrialResult, settings_key, unpack_labels, unpack_ranks
+from gwbench.suite.sweep.results import TrialResult, settings_key, unpack_labels, unpack_ranks
 
 LEVEL = 0.95
 """Confidence of the intervals."""

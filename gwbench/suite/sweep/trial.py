@@ -18,8 +18,8 @@ from gwbench.experiment.judge_encoder import judged_scores
 from gwbench.experiment.run_directory import CHECKPOINTS
 from gwbench.experiment.run_mode import RunMode
 from gwbench.experiment.train_encoder import train_encoder
-from gwbench.suite.sweep_results import SeedScore, TrialPoint, pack_labels, pack_ranks
-from gwbench.suite.sweep_specs import figure_name
+from gwbench.suite.sweep.results import SeedScore, TrialPoint, pack_labels, pack_ranks
+from gwbench.suite.sweep.specs import figure_name
 from gwbench.utils.leftovers import scratch_folder
 
 if TYPE_CHECKING:
