@@ -60,7 +60,9 @@ def _lines(plan: RunPlan) -> list[tuple[str, str]]:
         lines.append(("time", "not known: no run of this kind is there yet, and nothing of it can be measured"))
     else:
         parts = ", ".join(f"{name} {_duration(each)}" for name, each in plan.seconds.items() if each >= 0.5)
-        lines.append(("time", f"about {_duration(plan.total_seconds)} ({parts or 'seconds'}), {plan.seconds_from}"))
+        lines.append(
+            ("time", f"about {_duration(plan.total_seconds)}{f' ({parts})' if parts else ''}, {plan.seconds_from}")
+        )
     return lines
 
 

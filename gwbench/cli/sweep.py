@@ -86,7 +86,7 @@ def sweep(
     asked = read_sweep(file, device=device, settings=parse_settings(pairs), trials=trials, cache=cache_dir)
     path = results_path(asked, out)
     if dry_run:
-        _show_dry(asked, state(asked, path, retry_failed=retry_failed).done)
+        _show_dry(asked, state(asked, path, retry_failed=retry_failed).done, as_json=as_json)
         return
     if table:
         found = recorded(asked, path)
@@ -103,33 +103,33 @@ def sweep(
             ),
             err=True,
         )
-    if found.outdated and not as_json:
-        click.echo(
-            printable_lines(
-                f"Trials of another base, other code or other data than {file} gives now, which the heading speaks of: "
-                f"{found.outdated} of {len(found.done)}."
-            ),
-            err=True,
-        )
     from gwbench.suite.sweep.comparison import compare
     from gwbench.suite.sweep.text import as_json_text, as_text
 
     compared = compare(found.done, asked.reference, larger_is_better=asked.larger_is_better)
-    echo(printable_json(as_json_text(asked, compared)) if as_json else as_text(asked, compared))
+    echo(
+        printable_json(as_json_text(asked, compared, found.outdated))
+        if as_json
+        else as_text(asked, compared, found.outdated)
+    )
     context.exit(FAILED if any(result.status == "failed" for result in compared.unfinished) else 0)
 
 
-def _show_dry(asked: Sweep, done: Sequence[TrialResult]) -> None:
+def _show_dry(asked: Sweep, done: Sequence[TrialResult], *, as_json: bool) -> None:
     """Say what is there and what is left."""
     from gwbench.suite.sweep.run import left
-    from gwbench.suite.sweep.text import words
+    from gwbench.suite.sweep.text import plan_as_json, words
 
+    settings, unknown = left(asked, done)
+    if as_json:
+        echo(printable_json(plan_as_json(asked, done, settings, unknown)))
+        return
     for result in done:
         figure = f": {result.value:.4f}" if result.value is not None else ""
         echo(f"{result.status:<11}  {words(result.settings)}{figure}")
-    settings, unknown = left(asked, done)
     for each in settings:
         echo(f"would run    {words(each)}")
     if unknown:
         echo(f"would run    {unknown} more, chosen by what comes of those before")
-    echo(f"{asked.name}: {asked.sampler}: {len(done)} trials done, {len(settings) + unknown} left")
+    listed = f", of {asked.listed} that the file lists" if asked.left_out else ""
+    echo(f"{asked.name}: {asked.sampler}: {len(done)} trials done, {len(settings) + unknown} left{listed}")

@@ -132,7 +132,10 @@ def named_run(name: str, root: str | Path) -> RunFolder:
         if fitting:
             raise UserError(f"{name!r} begins {len(fitting)} runs: {', '.join(each.name for each in fitting[:5])}.")
     hint = did_you_mean(name, [each.name for each in known])
-    raise UserError(f"There is no run {name!r} in {root}.{hint} `gwbench runs list` shows what there is.")
+    where = (
+        f"no folder {name}, and no run of that name in {root}" if path.name != name else f"no run {name!r} in {root}"
+    )
+    raise UserError(f"There is {where}.{hint} `gwbench runs list` shows what there is.")
 
 
 def remove_run(folder: RunFolder) -> None:

@@ -40,7 +40,7 @@ from gwbench.registry import KINDS, REGISTRY
 from gwbench.suite.schema import MatrixEntry, Seed, blamed
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
-from gwbench.utils.validation_errors import reason
+from gwbench.utils.validation_errors import refusal
 
 
 def _one_or_several(value: Any) -> Any:
@@ -160,4 +160,4 @@ def _complaint(error: pydantic.ValidationError) -> tuple[YamlPosition, str]:
         return place, f"there is no key {place[-1]!r}.{hint} Keys: {', '.join(known)}."
     if first["type"] == "model_type":
         return place, "expected keys and values."
-    return place, f"{first['input']!r} is not valid: {reason(error).removeprefix('Value error, ')}."
+    return place, refusal(error)

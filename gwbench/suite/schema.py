@@ -59,7 +59,7 @@ from gwbench.suite.budget import TrainingBudget
 from gwbench.suite.search_entries import SearchEntry
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
-from gwbench.utils.validation_errors import reason
+from gwbench.utils.validation_errors import refusal
 
 CONDITIONS = (
     *(*PLUGIN_FIELDS.values(), "encoder_groups"),
@@ -194,7 +194,7 @@ def _complaint(error: pydantic.ValidationError) -> tuple[YamlPosition, str]:
         return place, f"the key {place[-1]!r} is missing."
     if first["type"] == "model_type":
         return place, "expected keys and values."
-    return place, f"{first['input']!r} is not valid: {reason(error).removeprefix('Value error, ')}."
+    return place, refusal(error)
 
 
 def _check(file: SuiteFile, document: Document) -> None:

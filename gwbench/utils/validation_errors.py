@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from gwbench.utils.printable import printable
@@ -16,6 +17,13 @@ def reason(error: pydantic.ValidationError) -> str:
     if first["type"] == "missing":
         return "a value is missing"
     return first["msg"].replace("Input should", "it should", 1).partition(", unable to parse")[0]
+
+
+def refusal(error: pydantic.ValidationError) -> str:
+    """The first of pydantic's complaints about a file as a sentence, with the value as the file has it."""
+    given = error.errors()[0]["input"]
+    written = json.dumps(given) if given is None or isinstance(given, bool) else repr(given)
+    return f"{written} is not valid: {reason(error).removeprefix('Value error, ')}."
 
 
 def first_problem(error: Exception) -> str:

@@ -63,6 +63,12 @@ def test_a_dry_run_says_what_would_be_tried_and_makes_nothing(
         "would run    objective.temperature=0.1",
         "sweep: grid: 0 trials done, 2 left",
     ]
+    assert gwbench(monkeypatch, str(file), "--dry-run", "--trials", "1", "--device", "cpu") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == ("sweep: grid: 0 trials done, 1 left, of 2 that the file lists")
+    assert gwbench(monkeypatch, str(file), "--dry-run", "--json", "--device", "cpu") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["left"] == [{"objective.temperature": 0.5}, {"objective.temperature": 0.1}]
+    assert (plan["done"], plan["unknown"]) == ([], 0)
     assert [path.name for path in file.parent.iterdir()] == ["sweep.yaml"]
 
 
@@ -79,6 +85,7 @@ def test_the_table_orders_what_is_recorded_and_names_the_command_of_the_best(
     assert [row[0] for row in rows[2:]] == ["0.1", "0.5"]
     assert rows[2][1] == "0.9300 [0.9200, 0.9400]"
     assert lines[-1] == "gwbench run --set objective.temperature=0.1"
+    assert any(line.startswith("2 of these 2 trials were made with another base") for line in lines)
 
 
 def test_json_is_a_document_and_a_failed_trial_is_an_exit_code(
@@ -112,6 +119,15 @@ def test_mistakes_are_one_message(
     assert out == ""
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_results_are_not_written_over_the_sweep_itself(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = file.read_bytes()
+    assert gwbench(monkeypatch, str(file), "--out", str(file), "--device", "cpu") == 2
+    assert "The results cannot be written over the sweep itself" in capsys.readouterr().err
+    assert file.read_bytes() == before
 
 
 def test_a_file_that_is_not_there_is_named(

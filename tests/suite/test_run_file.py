@@ -69,7 +69,7 @@ def test_every_setting_is_explained(tmp_path: Path) -> None:
             r"line 2, encoder.widht: encoder 'cnn1d' has no parameter 'widht'",
         ),
         ("seed: -1", r"line 1, seed: -1 is not valid"),
-        ("seed: true", r"line 1, seed: True is not valid"),
+        ("seed: true", r"line 1, seed: true is not valid"),
         ("limit: 1", r"line 1, limit: 1 is not valid"),
         ("training: {epoch: 3}", r"line 1, training.epoch: training has no setting 'epoch'\. Did you mean 'epochs'"),
         ("training:\n  lr: -1", r"line 2, training.lr: training.lr=-1 is not valid"),

@@ -56,7 +56,7 @@ def test_names_stand_for_entries_and_single_settings_for_lists(tmp_path: Path) -
         ((GOOD, ""), "line 1", "the key 'datasets' is missing"),
         ((GOOD, "- a\n"), "line 1", "expected keys and values"),
         (("", "seeds: [0, -1]\n"), "line 1, seeds[1]", "-1 is not valid"),
-        (("", "seeds: [0, yes]\n"), "line 1, seeds[1]", "True is not valid"),
+        (("", "seeds: [0, yes]\n"), "line 1, seeds[1]", "true is not valid"),
         (("", "label_fractions: [2]\n"), "line 1, label_fractions[0]", "2 is not valid"),
         (("", "training: {epochs: 2, lrr: 1}\n"), "line 1, training.lrr", "Did you mean 'lr'"),
         (("", "training: [{epochs: 2},\n {epochs: 0}]\n"), "line 2, training[1].epochs", "training.epochs=0"),

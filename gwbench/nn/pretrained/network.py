@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gwbench.errors import UserError, in_words
+from gwbench.errors import UserError
 from gwbench.utils.untrusted_files import UnusableError, plain_digest
 
 LARGEST = 16 * 1024**3
@@ -67,7 +67,7 @@ def cached_digest(path: Path) -> str:
         stat = path.stat()
         return _digest(path, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
-        raise UserError(f"The file {path} cannot be read: {in_words(error)}.") from None
+        raise UserError(f"The file {path} cannot be read: {error.strerror}.") from None
     except UnusableError as error:
         raise UserError(f"The file {path} cannot be used: {error}.") from None
 

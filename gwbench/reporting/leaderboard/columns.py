@@ -98,7 +98,10 @@ def legend(table: LeaderboardTable, board: Leaderboard) -> list[str]:
             f"Against the best ({table.best}): difference in AUC on the same test windows, and the p-value of no "
             "difference, adjusted by Holm's method for these comparisons: below 0.05 a method is not the best."
         )
-        lines.append("Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table.")
+        lines.append(
+            "Methods that share a letter cannot be told apart at 5 %, adjusted for all pairs of the table, which are "
+            "more than those with the best."
+        )
     if any(row.cell.label_fraction == 0 for row in table.rows):
         lines.append("0 labels: windows are scored by the head of the objective itself; no probe is fitted.")
     if any(row.share is not None for row in table.rows):

@@ -226,6 +226,8 @@ def _parsed(line: bytes, number: int, path: Path) -> TrialResult:
         return TrialResult.model_validate(parse_json(line))
     except pydantic.ValidationError as error:
         why = f"{'.'.join(map(str, error.errors()[0]['loc']))}: {reason(error)}"
+    except json.JSONDecodeError:
+        why = "it is not JSON"
     except ValueError as error:
         why = str(error)
     raise UserError(

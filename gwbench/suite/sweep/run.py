@@ -44,8 +44,15 @@ class SweepState:
 
 
 def results_path(sweep: Sweep, out: str | Path | None) -> Path:
-    """The file of results: beside the sweep's own where none is named."""
-    return Path(out) if out else sweep.document.path.with_suffix(".jsonl")
+    """The file of results: beside the sweep's own where none is named.
+
+    Raises:
+        UserError: it would be the sweep's own.
+    """
+    path = Path(out) if out else sweep.document.path.with_suffix(".jsonl")
+    if path.resolve() == sweep.document.path.resolve():
+        raise UserError(f"The results cannot be written over the sweep itself, {path}. Name another file with --out.")
+    return path
 
 
 def recorded(sweep: Sweep, path: Path) -> SweepState:

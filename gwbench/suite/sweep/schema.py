@@ -27,8 +27,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,7 +45,7 @@ from gwbench.suite.sweep.space import SweepRange, SweepSpace, read_dimension
 from gwbench.suite.sweep.specs import PARTS, SweepBase, SweepTrial, check_name, value_in
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
-from gwbench.utils.validation_errors import reason
+from gwbench.utils.validation_errors import refusal
 
 TRIALS = 20
 """Trials of a sampler that draws, where the file does not say."""
@@ -69,9 +70,9 @@ NOT_HERE = {
 
 
 def _counted(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, list) and value:
         return value
-    if not 1 <= value <= SEEDS:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= SEEDS:
         raise ValueError(f"say how many there are, 1 to {SEEDS:,}, or list them")
     return list(range(value))
 
@@ -136,11 +137,19 @@ class Sweep:
     @property
     def trials(self) -> int:
         """How many there are besides the reference, at most."""
-        every = len(self.points) if self.points else self.space.size
         if self.sampler in ("grid", "points"):
-            assert every is not None
-            return min(self.file.trials or every, every)
+            return min(self.file.trials or self.listed, self.listed)
         return self.file.trials or TRIALS
+
+    @property
+    def listed(self) -> int:
+        """How many trials the file lists, one by one or as a grid."""
+        return len(self.points) or self.space.size or 0
+
+    @property
+    def left_out(self) -> bool:
+        """Whether fewer trials are asked for than are listed."""
+        return self.sampler in ("grid", "points") and self.trials < self.listed
 
     @property
     def holds_reference(self) -> bool:
@@ -205,11 +214,13 @@ def read_sweep(
         tuple(dict.fromkeys(file.seeds)),
         environment.resolve_device(device or file.base.device or "auto"),
     )
-    try:
+    if settings:
+        with _blamed_on_base(document):
+            replace(base, settings=described.settings).spec({}, base.seeds[0])
+        base.spec({}, base.seeds[0])  # what is wrong now is wrong with the command line
+    with _blamed_on_base(document):
         default = base.spec({}, base.seeds[0])
         RunMode(file.probe_every or 0).check(default)
-    except UserError as error:
-        raise document.error(("base",), str(error)) from None
     points = _points(file, base, document)
     space = _space(file, base, document)
     reference = points[0] if points else base.default(space.dimensions)
@@ -220,6 +231,15 @@ def read_sweep(
         _check_grid(sweep)
     _check_together(sweep)
     return sweep
+
+
+@contextmanager
+def _blamed_on_base(document: Document) -> Iterator[None]:
+    """Put the file and the line of the base before the message of what is refused inside."""
+    try:
+        yield
+    except UserError as error:
+        raise document.error(("base",), str(error)) from None
 
 
 def _complaint(error: pydantic.ValidationError) -> tuple[YamlPosition, str]:
@@ -233,7 +253,7 @@ def _complaint(error: pydantic.ValidationError) -> tuple[YamlPosition, str]:
         return place, f"there is no key {place[-1]!r}.{hint} Keys: {', '.join(known)}."
     if first["type"] in ("model_type", "dict_type"):
         return place, "expected keys and values."
-    return place, f"{first['input']!r} is not valid: {reason(error).removeprefix('Value error, ')}."
+    return place, refusal(error)
 
 
 def _check_keys(file: SweepFile, document: Document) -> None:

@@ -155,13 +155,15 @@ def read_dimension(given: Any, default: Any, resolved: Callable[[Any], Any]) -> 
     """
     if isinstance(given, list):
         return _choices(given, resolved)
-    if not isinstance(given, dict) or not {"low", "high"} <= given.keys():
+    if not isinstance(given, dict):
         raise UserError(
             f"{given!r} is neither a list of choices nor a range such as {{low: 0.05, high: 1, log: true}}."
         )
     for key in given:
         if key not in RANGE_KEYS:
             raise UserError(f"a range has no {key!r}.{did_you_mean(key, RANGE_KEYS)} It has {', '.join(RANGE_KEYS)}.")
+    if missing := [key for key in ("low", "high") if key not in given]:
+        raise UserError(f"the range has no {' and no '.join(missing)}, such as in {{low: 0.05, high: 1, log: true}}.")
     log, step = given.get("log", False), given.get("step")
     low, high = resolved(given["low"]), resolved(given["high"])
     for name, value in (("low", low), ("high", high)):
@@ -174,8 +176,10 @@ def read_dimension(given: Any, default: Any, resolved: Callable[[Any], Any]) -> 
     if log and low <= 0:
         raise UserError(f"low={low:g}: the logarithm needs numbers above 0.")
     whole = isinstance(low, int) and isinstance(high, int) and not isinstance(default, float)
-    if step is not None and (isinstance(step, bool) or not isinstance(step, int | float) or not 0 < step <= high - low):
-        raise UserError(f"step={step!r} is no number above 0 and at most {high - low:g}.")
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int | float) or not step > 0):
+        raise UserError(f"step={step!r} is no number above 0.")
+    if step is not None and not step <= high - low:
+        raise UserError(f"step={step:g} is larger than the range, {high - low:g}.")
     if step is not None and log:
         raise UserError("step and log exclude each other: list the choices instead.")
     if step is not None and whole and not float(step).is_integer():

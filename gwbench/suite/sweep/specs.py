@@ -108,11 +108,14 @@ class SweepBase:
 
 
 def check_name(name: str) -> None:
-    """Raise `UserError` where nothing of this name can be searched."""
+    """Raise `UserError` where nothing of this name can be searched, or where trials could not be compared."""
     section, _, setting = name.partition(".")
+    if section in ("task", "data_seed") or (section == "dataset" and setting != "train"):
+        raise UserError(f"{name} is not searched: all trials are scored on the same windows for the same task, or they "
+                        "could not be compared. Set it in the base, and make a sweep for each.")  # fmt: skip
     if name in PARTS or (section in SECTIONS and setting):
         return
-    if section in ("seed", "seeds", "data_seed"):
+    if section in ("seed", "seeds"):
         raise UserError(f"{name} is not searched: `seeds` says with which seeds every trial is run.")
     if not setting and section not in SECTIONS:
         raise UserError(f"there is nothing to search called {name!r}.{did_you_mean(name, PARTS)} It is a setting, such "

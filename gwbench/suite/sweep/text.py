@@ -16,9 +16,20 @@ if TYPE_CHECKING:
     from gwbench.suite.sweep.schema import Sweep
 
 
-def as_text(sweep: Sweep, compared: SweepComparison) -> str:
-    """Heading, table and verdict."""
-    lines = [*_heading(sweep, compared), "", *_table(sweep, compared), ""]
+def as_text(sweep: Sweep, compared: SweepComparison, outdated: int = 0) -> str:
+    """Heading, table and verdict.
+
+    Args:
+        sweep: what was searched.
+        compared: its outcome.
+        outdated: how many of the trials are of another base, other code or other data than the file gives now.
+    """
+    lines = [*_heading(sweep, compared)]
+    if outdated:
+        trials = len(compared.trials) + len(compared.unfinished)
+        lines.append(f"{outdated} of these {trials} trials were made with another base, other code or other data than "
+                     "the file gives now, which the line above describes.")  # fmt: skip
+    lines += ["", *_table(sweep, compared), ""]
     for result in compared.unfinished:
         why = result.reason if result.status == "failed" else f"below the median after epoch {result.curve[-1].epoch}"
         lines.append(f"{result.status}: {words(result.settings)}: {why}")
@@ -26,8 +37,20 @@ def as_text(sweep: Sweep, compared: SweepComparison) -> str:
     return "\n".join(lines)
 
 
-def as_json_text(sweep: Sweep, compared: SweepComparison) -> str:
-    """All of it, but for packed scores."""
+def plan_as_json(sweep: Sweep, done: Sequence[TrialResult], left: Sequence[Mapping[str, Any]], unknown: int) -> str:
+    """What is done and what would be run: settings that are known, and how many more depend on what comes of them."""
+    document = {
+        "sweep": sweep.name,
+        "sampler": sweep.sampler,
+        "done": [_plain(result) for result in done],
+        "left": [dict(settings) for settings in left],
+        "unknown": unknown,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def as_json_text(sweep: Sweep, compared: SweepComparison, outdated: int = 0) -> str:
+    """All of it, but for packed scores; the arguments are those of `as_text`."""
     best = compared.best
     document = {
         "sweep": sweep.name,
@@ -39,6 +62,7 @@ def as_json_text(sweep: Sweep, compared: SweepComparison) -> str:
         "budget": budget(sweep.base.spec({}, sweep.base.seeds[0])),
         "seeds": list(sweep.base.seeds),
         "default": dict(sweep.reference),
+        "outdated": outdated,
         "compared": compared.compared,
         "level": LEVEL,
         "trials": [_as_document(trial) for trial in compared.trials],
@@ -98,9 +122,10 @@ def _heading(sweep: Sweep, compared: SweepComparison) -> Iterator[str]:
     windows = {trial.result.windows for trial in compared.trials} - {0}
     on = f"{max(windows):,} validation windows" if len(windows) == 1 else "the validation split"
     count = len(compared.trials) + len(compared.unfinished)
+    chosen = f"{sweep.sampler}, the first {sweep.trials} of {sweep.listed}" if sweep.left_out else sweep.sampler
     yield (
         f"{sweep.name}: {spec.title} on {spec.dataset.name}, {budget(spec)}, {seeds} a trial; {count} trials "
-        f"({sweep.sampler}), scored on {on}. The test split is not read."
+        f"({chosen}), scored on {on}. The test split is not read."
     )
 
 

@@ -81,6 +81,8 @@ def test_timm_with_a_file_of_weights(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"no weights at all")
     with pytest.raises(UserError, match="damaged"):
         source.network(3)
+    with pytest.raises(UserError, match="damaged"):  # before anything is trained
+        source.digest()
 
 
 def test_weights_of_another_network_or_of_no_name_are_refused(tmp_path: Path) -> None:

@@ -102,7 +102,19 @@ def test_points_are_trials_one_by_one_and_the_first_is_what_others_are_compared_
         ({"search": {"training.lr": list(range(101)), "training.clip": list(range(100))}}, "grid has 10,100 points"),
         ({"seeds": 0}, "seeds: 0 is not valid: say how many there are, 1 to 1,000"),
         ({"seeds": 10**15}, "say how many there are, 1 to 1,000"),
-        ({"search": {"training.lr": {"low": 0.1, "high": 1, "step": 2}}}, "step=2 is no number above 0"),
+        ({"seeds": True}, "seeds: true is not valid: say how many there are, 1 to 1,000, or list them"),
+        ({"seeds": "3"}, "seeds: '3' is not valid: say how many"),
+        ({"search": {"training.lr": {"low": 0.1, "high": 1, "step": 2}}}, "step=2 is larger than the range, 0.9"),
+        ({"search": {"training.lr": {"low": 0.1, "high": 1, "step": -2}}}, "step=-2 is no number above 0"),
+        ({"search": {"training.lr": {"low": 0.1, "log": True}}}, "the range has no high"),
+        ({"search": {"dataset.val": [48, 64]}}, "dataset.val is not searched: all trials are scored on the same win"),
+        ({"search": {"dataset": ["bbh", "glitches"]}}, "dataset is not searched"),
+        ({"search": {"task": ["detection", "log-chirp-mass"]}}, "task is not searched"),
+        ({"search": {"data_seed": [0, 1]}}, "data_seed is not searched: all trials are scored on the same windows"),
+        (
+            {"search": None, "points": [{}, {"dataset.val": 64}]},
+            r"points\[1\].dataset.val: dataset.val is not searched",
+        ),
         ({"search": {"training.optimizer": {"low": "adamw", "high": "lars"}}}, "list the choices instead"),
         ({"search": {"objective.temperature": {"low": 0.1, "high": 1}}, "sampler": "grid"}, "a grid needs a list"),
         ({"search": {"training.cooldown": [0.2, 0.5]}}, "no effect without training.stop=plateau"),
@@ -116,9 +128,9 @@ def test_points_are_trials_one_by_one_and_the_first_is_what_others_are_compared_
         ({"base": SAID["base"] | {"encoder": "cnn1"}}, "base.encoder: There is no encoder 'cnn1'"),
         ({"sampler": "bayes"}, "sampler: 'bayes' is not valid"),
         ({"trials": 0}, "trials: 0 is not valid"),
-        ({"trials": True}, "trials: True is not valid"),
-        ({"probe_every": True}, "probe_every: True is not valid"),
-        ({"seeds": []}, "seeds"),
+        ({"trials": True}, "trials: true is not valid"),
+        ({"probe_every": True}, "probe_every: true is not valid"),
+        ({"seeds": []}, r"seeds: \[\] is not valid: say how many"),
         ({"seeds": [1, 1]}, "a seed is there twice"),
         ({"pruner": "median"}, "say probe_every"),
         (
@@ -139,6 +151,8 @@ def test_settings_of_the_command_line_go_into_the_base_unless_they_are_searched(
     spec = sweep.base.spec({}, 0)
     assert spec.encoder and spec.encoder.parameters["width"] == 8
     assert sweep.trials == 2
+    with pytest.raises(UserError, match=r"^objective 'simclr' has no parameter 'nothing'"):  # not the file's fault
+        read_sweep(path, device="cpu", settings={"objective.nothing": "1"})
     with pytest.raises(UserError, match="the sweep searches it"):
         read_sweep(path, device="cpu", settings={"training.lr": "1"})
 
