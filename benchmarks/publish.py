@@ -19,6 +19,7 @@ from pathlib import Path
 
 import click
 
+from gwbench.cli.options import parse_settings
 from gwbench.reporting.escape import markdown
 from gwbench.reporting.formats import FORMATS
 from gwbench.reporting.leaderboard.build import build
@@ -48,15 +49,16 @@ SHORT = 5
 @click.command()
 @click.argument("suites", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--runs", default="runs", type=click.Path(path_type=Path), help="Where the suite ran.")
+@click.option("--set", "pairs", multiple=True, metavar="SECTION.NAME=VALUE", help="As the suite was run with.")
 @click.option("--tables", "tables_only", is_flag=True, help="Only make the tables again, of everything published.")
-def main(suites: tuple[Path, ...], runs: Path, tables_only: bool) -> None:
+def main(suites: tuple[Path, ...], runs: Path, pairs: tuple[str, ...], tables_only: bool) -> None:
     """Publish SUITES."""
     if tables_only == bool(suites):
         raise click.UsageError("Give the suites to publish, or --tables alone.")
-    suites, runs = tuple(path.resolve() for path in suites), runs.resolve()
+    suites, runs, settings = tuple(path.resolve() for path in suites), runs.resolve(), parse_settings(pairs)
     os.chdir(ROOT)
     for suite in suites:
-        found = plan(suite, out=runs)
+        found = plan(suite, out=runs, settings=settings)
         if not any(cell_status.status == "done" for cell_status in found.cell_statuses):
             raise click.UsageError(f"No cell of {found.name} is done in {runs}; what is published stays as it is.")
         copied = copy(found, RESULTS / found.name / "runs")
