@@ -25,7 +25,6 @@ first of them.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,7 +40,7 @@ from gwbench.experiment import environment
 from gwbench.experiment.run_mode import RunMode
 from gwbench.suite.run_file import Count, RunFile, describe
 from gwbench.suite.schema import Seed
-from gwbench.suite.sweep.space import SweepRange, SweepSpace, read_dimension
+from gwbench.suite.sweep.space import SweepRange, SweepSpace, corners, read_dimension
 from gwbench.suite.sweep.specs import PARTS, SweepBase, SweepTrial, check_name, value_in
 from gwbench.suite.yaml_file import Document, YamlPosition, read_yaml
 from gwbench.utils.models import FrozenModel
@@ -49,9 +48,6 @@ from gwbench.utils.validation_errors import refusal
 
 TRIALS = 20
 """Trials of a sampler that draws, where the file does not say."""
-
-CHECKED = 256
-"""Combinations that are checked beforehand where a sampler draws; where there are more, each setting by itself."""
 
 GRID = 10_000
 """Points of a grid, at most."""
@@ -169,7 +165,7 @@ class Sweep:
 
     def checked_beforehand(self) -> list[SweepTrial]:
         """Trials that show whether all of them fit their data: all that are listed, or the corners of a space."""
-        points = list(self.points) or [dict(self.reference), *_corners(self.space, self.reference, self.sampler)]
+        points = list(self.points) or [dict(self.reference), *corners(self.space, self.reference, self.sampler)]
         return [self.base.trial(point) for point in points]
 
 
@@ -339,23 +335,9 @@ def _check_grid(sweep: Sweep) -> None:
 
 def _check_together(sweep: Sweep) -> None:
     """Raise `UserError` where settings that fit by themselves do not fit each other."""
-    for point in _corners(sweep.space, sweep.reference, sweep.sampler):
+    for point in corners(sweep.space, sweep.reference, sweep.sampler):
         try:
             sweep.base.trial(point)
         except UserError as error:
             words = ", ".join(f"{name}={value}" for name, value in point.items())
             raise sweep.document.error(("search",), f"with {words}: {error}") from None
-
-
-def _corners(space: SweepSpace, reference: Mapping[str, Any], sampler: str) -> list[dict[str, Any]]:
-    """Points that show whether all of a space fit: all of a grid, all of few corners, or each end by itself."""
-    if not space.dimensions:
-        return []
-    if sampler == "grid":
-        return list(space.grid())
-    few = list(itertools.islice(space.grid(), CHECKED + 1))
-    if len(few) <= CHECKED:
-        return few
-    first = {name: each.ends[0] for name, each in space.dimensions.items()}
-    middle = {name: value if space.dimensions[name].holds(value) else first[name] for name, value in reference.items()}
-    return [{**middle, name: end} for name, each in space.dimensions.items() for end in each.ends]

@@ -19,6 +19,9 @@ DIGITS = 3
 ROUNDING = 1e-8
 """Share of a step by which a value may lie beside it, as optuna has it."""
 
+CHECKED = 256
+"""Combinations that are checked beforehand where a sampler draws; where there are more, each setting by itself."""
+
 RANGE_KEYS = ("low", "high", "log", "step")
 
 
@@ -140,6 +143,20 @@ class SweepSpace:
         return settings.keys() == self.dimensions.keys() and all(
             each.holds(settings[name]) for name, each in self.dimensions.items()
         )
+
+
+def corners(space: SweepSpace, reference: Mapping[str, Any], sampler: str) -> list[dict[str, Any]]:
+    """Points that show whether all of a space fit: all of a grid, all of few corners, or each end by itself."""
+    if not space.dimensions:
+        return []
+    if sampler == "grid":
+        return list(space.grid())
+    few = list(itertools.islice(space.grid(), CHECKED + 1))
+    if len(few) <= CHECKED:
+        return few
+    first = {name: each.ends[0] for name, each in space.dimensions.items()}
+    middle = {name: value if space.dimensions[name].holds(value) else first[name] for name, value in reference.items()}
+    return [{**middle, name: end} for name, each in space.dimensions.items() for end in each.ends]
 
 
 def read_dimension(given: Any, default: Any, resolved: Callable[[Any], Any]) -> SweepDimension:
