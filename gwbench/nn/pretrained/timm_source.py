@@ -133,16 +133,20 @@ def _require_loaded(model: nn.Module, loaded: Callable[[], nn.Module], what: str
 
 def require_safetensors(path: Path) -> None:
     """Raise `UserError` where a file that can be read is no safetensors file; no tensor is read."""
-    if path.suffix != ".safetensors":
-        raise UserError(
-            f"{path} is no safetensors file. Other files of weights are pickles, which can run code when they are "
-            "read; turn it into one with safetensors.torch.save_file."
-        )
+    _require_suffix(path)
     try:
         with safe_open(path, "pt"):
             pass
     except Exception as error:  # whatever a header that does not parse makes of safetensors
         raise UserError(f"The weights {path} are damaged: {in_words(error)}.") from error
+
+
+def _require_suffix(path: Path) -> None:
+    if path.suffix != ".safetensors":
+        raise UserError(
+            f"{path} is no safetensors file. Other files of weights are pickles, which can run code when they are "
+            "read; turn it into one with safetensors.torch.save_file."
+        )
 
 
 def read_weights(path: Path) -> dict[str, Any]:
@@ -151,7 +155,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is no such file.
     """
-    require_safetensors(path)
+    _require_suffix(path)
     try:
         with open_plain(path.resolve(), LARGEST) as stream:
             return dict(load(stream.read()))

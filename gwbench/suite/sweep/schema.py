@@ -210,12 +210,10 @@ def read_sweep(
         tuple(dict.fromkeys(file.seeds)),
         environment.resolve_device(device or file.base.device or "auto"),
     )
-    if settings:
-        with _blamed_on_base(document):
-            replace(base, settings=described.settings).spec({}, base.seeds[0])
-        base.spec({}, base.seeds[0])  # what is wrong now is wrong with the command line
     with _blamed_on_base(document):
-        default = base.spec({}, base.seeds[0])
+        replace(base, settings=described.settings).spec({}, base.seeds[0])
+    default = base.spec({}, base.seeds[0])  # what is wrong now is wrong with the command line
+    with _blamed_on_base(document):
         RunMode(file.probe_every or 0).check(default)
     points = _points(file, base, document)
     space = _space(file, base, document)
