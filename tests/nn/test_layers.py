@@ -116,6 +116,20 @@ def test_a_layer_computes_what_torch_does_whichever_way_it_takes(kernel: int, pa
         assert float((got - expected).norm() / expected.norm()) < 3e-6
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4, 7, 8])
+def test_a_strided_kernel_of_one_sample_has_the_gradients_of_its_formula_time_after_time(channels: int) -> None:
+    layer = conv(channels, 8, 1, stride=2).to(memory_format=torch.channels_last)
+    for time in range(100):  # where torch wrote outside its memory it took a few to die
+        x, towards = noise(2, channels, 512, seed=time, dtype=torch.float32), noise(2, 8, 256, seed=-1 - time)
+        row = as_row(x).requires_grad_()
+        dx, dw = torch.autograd.grad(layer(row), (row, layer.weight), towards[:, :, None].float())
+        weight = layer.weight.detach().double()[:, :, 0, 0]
+        assert not dx[..., 1::2].any()
+        torch.testing.assert_close(dx[:, :, 0, ::2].double(), weight.T @ towards, rtol=1e-4, atol=1e-4)
+        expected = torch.einsum("bot,bit->oi", towards, x[..., ::2].double())
+        torch.testing.assert_close(dw[:, :, 0, 0].double(), expected, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("kernel", [3, 32])
 def test_autocast_computes_in_bf16_and_leaves_gradients_in_the_weights_precision(kernel: int) -> None:
     with torch.random.fork_rng():
