@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -39,6 +40,14 @@ VERBS = {
     "doctor": "Check this installation.",
 }
 """Every verb, with its line in the help. The command `x` is in `gwbench.cli.x`."""
+
+NUMBERS = {
+    r"is not a valid integer(?: range)?\.": "is not a whole number.",
+    r"is not a valid float(?: range)?\.": "is not a number.",
+    r"is not in the range x>=([\d.e+-]+?)\.$": r"is less than \1.",
+    r"is not in the range x>([\d.e+-]+?)\.$": r"is not more than \1.",
+}
+"""What click says of a number, and how a person says it."""
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -129,6 +138,9 @@ def _usage(error: click.UsageError) -> str:
     message = error.format_message()
     if error.ctx is None or message == error.ctx.get_help():
         return message
+    if isinstance(error, click.BadParameter):
+        for theirs, plain in NUMBERS.items():
+            message = re.sub(theirs, plain, message)
     message += "" if message.endswith((".", "?", "?)")) else "."
     return f"Error: {message} See `{error.ctx.command_path} --help`."
 

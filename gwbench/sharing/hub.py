@@ -45,11 +45,13 @@ class Pushed:
         where: address of the commit, or the folder; empty where nothing was written.
         files: bytes of every file by name.
         card: the run's page.
+        changed: False where the same files lay there already, so that nothing was written.
     """
 
     where: str
     files: dict[str, int]
     card: str
+    changed: bool = True
 
 
 def push(
@@ -91,10 +93,10 @@ def push(
     if dry_run:
         return Pushed("", sizes, card)
     if local:
-        where = _write(files, user_path(to))
+        where, changed = str(user_path(to)), _write(files, user_path(to))
     else:
-        where = _commit(files, name, private=private, revision=revision, token=token)
-    return Pushed(where, sizes, card)
+        where, changed = _commit(files, name, private=private, revision=revision, token=token)
+    return Pushed(where, sizes, card, changed)
 
 
 def pull(
@@ -207,17 +209,29 @@ def _sources(record: RunRecord) -> dict[str, bytes]:
     return found
 
 
-def _write(files: dict[str, bytes], folder: Path) -> str:
-    if (folder / RECORD).exists() or not folder.exists() or not any(folder.iterdir()):
-        for name, content in files.items():
-            with atomic(folder / name) as temporary:
-                temporary.write_bytes(content)
-        return str(folder)
-    raise UserError(f"{folder} holds other files. Give an empty folder, or one that does not exist.")
+def _write(files: dict[str, bytes], folder: Path) -> bool:
+    """Write the files that are not there as they are; whether there were any."""
+    if (folder / RECORD).exists():
+        known, run_id = read_record(folder).run_id, json.loads(files[CONFIG])["run_id"]
+        if known != run_id:
+            raise UserError(f"{folder} holds another run, {known}, and this is {run_id}. Give another folder.")
+    elif folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} holds other files. Give an empty folder, or one that does not exist.")
+    changed = {
+        name: content
+        for name, content in files.items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != content
+    }
+    for name, content in changed.items():
+        with atomic(folder / name) as temporary:
+            temporary.write_bytes(content)
+    return bool(changed)
 
 
-def _commit(files: dict[str, bytes], repo: str, *, private: bool, revision: str | None, token: str | None) -> str:
-    """Write all files in one commit; its address."""
+def _commit(
+    files: dict[str, bytes], repo: str, *, private: bool, revision: str | None, token: str | None
+) -> tuple[str, bool]:
+    """Write all files in one commit; its address, and whether it is a new one."""
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
     if not (token or get_token()):
@@ -229,7 +243,9 @@ def _commit(files: dict[str, bytes], repo: str, *, private: bool, revision: str 
             api.create_branch(repo, branch=revision, exist_ok=True)
         additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=content) for name, content in files.items()]
         message = f"Run {json.loads(files[CONFIG])['run_id']}, by gwbench {__version__}"
-        return str(api.create_commit(repo, additions, commit_message=message, revision=revision).commit_url)
+        before = api.repo_info(repo, revision=revision).sha
+        done = api.create_commit(repo, additions, commit_message=message, revision=revision)
+        return str(done.commit_url), done.oid != before
 
 
 def _require_free(folder: Path, record: RunRecord) -> None:

@@ -91,6 +91,9 @@ def test_a_run_goes_to_the_hub_and_comes_back(
     assert any(each.startswith("PUT /upload/") for each in hub.asked)  # weights go as large files
     assert set(shown["files"]) == set(hub.branches["me/first"]["main"]) - {".gitattributes"}
     same_encoder(gwbench.FrozenEncoder.from_pretrained("me/first"), record)
+    again = json.loads(CliRunner().invoke(push_verb, words, catch_exceptions=False).stdout)
+    assert (shown["changed"], again["changed"]) == (True, False)
+    assert again["where"] == shown["where"]
 
     asked = len(hub.asked)
     same_encoder(gwbench.FrozenEncoder.from_pretrained("me/first", local_files_only=True), record)
@@ -166,6 +169,11 @@ def test_a_folder_serves_as_a_hub_and_the_card_tells_the_record(
         assert said in card.text
     assert str(record.folder) not in card.content
     same_encoder(gwbench.FrozenEncoder.from_pretrained("./shared"), record)
+    assert done.changed
+    assert not push(str(record.folder), "./shared", license="cc-by-4.0").changed
+    (tmp_path / "shared" / "README.md").write_text("half")
+    assert push(str(record.folder), "./shared", license="cc-by-4.0").changed
+    assert (tmp_path / "shared" / "README.md").read_text() == done.card
     place = pull("./shared")
     assert place == Path("runs/shared")
     assert (place / "README.md").read_bytes() == (tmp_path / "shared" / "README.md").read_bytes()
@@ -175,6 +183,11 @@ def test_a_folder_serves_as_a_hub_and_the_card_tells_the_record(
     for wrong in (lambda: pull("./shared", to="mine"), lambda: push(str(record.folder), "./mine")):
         with pytest.raises(UserError, match="mine holds"):
             wrong()
+    another = (tmp_path / "shared" / "record.json").read_text().replace(record.run_id, "0123456789abcdef")
+    (tmp_path / "shared" / "record.json").write_text(another)
+    with pytest.raises(UserError, match=f"shared holds another run, 0123456789abcdef, and this is {record.run_id}"):
+        push(str(record.folder), "./shared")
+    assert (tmp_path / "shared" / "record.json").read_text() == another
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,10 @@ def push(
 
     done = published(run, to, private=private, revision=revision, license=license_, plugins=plugins, dry_run=dry_run)
     if as_json:
-        shown = {"where": done.where or None, "files": done.files, **({"card": done.card} if dry_run else {})}
+        extra = {"card": done.card} if dry_run else {"changed": done.changed}
+        shown = {"where": done.where or None, "files": done.files, **extra}
         echo(json.dumps(shown, indent=2))
         return
     for name, size in done.files.items():
         echo(f"{size:>12,}  {name}")
-    echo(f"\n{done.card}" if dry_run else f"published: {done.where}")
+    echo(f"\n{done.card}" if dry_run else f"{'published' if done.changed else 'unchanged'}: {done.where}")
