@@ -28,6 +28,7 @@ from gwbench.experiment.record import PREDICTIONS, RECORD, RunRecord, load_recor
 from gwbench.reporting.formats import FORMATS
 from gwbench.reporting.leaderboard.build import build
 from gwbench.reporting.leaderboard.rows import Options
+from gwbench.reporting.records.data_asked import same_data
 from gwbench.sharing.completeness import missing_runs, refuse_copies
 from gwbench.sharing.entry_layout import MANIFEST, RUNS, SOURCES
 from gwbench.sharing.verify import verify
@@ -146,7 +147,8 @@ def _of_table(head: Path, table: str, records: list[RunRecord]) -> Iterator[str]
             there.append(load_record(path).record)
         except UnusableError as error:
             yield f"{path.parent.name}: {error}"
-    if len({record.data.content_hash for record in there if record.data}) > 1:
+    good = [record for record in there if record.data]
+    if not all(same_data(good[0], record) for record in good):
         yield "its runs are on more than one set of data; give each a table of its own"
     yield from (f"missing: {each}" for each in missing_runs(there, records))
     try:

@@ -98,6 +98,12 @@ ALL_LABELS_TAG = "all-labels"
 NO_LABELS_TAG = "no-labels"
 """The tag of a baseline that uses no label of the training split."""
 
+SIMULATED_TAG = "simulated"
+"""The tag of datasets whose signals are simulated..."""
+
+FILES_TAG = "files"
+"""...and of those that read files of the user's. Data with the first alone follow from parameters, code and seed."""
+
 
 @dataclass(frozen=True)
 class Origin:

@@ -15,6 +15,7 @@ from gwbench.errors import UserError
 from gwbench.experiment.record import CONDITIONER, PREDICTIONS, RECORD, SCORER, WEIGHTS, RunRecord, load_record
 from gwbench.registry import REGISTRY, Plugin
 from gwbench.registry.installed import package_of
+from gwbench.reporting.records.data_asked import same_data
 from gwbench.reporting.records.discover import find_records
 from gwbench.sharing.completeness import SEEDS, missing_runs, refuse_copies
 from gwbench.sharing.entry_files import paths_left, published_files, write_if_new
@@ -121,31 +122,30 @@ def _provable(folder: Path) -> RunRecord:
 
 def _table(results: Path, records: Sequence[RunRecord], name: str | None) -> str:
     """The name of the table: all runs are on its data."""
-    data = {record.data.content_hash for record in records if record.data}
-    if len(data) != 1:
-        raise UserError(f"These runs are on {len(data)} sets of data. Submit those of each by a command of its own.")
-    (content,) = data
+    first, others = records[0], records[1:]
+    if not all(same_data(first, each) for each in others):
+        raise UserError("These runs are on more than one set of data. Submit those of each by a command of its own.")
     if name is not None and not NAME.fullmatch(name):
         raise UserError(f"--name {name!r} is no name of a table: small letters, digits, '-', '_' and '.'.")
-    there = _data_of_tables(results)
-    same = sorted(each for each, hashes in there.items() if content in hashes)
+    there = _first_of_tables(results)
+    same = sorted(each for each, known in there.items() if same_data(first, known))
     if name is None:
-        dataset = re.sub(r"[^a-z0-9]+", "-", records[0].spec.dataset.name.lower()).strip("-")
-        return same[0] if same else f"{dataset}-{content[:8]}"
-    if there.get(name) and content not in there[name]:
+        dataset = re.sub(r"[^a-z0-9]+", "-", first.spec.dataset.name.lower()).strip("-")
+        assert first.data
+        return same[0] if same else f"{dataset}-{first.data.content_hash[:8]}"
+    if name in there and not same_data(first, there[name]):
         hint = f" The table of these data is {same[0]}." if same else " Give another --name."
         raise UserError(f"The table {results / name} is of other data than these runs.{hint}")
     return name
 
 
-def _data_of_tables(results: Path) -> dict[str, set[str]]:
-    """The hash of the data of every table in a folder, by its name: that of the first record that can be read."""
-    found: dict[str, set[str]] = {}
+def _first_of_tables(results: Path) -> dict[str, RunRecord]:
+    """Of every table in a folder, by its name, the first record on data that can be read."""
+    found: dict[str, RunRecord] = {}
     for table in sorted(results.glob(f"*/{RUNS}")) if results.is_dir() else ():
-        for record in _records_of(table.parent):
-            if record.data:
-                found.setdefault(table.parent.name, set()).add(record.data.content_hash)
-                break
+        first = next((record for record in _records_of(table.parent) if record.data), None)
+        if first is not None:
+            found[table.parent.name] = first
     return found
 
 

@@ -67,7 +67,11 @@ def write_run(
     spec = RunSpec.create(seed=seed, data_seed=data_seed, settings=chosen, **parts)
     score = scores_of(quality, seed, spec.title) if score is None else score
     good = failed is None
-    used = [PluginUsed(kind=k, name=c.name, version=1, source_hash=digest(code + c.name)) for k, c in spec.choices()]
+    used = [
+        PluginUsed(kind=k, name=c.name, version=1, source_hash=digest(code + c.name),
+                   tags=("simulated",) if k == "dataset" else None)
+        for k, c in spec.choices()
+    ]  # fmt: skip
     record = RunRecord(
         status="ok" if good else "failed",
         reason=failed,

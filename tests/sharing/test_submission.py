@@ -137,7 +137,7 @@ def test_what_cannot_stand_in_a_table_is_refused(copied: Path, tmp_path: Path) -
         submit([small], to)
     with pytest.raises(UserError, match="nothing to prove: it burnt"):
         submit([write_run(tmp_path / "failed", failed="it burnt")], to)
-    with pytest.raises(UserError, match="on 2 sets of data"):
+    with pytest.raises(UserError, match="on more than one set of data"):
         submit([copied, baseline(tmp_path / "other", "band-power", data_seed=1)], to)
     for name in ("../out", "Big", "", "a/b"):
         with pytest.raises(UserError, match="is no name of a table"):
@@ -173,6 +173,15 @@ def test_a_table_of_other_data_and_a_folder_of_another_run_stay(copied: Path, tm
     with pytest.raises(UserError, match="is of other data"):
         submit([copied], tmp_path / "results", name="taken")
     assert contents(other.folder) == before
+
+
+def test_a_run_from_a_processor_that_rounds_otherwise_joins_the_table(copied: Path, tmp_path: Path) -> None:
+    first = submit([copied], tmp_path / "results")
+    elsewhere = baseline(tmp_path / "elsewhere", "band-power")
+    edit_record(elsewhere, lambda document: document["data"].update(content_hash="0" * 64))
+    second = submit([elsewhere], tmp_path / "results")
+    assert second.folder == first.folder
+    assert len(list(first.folder.glob(f"runs/*/{RECORD}"))) == 2
 
 
 def test_seeds_and_the_floor_that_are_missing_are_named(tmp_path: Path) -> None:

@@ -125,7 +125,17 @@ def test_forged_scores_with_a_record_to_match_are_found_by_the_probe_alone(run: 
 
 def test_other_data_and_another_protocol_are_told_apart_from_forgery(run: Path) -> None:
     edit_record(run, lambda document: document["data"].update(content_hash="0" * 64))
-    assert outcome(verify(run, rerun_probe=True), "data")[0] == "failed"
+    found = verify(run, rerun_probe=True)  # as from a processor that rounds otherwise
+    assert outcome(found, "data")[0] == outcome(found, "scores")[0] == "passed"
+    assert "labels and SNRs of the test windows are the same" in outcome(found, "data")[1]
+    kept = (run / PREDICTIONS).read_bytes()
+    replace_scores(run, label=np.zeros(48, np.int8) + (np.arange(48) % 2))
+    found = verify(run, rerun_probe=True)
+    assert outcome(found, "data")[0] == "failed"
+    assert "scores" not in {check.name for check in found.checks}
+    (run / PREDICTIONS).unlink()
+    assert "no predictions.npz to compare" in outcome(verify(run, rerun_probe=True), "rerun")[1]
+    (run / PREDICTIONS).write_bytes(kept)
     edit_record(run, lambda document: document.update(protocol=2))
     assert "protocol has version 2" in outcome(verify(run, rerun_probe=True), "rerun")[1]
 

@@ -17,6 +17,7 @@ from gwbench.evaluation.labelled import known_rows
 from gwbench.evaluation.metrics import Array
 from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.record import DIAGNOSTICS, PREDICTIONS, RECORD, RunRecord, load_record
+from gwbench.reporting.records.data_asked import recipe_of
 from gwbench.reporting.records.entry import EntryReader, load_scored
 from gwbench.reporting.records.method import method_of
 from gwbench.reporting.records.predictions import Predictions, read_predictions
@@ -228,7 +229,7 @@ def _labels(record: RunRecord, folder: Path) -> tuple[LabelPoint, ...]:
     """The run, and those beside it that differ in the share of labels alone, by that share."""
     assert record.metrics and record.data
     points = {record.spec.evaluation.label_fraction: _point(record, itself=True)}
-    reader, method = EntryReader(), method_of(record).key
+    reader, method, recipe = EntryReader(), method_of(record).key, recipe_of(record)
     stem, _, identity = folder.resolve().name.rpartition("-")
     named = stem if stem and record.run_id.startswith(identity) else ""  # those of one method and seed begin alike
     for path in sorted(folder.resolve().parent.glob(f"{_literal(named)}*/{RECORD}")):
@@ -238,7 +239,8 @@ def _labels(record: RunRecord, folder: Path) -> tuple[LabelPoint, ...]:
             entry = reader.read(str(path))
             if (
                 entry.metrics
-                and (entry.content_hash, entry.seed) == (record.data.content_hash, record.spec.seed)
+                and (entry.content_hash == record.data.content_hash or (recipe and entry.recipe == recipe))
+                and entry.seed == record.spec.seed
                 and (entry.protocol, entry.method.key) == (record.protocol, method)
                 and entry.label_fraction not in points
             ):

@@ -15,6 +15,7 @@ from gwbench.evaluation.statistics import Interval
 from gwbench.experiment.record import RECORD, RunRecord
 from gwbench.experiment.settings import dotted
 from gwbench.registry.code_identity import same_code
+from gwbench.reporting.records.data_asked import same_data
 from gwbench.reporting.records.entry import load_scored
 from gwbench.reporting.records.method import as_text
 from gwbench.reporting.records.predictions import read_predictions
@@ -138,7 +139,7 @@ def _test(a: RunRecord, b: RunRecord) -> PairedTest:
     for name, record in (("A", a), ("B", b)):
         if record.status != "ok":
             raise UnusableError(f"run {name} failed")
-    if not a.data or not b.data or a.data.content_hash != b.data.content_hash:
+    if not same_data(a, b):
         raise UnusableError("they have different data, so that no test window is shared")
     label = None
     replicates = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,8 @@ class Group:
     """Records of one set of data, protocol and schema.
 
     Attributes:
-        schema_version, protocol, content_hash: what they share; the hash is None where every run failed.
+        schema_version, protocol, content_hash: what they share; the hash is None where every run failed. Of data that
+            differ by rounding alone, it is that of most runs.
         dataset, dataset_parameters, sizes, detectors, sample_rate: of the data.
         methods: method -> share of labels -> seed -> the record that counts.
         task: what is predicted, where it is another task than the default.
@@ -47,6 +49,12 @@ class Group:
         self.superseded += before is not None
         if before is None or _weight(entry) > _weight(before):
             cells[entry.seed] = entry
+
+    @property
+    def rounded_otherwise(self) -> Counter[str]:
+        """How many of the runs that count are on data of another hash, which differ by rounding, by that hash."""
+        cells = (run for runs in self.methods.values() for each in runs.values() for run in each.values())
+        return Counter(run.content_hash for run in cells if run.content_hash not in (None, self.content_hash))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -85,11 +93,14 @@ class Group:
 def split(entries: Iterable[RecordEntry]) -> list[Group]:
     """Records by their data, protocol and schema; small tries (`--limit`) stand apart.
 
-    A failed run holds no hash of its data: it stands in the tables of runs that asked for the same data, or in one of
-    its own where there are none.
+    Data of one recipe whose test windows have the same labels are the same, though processors round their numbers
+    otherwise. A failed run holds no hash of its data: it stands in the tables of runs that asked for the same data, or
+    in one of its own where there are none.
     """
     groups: dict[tuple[Any, ...], Group] = {}
     homes: dict[str, dict[int, Group]] = {}
+    entries = list(entries)
+    common = _common_hashes(entries)
     for entry in sorted(entries, key=lambda entry: entry.content_hash is None):
         task = entry.task.key if entry.task else ""
         asked = f"{entry.asked.key} {task}"
@@ -97,21 +108,35 @@ def split(entries: Iterable[RecordEntry]) -> list[Group]:
             for home in homes[asked].values():
                 home.add(entry)
             continue
-        data = entry.content_hash or ("unknown", asked)
+        content_hash = common.get((entry.recipe, entry.content_hash), entry.content_hash)
+        data = content_hash or ("unknown", asked)
         key = (entry.schema_version, entry.protocol, data, entry.asked.limit, task)
         if key not in groups:
-            groups[key] = _new(entry)
+            groups[key] = _new(entry, content_hash)
         groups[key].add(entry)
         homes.setdefault(asked, {})[id(groups[key])] = groups[key]
     return sorted(groups.values(), key=lambda group: (group.dataset, _text(group), group.content_hash or "~"))
 
 
-def _new(entry: RecordEntry) -> Group:
+def _common_hashes(entries: Iterable[RecordEntry]) -> dict[tuple[str | None, str | None], str]:
+    """By recipe and hash of data, the hash that most runs on the same data have: see `split`."""
+    counts: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        if entry.recipe and entry.content_hash and entry.labels:
+            counts[entry.recipe, entry.labels][entry.content_hash] += 1
+    return {
+        (recipe, content_hash): min(hashes, key=lambda each: (-hashes[each], each))
+        for (recipe, _), hashes in sorted(counts.items())
+        for content_hash in hashes
+    }
+
+
+def _new(entry: RecordEntry, content_hash: str | None) -> Group:
     asked = {f"dataset.{name}": value for name, value in entry.asked.parameters.items()}
     return Group(
         schema_version=entry.schema_version,
         protocol=entry.protocol,
-        content_hash=entry.content_hash,
+        content_hash=content_hash,
         dataset=entry.asked.dataset,
         dataset_parameters={**asked, "data_seed": entry.asked.seed, LIMIT: entry.asked.limit},
         sizes=entry.sizes,

@@ -256,6 +256,12 @@ def _made_with(drafts: Iterable[_Draft]) -> dict[str, dict[str, int]]:
 def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, tagger: Tagger) -> Iterable[str]:
     if group.content_hash is None:
         yield "Every run failed, so that the data are not known."
+    if hashes := group.rounded_otherwise:
+        others = ", ".join(each[:12] for each in sorted(hashes))
+        yield (
+            f"{hashes.total()} of the runs are on data of another hash ({others}): made by the same recipe, with the "
+            "same labels, where a processor or library rounds otherwise."
+        )
     if group.superseded:
         yield f"{group.superseded} older or failed records of cells that are there again were left out."
     if reader.problems:

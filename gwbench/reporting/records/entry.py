@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gwbench.evaluation.metrics import Metrics
-from gwbench.experiment.record import Environment, LoadedRecord, PluginUsed, RunRecord, load_record
-from gwbench.registry.code_identity import same_code
+from gwbench.experiment.record import Environment, LoadedRecord, RunRecord, load_record
+from gwbench.reporting.records.data_asked import DataAsked, data_asked, recipe_of
 from gwbench.reporting.records.method import Method, method_of
 from gwbench.reporting.records.recompute import check_metrics
 from gwbench.reporting.records.task_figure import MAIN_FIGURE, RankedTask, main_figure, ranked_task
@@ -24,26 +24,6 @@ OF_THE_CELL = ("dataset", "seed", "data_seed", "limit")
 
 
 @dataclass(frozen=True)
-class DataAsked:
-    """What data a run asked for: equal for runs that asked for the same in the same way.
-
-    Attributes:
-        key: of all the others, and of the versions of record and protocol.
-        dataset, parameters: the plugin and its parameters.
-        code: hash of its source.
-        seed: of the data.
-        limit: most windows of a split, of a small try; None for all.
-    """
-
-    key: str
-    dataset: str
-    parameters: Mapping[str, Any]
-    code: str
-    seed: int
-    limit: int | None = None
-
-
-@dataclass(frozen=True)
 class RecordEntry:
     """One run.
 
@@ -53,6 +33,7 @@ class RecordEntry:
         reason: why it failed; None where it went well.
         schema_version, protocol: versions of the record and of the evaluation.
         asked: for which data.
+        recipe: what made the data (`recipe_of`); None where the run failed, or they come from files.
         content_hash: of the data; None where the run failed.
         sizes, detectors, sample_rate, notes: of the data; empty and None where the run failed.
         method, seed, label_fraction: which cell it is.
@@ -72,6 +53,7 @@ class RecordEntry:
     schema_version: int
     protocol: int
     asked: DataAsked
+    recipe: str | None
     content_hash: str | None
     sizes: Mapping[str, int]
     detectors: tuple[str, ...]
@@ -121,6 +103,7 @@ class EntryReader:
         self._readings, self._of_scores = dict(readings or {}), frozenset(of_scores)
         self._methods: dict[str, Method] = {}
         self._asked: dict[str, DataAsked] = {}
+        self._recipes: dict[str, str] = {}
         self._notes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._made_with: dict[str, dict[str, str]] = {}
 
@@ -136,6 +119,7 @@ class EntryReader:
         good, task = record.status == "ok", ranked_task(record)
         metrics = record.metrics if good and task is None else None
         checked = check_metrics(record, bins=False) if metrics else None
+        asked = self._data_asked(record)
         return RecordEntry(
             path=path,
             run_id=record.run_id,
@@ -144,7 +128,8 @@ class EntryReader:
             reason=None if good else record.reason or "no reason is recorded",
             schema_version=record.schema_version,
             protocol=record.protocol,
-            asked=self._data_asked(record),
+            asked=asked,
+            recipe=self._recipe(record, asked) if data and good else None,
             content_hash=data.content_hash if data and good else None,
             sizes=data.sizes if data else {},
             detectors=data.detectors if data else (),
@@ -193,13 +178,9 @@ class EntryReader:
         return self._methods[written]
 
     def _data_asked(self, record: RunRecord) -> DataAsked:
-        dataset, seed = record.spec.current().dataset, record.spec.data_seed
-        code = next((_code(used) for used in record.plugins if used.kind == "dataset"), "")
-        limit = record.spec.limit
-        parts = [dataset.name, dataset.parameters, code, seed, record.schema_version, record.protocol]
-        key = json.dumps(parts if limit is None else [*parts, limit], sort_keys=True)
-        return self._asked.setdefault(key, DataAsked(key, dataset.name, dataset.parameters, code, seed, limit))
+        asked = data_asked(record)
+        return self._asked.setdefault(asked.key, asked)
 
-
-def _code(used: PluginUsed) -> str:
-    return same_code(used.kind, used.name, used.source_hash)
+    def _recipe(self, record: RunRecord, asked: DataAsked) -> str | None:
+        recipe = recipe_of(record, asked)
+        return recipe and self._recipes.setdefault(recipe, recipe)

@@ -111,7 +111,8 @@ def test_runs_beside_it_that_differ_in_labels_alone_make_a_curve(tmp_path: Path)
     place = write_run(tmp_path, fraction=0.25)
     write_run(tmp_path, fraction=0.01, quality=1.0)
     write_run(tmp_path, fraction=1.0, quality=2.0)
-    for other in ({"seed": 1}, {"data": "others"}, {"objective": "simclr"}, {"code": "changed"}, {"protocol": 2}):
+    write_run(tmp_path, fraction=0.02, quality=1.2, data="rounded otherwise")
+    for other in ({"seed": 1}, {"data": "others", "data_seed": 1}, {"objective": "simclr"}, {"code": "changed"}, {"protocol": 2}):
         write_run(tmp_path, fraction=0.5, **other)
     write_run(tmp_path, fraction=0.7, failed="it did")
     shutil.copytree(place, tmp_path / "a-copy")
@@ -120,12 +121,13 @@ def test_runs_beside_it_that_differ_in_labels_alone_make_a_curve(tmp_path: Path)
     found = read_run(place)
     assert [(point.labelled, point.fraction, point.itself) for point in found.labels] == [
         (10, 0.01, False),
+        (20, 0.02, False),
         (250, 0.25, True),
         (1000, 1.0, False),
     ]
     assert found.record.metrics is not None
-    assert found.labels[1].auc == found.record.metrics.auc
-    assert found.labels[0].auc.value < found.labels[2].auc.value
+    assert found.labels[2].auc == found.record.metrics.auc
+    assert found.labels[0].auc.value < found.labels[3].auc.value
 
 
 def test_of_many_runs_only_those_of_its_name_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

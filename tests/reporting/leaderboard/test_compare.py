@@ -33,7 +33,7 @@ def test_what_differs_is_said_by_kind(tmp_path: Path) -> None:
     def elsewhere(document: dict[str, Any]) -> None:
         document["environment"]["packages"]["torch"] = "9.9"
         document["environment"]["git_commit"] = "abc"
-        document["data"]["content_hash"] = digest("other")
+        document["data"].update(content_hash=digest("other"), fingerprint={"files": "other"})
 
     a = write_run(tmp_path, settings={"training.lr": 1e-3})
     b = write_run(tmp_path, baseline="random-init", edit=elsewhere)
@@ -42,11 +42,18 @@ def test_what_differs_is_said_by_kind(tmp_path: Path) -> None:
     assert spec["baseline.name"] == ("-", "random-init")
     assert spec["training.lr"] == ("0.001", "-")
     assert "dataset.name" not in spec
-    assert [each.name for each in found.data] == ["content_hash"]
+    assert [each.name for each in found.data] == ["content_hash", "fingerprint", "fingerprint.files"]
     assert Difference(name="git commit", a="none", b="abc") in found.code
     assert any(each.name == "baseline random-init" and each.a == "-" for each in found.code)
     assert found.environment == (Difference(name="torch", a="-", b="9.9"),)
     assert found.test is None and found.untested is not None and "different data" in found.untested
+
+
+def test_runs_on_data_that_were_rounded_otherwise_are_tested(tmp_path: Path) -> None:
+    a, b = write_run(tmp_path, data="a"), write_run(tmp_path, data="b", quality=2.0, seed=1)
+    found = compare_runs(a, b)
+    assert found.test is not None and found.test.difference < 0
+    assert [each.name for each in found.data] == ["content_hash"]
 
 
 def test_the_same_run_is_no_different(tmp_path: Path) -> None:
