@@ -257,10 +257,10 @@ def _notes(group: Group, drafts: Sequence[_Draft], reader: ScoreReader, tagger: 
     if group.content_hash is None:
         yield "Every run failed, so that the data are not known."
     if hashes := group.rounded_otherwise:
-        others = ", ".join(each[:12] for each in sorted(hashes))
+        others, runs = ", ".join(each[:12] for each in sorted(hashes)), hashes.total()
         yield (
-            f"{hashes.total()} of the runs are on data of another hash ({others}): made by the same recipe, with the "
-            "same labels, where a processor or library rounds otherwise."
+            f"{runs} run{'s are' if runs > 1 else ' is'} on data of another hash ({others}): made by the same recipe, "
+            "with the same labels, where a processor or library rounds otherwise."
         )
     if group.superseded:
         yield f"{group.superseded} older or failed records of cells that are there again were left out."

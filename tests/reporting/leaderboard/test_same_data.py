@@ -28,7 +28,7 @@ def test_data_of_one_recipe_that_a_processor_rounds_otherwise_stand_in_one_table
     (table,) = build([tmp_path], Options()).tables
     assert (table.content_hash, table.seeds) == (digest("a"), (0, 1, 2, 3))
     (note,) = (note for note in table.notes if "another hash" in note)
-    assert note.startswith(f"1 of the runs are on data of another hash ({digest('b')[:12]}): made by the same recipe")
+    assert note.startswith(f"1 run is on data of another hash ({digest('b')[:12]}): made by the same recipe")
 
 
 @pytest.mark.parametrize("what", ["fingerprint", "files", "labels", "data_seed", "code"])
