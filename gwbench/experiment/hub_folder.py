@@ -22,7 +22,7 @@ CARD = "README.md"
 PLUGINS = "plugins"
 """Folder of the plugins' sources, which are text for readers: nothing imports them unless a user names them."""
 
-SHARED = (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.SCORER, record.PREDICTIONS)
+SHARED = (record.RECORD, record.WEIGHTS, record.CONDITIONER, record.SCORER, record.OBJECTIVE, record.PREDICTIONS)
 """The files of a run that are shared."""
 
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -104,4 +104,6 @@ def _training_of(earlier: RunRecord) -> Trained:
         diagnostics_seconds=earlier.phases["diagnose"].seconds if "diagnose" in earlier.phases else 0.0,
         windows_per_second=phase.samples_per_second or 0.0,
         resumed_from=earlier.training.resumed_from,
+        signals=list(earlier.training.signals or ()),
+        stopped=earlier.training.stopped.model_dump() if earlier.training.stopped else None,
     )

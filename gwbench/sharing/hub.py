@@ -24,7 +24,7 @@ from gwbench.experiment.hub_folder import (
     is_folder,
     require_repo,
 )
-from gwbench.experiment.record import CONDITIONER, RECORD, SCORER, WEIGHTS, RunRecord, read_record
+from gwbench.experiment.record import CONDITIONER, OBJECTIVE, RECORD, SCORER, WEIGHTS, RunRecord, read_record
 from gwbench.registry import REGISTRY
 from gwbench.registry.installed import package_of
 from gwbench.sharing.entry_files import published_files
@@ -34,7 +34,7 @@ from gwbench.utils.paths import user_path
 from gwbench.utils.sibling_modules import sibling_files
 from gwbench.utils.untrusted_files import link_target
 
-HEAVY = (WEIGHTS, CONDITIONER, SCORER)
+HEAVY = (WEIGHTS, CONDITIONER, SCORER, OBJECTIVE)
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,14 @@ def test_a_training_that_stops_says_why_and_is_finished(stopped: RunRecord) -> N
     assert stopped.learning_curve and [point.epoch for point in stopped.learning_curve] == [0, epochs]
 
 
+def test_a_run_that_shares_the_pre_training_tells_why_it_stopped(stopped: RunRecord) -> None:
+    shared = run(file_of(stopped).parents[1], {**PLATEAU, "evaluation.label_fraction": 0.5})
+    assert "pretrained_by" in shared.details
+    assert shared.training and stopped.training
+    assert (shared.training.stopped, shared.training.signals) == (stopped.training.stopped, stopped.training.signals)
+    assert shared.budget == stopped.budget
+
+
 def test_a_training_that_learns_its_windows_by_heart_is_ended_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

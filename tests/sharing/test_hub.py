@@ -170,6 +170,7 @@ def test_a_folder_serves_as_a_hub_and_the_card_tells_the_record(
     assert str(record.folder) not in card.content
     same_encoder(gwbench.FrozenEncoder.from_pretrained("./shared"), record)
     assert done.changed
+    assert {"weights.safetensors", "objective.safetensors"} <= set(done.files)
     assert not push(str(record.folder), "./shared", license="cc-by-4.0").changed
     (tmp_path / "shared" / "README.md").write_text("half")
     assert push(str(record.folder), "./shared", license="cc-by-4.0").changed

@@ -41,7 +41,9 @@ class ImportedEncoder(Encoder):
         pool: Pool = "mean",
     ) -> None:
         super().__init__()
-        self.network = network.requires_grad_(False).eval()
+        for weight in network.parameters():  # of TorchScript, too, whose modules refuse `requires_grad_`
+            weight.requires_grad_(False)
+        self.network = network.eval()
         self.show = front_end
         self.layer, self.feature_axis, self.pool = layer, feature_axis, pool
         self._check_layer()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,11 @@ def reset(module: nn.Module, source: str) -> None:
 def _named(source: str) -> Any:
     name, _, attribute = source.partition(":")
     try:
-        found: Any = importlib.import_module(name)
+        found: Any = _imported(name)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"The module {error.name!r} of baseline.source={source} is not there: install it, or add its folder to "
-            "PYTHONPATH."
+            f"The module {error.name!r} of baseline.source={source} is not there: install it, run in its folder, or "
+            "add that to PYTHONPATH."
         ) from None
     except Exception as error:
         raise UserError(f"The module {name!r} of baseline.source={source} fails: {in_words(error)}.") from error
@@ -90,6 +91,18 @@ def _named(source: str) -> Any:
             raise UserError(f"The module {name!r} has no {attribute!r}, which baseline.source={source} names.")
         found = getattr(found, part)
     return found
+
+
+def _imported(name: str) -> Any:
+    """The module of this name, installed or in the current folder, which an installed command does not search."""
+    if importlib.util.find_spec(name.partition(".")[0]) is not None:
+        return importlib.import_module(name)
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(here)
 
 
 def _code_of(given: Any) -> Any:

@@ -63,6 +63,28 @@ def test_a_run_names_the_source_and_keeps_its_scorer(module: str, tmp_path: Path
     assert other.run_id != record.run_id  # other code under the same name
 
 
+def test_a_module_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets_here.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each not in ("", ".")])  # an installed command's
+    monkeypatch.delitem(sys.modules, "nets_here", raising=False)
+    before = list(sys.path)
+    network = Source("nets_here:loudness").network(None)
+    assert network.module(torch.ones(2, 8)).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    assert sys.path == before
+
+
+def test_a_run_of_a_torchscript_network(tmp_path: Path) -> None:
+    made = nn.Sequential(nn.Unflatten(1, (1, -1)), nn.Conv1d(1, 4, 64, stride=64))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(made, torch.zeros(1, 4096)).save(str(tmp_path / "net.pt"))
+    settings = {**DATA, "baseline.source": str(tmp_path / "net.pt")}
+    record = gwbench.run(baseline="frozen", settings=settings, out=tmp_path / "runs")
+    assert record.metrics is not None and record.folder is not None
+    assert not gwbench.load_scorer(record.folder).network
+
+
 def test_timm_with_a_file_of_weights(tmp_path: Path) -> None:
     import timm
 

@@ -112,7 +112,13 @@ def test_runs_beside_it_that_differ_in_labels_alone_make_a_curve(tmp_path: Path)
     write_run(tmp_path, fraction=0.01, quality=1.0)
     write_run(tmp_path, fraction=1.0, quality=2.0)
     write_run(tmp_path, fraction=0.02, quality=1.2, data="rounded otherwise")
-    for other in ({"seed": 1}, {"data": "others", "data_seed": 1}, {"objective": "simclr"}, {"code": "changed"}, {"protocol": 2}):
+    for other in (
+        {"seed": 1},
+        {"data": "others", "data_seed": 1},
+        {"objective": "simclr"},
+        {"code": "changed"},
+        {"protocol": 2},
+    ):
         write_run(tmp_path, fraction=0.5, **other)
     write_run(tmp_path, fraction=0.7, failed="it did")
     shutil.copytree(place, tmp_path / "a-copy")
