@@ -141,7 +141,7 @@ def test_bad_setting(gwbench: CommandLine, pair: str, says: tuple[str, ...]) -> 
         ("--set encoder.width=4 --set encoder.width=8", ("encoder.width is given twice: '4' and '8'",)),
         ("--epochs 3 --set training.epochs=4", ("--epochs and --set training.epochs", "one of them")),
         ("--epochs -1", ("epochs=-1", "1")),
-        ("--epochs few", ("--epochs", "'few'", "integer", "`gwbench run --help`")),
+        ("--epochs few", ("--epochs", "'few'", "whole number", "`gwbench run --help`")),
         ("--batch-size 1", ("batch_size=1", "2")),
         ("--lr 0", ("lr=0.0 is not valid", " 0.")),
         ("--lr nan", ("lr=nan is not valid", "finite number")),
