@@ -27,7 +27,7 @@ from gwbench.experiment.hub_folder import (
 from gwbench.experiment.record import CONDITIONER, OBJECTIVE, RECORD, SCORER, WEIGHTS, RunRecord, read_record
 from gwbench.registry import REGISTRY
 from gwbench.registry.installed import package_of
-from gwbench.sharing.entry_files import published_files
+from gwbench.sharing.entry_files import published_files, write_if_new
 from gwbench.sharing.model_card import model_card
 from gwbench.utils.files import atomic
 from gwbench.utils.paths import user_path
@@ -217,15 +217,8 @@ def _write(files: dict[str, bytes], folder: Path) -> bool:
             raise UserError(f"{folder} holds another run, {known}, and this is {run_id}. Give another folder.")
     elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds other files. Give an empty folder, or one that does not exist.")
-    changed = {
-        name: content
-        for name, content in files.items()
-        if not (folder / name).is_file() or (folder / name).read_bytes() != content
-    }
-    for name, content in changed.items():
-        with atomic(folder / name) as temporary:
-            temporary.write_bytes(content)
-    return bool(changed)
+    written = [name for name, content in files.items() if write_if_new(folder / name, content)]
+    return bool(written)
 
 
 def _commit(

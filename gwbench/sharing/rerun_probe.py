@@ -63,28 +63,12 @@ def rerun_checks(
 def _rerun(record: RunRecord, data_cache: DataCache, device: str, progress: Progress) -> Iterator[ProofCheck]:
     if record.protocol != PROTOCOL:
         raise UserError(f"its protocol has version {record.protocol}, and this gwbench {PROTOCOL}")
-    assert record.data is not None
     spec = record.spec.current()
     data = data_cache.conditioned(spec, progress)
-    found, wanted = data.splits.content_hash, record.data.content_hash
-    if found == wanted:
-        yield ProofCheck(name="data", status="passed", detail=f"made again, they have the hash {found[:16]}")
-    else:
-        why = f"made again they have the hash {found[:16]}, recorded is {printable(wanted[:16])}"
-        if not _same_code(record, "dataset"):
-            hint = "; the dataset's code here is another"
-            yield ProofCheck(name="data", status="not checkable", detail=why + hint)
-            return
-        same = _same_windows(record, data)
-        hint = (
-            "; labels and SNRs of the test windows are the same, as where a processor or library rounds otherwise: "
-            "the scores decide"
-            if same
-            else ""
-        )
-        yield ProofCheck(name="data", status="passed" if same else "failed", detail=why + hint)
-        if not same:
-            return
+    check = _compare_data(record, data)
+    yield check
+    if check.status != "passed":
+        return
     context = ExperimentContext.create(spec, data, device, progress)
     how, scores = _scores(record, context, data)
     try:
@@ -97,6 +81,29 @@ def _rerun(record: RunRecord, data_cache: DataCache, device: str, progress: Prog
             yield _compare_labels(record, data)
     metrics = spec.build_task().metrics(data.splits.test, scores)
     yield _compare_figures(record, metrics, how)
+
+
+def _compare_data(record: RunRecord, data: ConditionedData) -> ProofCheck:
+    """The hash of data made again; where a processor or library rounds otherwise, it is another.
+
+    Raises:
+        UserError: the hash is another, and the run has kept nothing of its test windows to compare.
+    """
+    assert record.data is not None
+    found, wanted = data.splits.content_hash, record.data.content_hash
+    if found == wanted:
+        return ProofCheck(name="data", status="passed", detail=f"made again, they have the hash {found[:16]}")
+    why = f"made again they have the hash {found[:16]}, recorded is {printable(wanted[:16])}"
+    if not _same_code(record, "dataset"):
+        return ProofCheck(name="data", status="not checkable", detail=f"{why}; the dataset's code here is another")
+    try:
+        same = _same_windows(record, data)
+    except AbsentError:
+        raise UserError(f"the data have another hash here, and there is no {files.PREDICTIONS} to compare") from None
+    if not same:
+        return ProofCheck(name="data", status="failed", detail=why)
+    hint = "labels and SNRs of the test windows are the same, as where a processor or library rounds otherwise"
+    return ProofCheck(name="data", status="passed", detail=f"{why}; {hint}: the scores decide")
 
 
 def _scores(record: RunRecord, context: ExperimentContext, data: ConditionedData) -> tuple[str, Scores]:
@@ -168,16 +175,13 @@ def _same_windows(record: RunRecord, data: ConditionedData) -> bool:
     """Whether the test windows of a run's data have the labels and SNRs that the run has kept.
 
     Raises:
-        UserError: it has kept none.
+        AbsentError: it has kept none.
         UnusableError: they cannot be read.
     """
     assert record.folder is not None
     test = data.splits.test
-    try:
-        with open_archive(Path(record.folder) / files.PREDICTIONS) as archive:
-            label, snr = (read_array(archive, name, 16 * len(test)) for name in ("label", "snr"))
-    except AbsentError:
-        raise UserError(f"the data have another hash here, and there is no {files.PREDICTIONS} to compare") from None
+    with open_archive(Path(record.folder) / files.PREDICTIONS) as archive:
+        label, snr = (read_array(archive, name, 16 * len(test)) for name in ("label", "snr"))
     return np.array_equal(label, test.label) and np.allclose(snr, test.snr, rtol=1e-5, equal_nan=True)
 
 
